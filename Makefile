@@ -1,0 +1,81 @@
+# Every target sets itself up: Python 3.11 or newer and make are all that must be there.
+# uv is used where it is installed; without it, venv and pip do the same from the same locks.
+
+PYTHON := $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3 python,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)))
+UV := $(shell command -v uv 2>/dev/null)
+BIN := .venv/bin
+export VIRTUAL_ENV :=
+export PYTHONPATH :=
+
+.PHONY: serve test check bench docs install install-test lock clean format
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make serve   start the gateway on 127.0.0.1:8080'
+	@echo 'make test    run the whole test suite'
+	@echo 'make check   format, lint, types, architecture (under a minute)'
+	@echo 'make bench   the gateway beside its floor, as ratios'
+	@echo 'make docs    regenerate what is generated in docs/'
+	@echo 'make install put the nagara command into .venv'
+
+serve: install
+	@exec $(BIN)/nagara serve
+
+test: install-test
+	@$(BIN)/python -m pytest
+
+check: install-test
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/unit/test_architecture.py
+
+format: install-test
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: install-test
+	@$(BIN)/python -m bench
+
+docs: install-test
+	@$(BIN)/python -m docs
+
+install: .venv/.runtime
+install-test: .venv/.test
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo 'Nagara needs Python 3.11 or newer; none was found.' >&2; exit 1; }
+ifdef UV
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+else
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endif
+
+# $(call sync,LOCK): install a lock, then the package itself, editable, without resolving anything.
+ifdef UV
+sync = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1) && \
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+sync = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+
+.venv/.runtime: requirements/runtime.lock pyproject.toml | .venv/bin/python
+	@echo 'Setting up .venv …' >&2
+	@$(call sync,requirements/runtime.lock)
+	@touch $@
+
+.venv/.test: requirements/test.lock pyproject.toml | .venv/bin/python
+	@echo 'Setting up .venv for tests …' >&2
+	@$(call sync,requirements/test.lock)
+	@touch $@ .venv/.runtime
+
+# The locks name no index, so that they serve behind any mirror.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --extra catalogue --group build pyproject.toml
+lock:
+	@test -n "$(UV)" || { echo 'make lock needs uv' >&2; exit 1; }
+	@$(LOCK) -o requirements/runtime.lock
+	@$(LOCK) --group test -o requirements/test.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""The nagara command."""
+
+
+def main() -> None:
+    """Entry point."""

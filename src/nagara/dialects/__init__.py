@@ -1,0 +1,1 @@
+"""Conversation wire formats. Sans-IO: bytes and values in, bytes and values out."""

@@ -1,0 +1,212 @@
+"""Who may call, what can be called, and where it is served.
+
+These are the nouns of the gateway. `Snapshot` is the one immutable picture of all of them that a
+request sees from its start to its end; a change of keys, models or settings makes a new one.
+"""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from nagara.domain.usage import Meter
+
+
+class Secret:
+    """A string that cannot be printed, formatted, compared or serialised by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The string itself: only for the bytes that go to the provider."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __str__(self) -> str:
+        return "…"
+
+    def __format__(self, spec: str) -> str:
+        return "…"
+
+
+class KeyKind(enum.StrEnum):
+    """What a key opens: inference, the account API, or the sandbox only."""
+
+    STANDARD = "standard"
+    PROVISIONING = "provisioning"
+    TEST = "test"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who pays. `balance_nano` is the opening grant until the ledger keeps a moving one."""
+
+    id: int
+    name: str
+    created_at_s: int
+    balance_nano: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret that we issued, without the secret: `digest` is its keyed hash.
+
+    `hint` is the first and last four characters after the prefix (`"abcd…wxyz"`).
+    `allowed_models` of None allows every model.
+    """
+
+    id: int
+    account_id: int
+    name: str
+    kind: KeyKind
+    digest: bytes
+    hint: str
+    created_at_s: int
+    expires_at_s: int | None = None
+    is_enabled: bool = True
+    credit_limit_nano: int | None = None
+    allowed_models: frozenset[str] | None = None
+
+
+class Operation(enum.StrEnum):
+    """What an endpoint does. The value is the name that the catalogue and the logs use."""
+
+    CHAT = "chat.completions"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    COUNT_TOKENS = "messages.count_tokens"
+    EMBEDDINGS = "embeddings"
+    MODERATIONS = "moderations"
+
+
+class Auth(enum.Enum):
+    """How a provider wants its credential presented."""
+
+    BEARER = "authorization: Bearer"
+    X_API_KEY = "x-api-key"
+    API_KEY = "api-key"
+    NONE = "none"
+
+
+class Transport(enum.Enum):
+    """How a provider is reached: over HTTP, or inside this process (the sandbox)."""
+
+    HTTP = "http"
+    SANDBOX = "sandbox"
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """A company or server we call: data, no network code. One of these per file in `providers/`.
+
+    `paths` says which operations it has, in their own dialect, and where below `base_url`.
+    `catalogue_id` is its id in the price data, where it differs from `name`.
+    """
+
+    name: str
+    display_name: str
+    homepage: str
+    base_url: str | None
+    base_url_env: str | None = None
+    credential_env: tuple[str, ...] = ()
+    auth: Auth = Auth.BEARER
+    paths: Mapping[Operation, str]
+    headers: tuple[tuple[str, str], ...] = ()
+    catalogue_id: str | None = None
+    transport: Transport = Transport.HTTP
+    has_stream_usage_option: bool = True
+    """Whether chat takes `stream_options.include_usage`; without it the provider always reports."""
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One place where a model is served: a provider, a credential, and its own model name.
+
+    `name` is how the operator calls the configured provider (`"openai"`, `"my-vllm"`).
+    """
+
+    name: str
+    provider: Provider
+    model: str
+    base_url: str | None = None
+    credential: Secret | None = None
+    priority: int = 0
+    weight: int = 1
+
+
+class RateCard(msgspec.Struct, frozen=True):
+    """Price of one unit by meter, in whole pico-dollars."""
+
+    rates_pico: Mapping[Meter, int]
+
+
+class Startup(msgspec.Struct, frozen=True):
+    """The company that made a model."""
+
+    id: str
+    display_name: str
+    homepage: str | None = None
+
+
+class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A provider's listing of a model in the catalogue: its own name for it and its price."""
+
+    provider: str
+    model: str
+    rates_pico: Mapping[Meter, int] = {}
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A public name that callers ask for, with the facts that the catalogue shows.
+
+    `created_s` and `deprecates_at_s` are Unix times. `rates_pico` is the list price.
+    """
+
+    id: str
+    startup: str
+    display_name: str
+    description: str | None = None
+    created_s: int = 0
+    context_window: int | None = None
+    output_tokens_max: int | None = None
+    output_images_max: int | None = None
+    input_modalities: tuple[str, ...] = ("text",)
+    output_modalities: tuple[str, ...] = ("text",)
+    operations: tuple[Operation, ...] = ()
+    parameters: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    deprecates_at_s: int | None = None
+    rates_pico: Mapping[Meter, int] = {}
+    offers: tuple[Offer, ...] = ()
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All known models and the startups that made them. Built once, stored, never edited."""
+
+    built_at_s: int
+    source: str
+    models: tuple[Model, ...]
+    startups: tuple[Startup, ...]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A model and the deployments that serve it, best first by priority, then by weight."""
+
+    model: Model
+    deployments: tuple[Deployment, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a request may look at, as of one moment.
+
+    `routes` is keyed by every id that a caller may send: model ids and aliases. `sandbox` holds
+    the same keys, served by the sandbox: what test keys see.
+    `storage_error_since_s` is set, in monotonic seconds, while the store cannot be read.
+    """
+
+    keys: Mapping[bytes, Key]
+    accounts: Mapping[int, Account]
+    catalogue: Catalogue
+    routes: Mapping[str, Route]
+    sandbox: Mapping[str, Route]

@@ -1,0 +1,46 @@
+"""Integer money. Rates are whole pico-dollars a unit, amounts whole nano-dollars, both 64-bit.
+
+A request is rounded once, up. No float touches money anywhere: text in, integers inside, text out.
+"""
+
+from decimal import ROUND_CEILING, Decimal
+
+PICO_PER_DOLLAR = 10**12
+NANO_PER_DOLLAR = 10**9
+PICO_PER_NANO = 1000
+AMOUNT_NANO_MAX = 2**63 - 1
+
+
+def round_to_nano(amount_pico: int) -> int:
+    """The one rounding rule: pico-dollars to nano-dollars, up."""
+    return -(-amount_pico // PICO_PER_NANO)
+
+
+def rate_from_mtok(dollars_per_million: Decimal) -> int:
+    """Pico-dollars a token from dollars per million tokens; a finer price is rounded up."""
+    pico = dollars_per_million * (PICO_PER_DOLLAR // 1_000_000)
+    return int(pico.to_integral_value(ROUND_CEILING))
+
+
+def format_dollars(amount_nano: int, *, places_min: int = 2) -> str:
+    """Plain decimal text without exponent: trailing zeros dropped down to `places_min` places."""
+    sign = "-" if amount_nano < 0 else ""
+    whole, nano = divmod(abs(amount_nano), NANO_PER_DOLLAR)
+    fraction = f"{nano:09d}".rstrip("0").ljust(places_min, "0")
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def parse_dollars(text: str) -> int:
+    """Nano-dollars from decimal text such as `"12.50"`.
+
+    Raises `ValueError` for anything else: exponents, NaN, more than nine places, beyond 64 bits.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    whole, _, fraction = digits.partition(".")
+    is_decimal = whole.isascii() and whole.isdigit() and (fraction + "0").isascii()
+    if not is_decimal or not (fraction + "0").isdigit() or len(fraction) > 9:
+        raise ValueError(f"{text!r} is not an amount in dollars, such as 12.50")
+    amount = int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(9, "0"))
+    if amount > AMOUNT_NANO_MAX:
+        raise ValueError(f"{text!r} is more than the ledger can hold")
+    return sign * amount

@@ -1,0 +1,59 @@
+"""What was used: whole, disjoint quantities by meter.
+
+The meters of one request never overlap, so a price is a plain sum over them. Absent and zero are
+different: a meter that is missing was not reported.
+"""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Meter(enum.StrEnum):
+    """The kinds of quantity that can be priced. Tokens unless the name says otherwise."""
+
+    INPUT = "input"
+    CACHE_READ = "cache_read"
+    CACHE_WRITE_5M = "cache_write_5m"
+    CACHE_WRITE_1H = "cache_write_1h"
+    OUTPUT = "output"
+    REASONING = "reasoning"
+    INPUT_AUDIO = "input_audio"
+    OUTPUT_AUDIO = "output_audio"
+    INPUT_IMAGE = "input_image"
+    OUTPUT_IMAGE = "output_image"
+    IMAGES = "images"
+    CHARACTERS = "characters"
+    AUDIO_MS = "audio_ms"
+    SEARCHES = "searches"
+
+
+INPUT_METERS = frozenset(
+    {
+        Meter.INPUT,
+        Meter.CACHE_READ,
+        Meter.CACHE_WRITE_5M,
+        Meter.CACHE_WRITE_1H,
+        Meter.INPUT_AUDIO,
+        Meter.INPUT_IMAGE,
+    }
+)
+OUTPUT_METERS = frozenset({Meter.OUTPUT, Meter.REASONING, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE})
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Quantities by meter. `is_estimated` when counted by us because the provider said nothing."""
+
+    quantities: Mapping[Meter, int]
+    is_estimated: bool = False
+
+    @property
+    def input_tokens(self) -> int:
+        """All tokens that went in, cached ones included."""
+        return sum(n for meter, n in self.quantities.items() if meter in INPUT_METERS)
+
+    @property
+    def output_tokens(self) -> int:
+        """All tokens that came out, reasoning included."""
+        return sum(n for meter, n in self.quantities.items() if meter in OUTPUT_METERS)

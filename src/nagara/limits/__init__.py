@@ -1,0 +1,1 @@
+"""Rate limits behind one protocol."""

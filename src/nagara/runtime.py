@@ -1,0 +1,70 @@
+"""Time, ids and named tasks: what the pure layers must be handed, and never reach for.
+
+Tasks that the gateway owns are spawned here, so that one place knows what is still running, says
+what failed, and can wait for it at shutdown.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+logger = logging.getLogger("nagara.runtime")
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now_s(self) -> float:
+        """Unix time in seconds."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never run backwards."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    now_s = staticmethod(time.time)
+    monotonic_s = staticmethod(time.monotonic)
+
+
+def make_id(prefix: str) -> str:
+    """A time-ordered id: 48 bits of milliseconds, then 80 random bits, as 32 hex digits."""
+    milliseconds = time.time_ns() // 1_000_000
+    return f"{prefix}{milliseconds:012x}{os.urandom(10).hex()}"
+
+
+class Tasks:
+    """The tasks that outlive the function that started them."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start `work` as a task that is kept alive and whose failure is logged."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._finish)
+        return task
+
+    def _finish(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("task %s failed", task.get_name(), exc_info=error)
+
+    async def close(self, grace_s: float) -> int:
+        """Wait up to `grace_s` for what runs, cancel the rest; the number that was cancelled."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_s)
+        left = [task for task in self._running if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=1.0)
+        return len(left)

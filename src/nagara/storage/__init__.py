@@ -1,0 +1,1 @@
+"""Adapters to the database: the driver, its migrations, and one file for each thing we keep."""

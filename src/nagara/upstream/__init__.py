@@ -1,0 +1,1 @@
+"""The upstream client: HTTP/1.1 to providers, ours. See `connection` for how it works."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, errors rendered, the catalogue, the account API."""
