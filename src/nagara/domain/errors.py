@@ -66,7 +66,6 @@ class ErrorKind(enum.Enum):
     SHUTTING_DOWN         = ErrorRow(503, Fault.GATEWAY,  False, logging.INFO,    "server_error",             "overloaded_error",       "shutting_down")
     STORAGE_UNAVAILABLE   = ErrorRow(503, Fault.GATEWAY,  False, logging.ERROR,   "server_error",             "api_error",              "storage_unavailable")
 
-    UPSTREAM_REJECTED     = ErrorRow(400, Fault.CLIENT,   False, logging.INFO,    "invalid_request_error",    "invalid_request_error")
     UPSTREAM_RATE_LIMIT   = ErrorRow(429, Fault.UPSTREAM, True,  logging.WARNING, "rate_limit_exceeded",      "rate_limit_error",       "upstream_rate_limit")
     UPSTREAM_ERROR        = ErrorRow(502, Fault.UPSTREAM, True,  logging.WARNING, "server_error",             "api_error",              "upstream_error")
     UPSTREAM_CREDENTIAL   = ErrorRow(502, Fault.UPSTREAM, True,  logging.ERROR,   "server_error",             "api_error",              "upstream_credential")

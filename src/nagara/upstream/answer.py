@@ -1,4 +1,4 @@
-"""What an attempt gives once the upstream begins to answer: a head, and a body to read piece by piece.
+"""What an attempt gives once the upstream begins to answer: a head, and a body in pieces.
 
 The network's answers and the sandbox's have this same shape, so the relay knows no difference.
 """
