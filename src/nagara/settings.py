@@ -146,7 +146,9 @@ class Setting(msgspec.Struct, frozen=True):
         if self.type in (int, float):
             kind = "a whole number" if self.type is int else "a number"
             return f"{kind}{unit}, {row.at_least:.12g} to {row.at_most:.12g}"
-        return {bool: "true or false", str: "text"}.get(typing.cast(type, self.type), "a list of text")
+        return {bool: "true or false", str: "text"}.get(
+            typing.cast(type, self.type), "a list of text"
+        )
 
 
 def read_table() -> Mapping[str, Setting]:
