@@ -35,7 +35,7 @@ _INSERT_KEY = (
 _IS_OWN = " AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
 _DELETE_KEY = (
     "UPDATE keys SET deleted_at_s = $3, digest = NULL, is_enabled = 0 "
-    "WHERE id = $1 AND deleted_at_s IS NULL" + _IS_OWN
+    "WHERE id = $1 AND deleted_at_s IS NULL AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
 )
 
 
