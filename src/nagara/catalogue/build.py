@@ -13,7 +13,7 @@ import msgspec
 
 from nagara.catalogue.facts import CONVERSATION, Facts, FreeModel, Rule
 from nagara.catalogue.listings import Listing, read_listings
-from nagara.catalogue.names import spell_both_ways
+from nagara.catalogue.names import read_date, spell_both_ways
 from nagara.catalogue.rates import FREE
 from nagara.domain.catalog import Catalogue, Model, Offer, Operation, Startup
 from nagara.domain.usage import Meter
@@ -90,23 +90,24 @@ def _rate_sum(rates_pico: Mapping[Meter, int]) -> int:
 
 
 def _aliases_of(listing: Listing, facts: Facts) -> Iterator[str]:
-    names = [name.rsplit("/", 1)[-1] for name in listing.aliases]
-    if not listing.is_own:
-        names = [name.lower() for name in names]
-    for name in (*names, *facts.model(listing.id).snapshots):
-        yield from (name, *spell_both_ways(name.lower(), facts))
+    """Names that callers may know: the maker's own as it writes them, and well-kept ones."""
+    if listing.is_own:
+        for name in (*listing.names, *facts.model(listing.id).snapshots):
+            yield from (name, *spell_both_ways(name.lower(), facts))
+    elif listing.has_good_names:
+        yield from (name.lower().rsplit("/", 1)[-1] for name in listing.names)
 
 
 def _make_model(model_id: str, found: Sequence[Listing], facts: Facts) -> Model:
-    rule = facts.rule_for(model_id)
+    known = facts.model(model_id)
+    created = known.created or _first_release(known.snapshots, found)
     startup = next((x.startup for x in found if x.startup is not None), found[0].provider)
-    created = facts.model(model_id).created or _first_release(model_id, found, facts)
     aliases = {alias for x in found for alias in _aliases_of(x, facts)} - {model_id}
     return _apply_rule(
         Model(
             id=model_id,
             startup=startup,
-            display_name=_display_name(model_id, found),
+            display_name=known.name or _display_name(model_id, found),
             description=_description(found),
             created_s=_to_unix(created) if created else 0,
             context_window=next((x.context_window for x in found if x.context_window), None),
@@ -116,7 +117,7 @@ def _make_model(model_id: str, found: Sequence[Listing], facts: Facts) -> Model:
             rates_pico=_list_price(found),
             offers=tuple(Offer(x.provider, x.model, x.rates_pico) for x in found),
         ),
-        rule,
+        facts.rule_for(model_id),
     )
 
 
@@ -159,25 +160,15 @@ def _is_deprecated(found: Sequence[Listing]) -> bool:
     return all(x.is_deprecated for x in [x for x in found if x.is_own] or found)
 
 
-def _first_release(
-    model_id: str, found: Sequence[Listing], facts: Facts
-) -> datetime.date | None:
-    """The day in the maker's dated name, else the earliest day in anyone's."""
+def _first_release(snapshots: Sequence[str], found: Sequence[Listing]) -> datetime.date | None:
+    """The day in the maker's dated names, else the earliest day in anyone's."""
     own = [x.released for x in found if x.is_own and x.released]
-    stated = [parse for name in facts.model(model_id).snapshots if (parse := _date_of(name))]
-    days = own or stated or [x.released for x in found if x.released]
-    return min(days, default=None)
-
-
-def _date_of(name: str) -> datetime.date | None:
-    from nagara.catalogue.names import parse_date, split_date
-
-    return parse_date(split_date(name, has_short_dates=False)[1])
+    stated = [day for name in snapshots if (day := read_date(name))]
+    return min(own or stated or [x.released for x in found if x.released], default=None)
 
 
 def _display_name(model_id: str, found: Sequence[Listing]) -> str:
-    """OpenRouter writes names as their makers' pages do; the others' lists write them in haste."""
-    by_care = sorted(found, key=lambda x: (x.provider != "openrouter", not x.is_own))
+    by_care = sorted(found, key=lambda x: (not x.has_good_names, not x.is_own))
     return next((x.name for x in by_care if x.name), model_id)
 
 

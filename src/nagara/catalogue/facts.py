@@ -19,7 +19,7 @@ class _Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A table of the file: a misspelt field is an error, not a fact that is lost."""
 
 
-class ProviderFacts(_Fact):
+class ProviderFacts(_Fact, frozen=True):
     """How a provider that we can call stands in the price data, and which of its names count."""
 
     listings: tuple[str, ...]
@@ -30,6 +30,7 @@ class ProviderFacts(_Fact):
     names: Mapping[str, str] = {}
     prefix: str = ""
     suffix_after: str = ""
+    has_good_names: bool = False
 
     def has(self, name: str) -> bool:
         """Whether this name of the price data is one that callers can use there."""
@@ -45,14 +46,14 @@ class ProviderFacts(_Fact):
         return f"{wanted}:{suffix}" if suffix else wanted
 
 
-class Spelling(_Fact, rename={"replacement": "with"}):
+class Spelling(_Fact, frozen=True, rename={"replacement": "with"}):
     """One rewriting of a name, a regular expression and what replaces it."""
 
     pattern: str
     replacement: str
 
 
-class StartupFacts(_Fact):
+class StartupFacts(_Fact, frozen=True):
     """A maker of models, how others write its name, and how its models are called."""
 
     name: str
@@ -61,15 +62,16 @@ class StartupFacts(_Fact):
     families: tuple[str, ...] = ()
 
 
-class ModelFacts(_Fact):
+class ModelFacts(_Fact, frozen=True):
     """What is known of one model."""
 
     id: str | None = None
+    name: str | None = None
     snapshots: tuple[str, ...] = ()
     created: datetime.date | None = None
 
 
-class FreeModel(_Fact):
+class FreeModel(_Fact, frozen=True):
     """A model that costs nothing and is therefore in no price list."""
 
     id: str
@@ -83,14 +85,14 @@ class FreeModel(_Fact):
     input: tuple[str, ...] = ("text",)
 
 
-class Kind(_Fact):
+class Kind(_Fact, frozen=True):
     """The kind of model that some names are."""
 
     kind: str
     match: tuple[str, ...]
 
 
-class Rule(_Fact):
+class Rule(_Fact, frozen=True):
     """Facts that hold for every model whose id matches."""
 
     match: tuple[str, ...]
@@ -107,7 +109,7 @@ class Rule(_Fact):
         return msgspec.structs.replace(earlier, **{name: getattr(self, name) for name in names})
 
 
-class Facts(_Fact):
+class Facts(_Fact, frozen=True):
     """The whole file."""
 
     deprecated_by: datetime.date
@@ -121,11 +123,8 @@ class Facts(_Fact):
 
     def model(self, model_id: str) -> ModelFacts:
         """What is known of this model alone."""
-        return self._models_by_public_id.get(model_id, ModelFacts())
-
-    @property
-    def _models_by_public_id(self) -> dict[str, ModelFacts]:
-        return {facts.id or name: facts for name, facts in self.models.items()}
+        known = (facts for name, facts in self.models.items() if (facts.id or name) == model_id)
+        return next(known, ModelFacts())
 
     def kind_of(self, model_id: str) -> str:
         """`conversation` unless a kind claims the name."""
@@ -145,8 +144,13 @@ class Facts(_Fact):
         if slash and "/" not in rest:
             known = (i for i, startup in self.startups.items() if maker in startup.makers)
             return next(known, maker.lstrip("~"))
-        families = (i for i, s in self.startups.items() if matches(model_id, s.families))
-        return next(families, None)
+        families = [
+            (len(glob), startup_id)
+            for startup_id, startup in self.startups.items()
+            for glob in startup.families
+            if fnmatchcase(model_id, glob)
+        ]
+        return max(families)[1] if families else None
 
 
 def matches(name: str, globs: Iterable[str]) -> bool:

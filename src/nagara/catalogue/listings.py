@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nagara.catalogue.facts import Facts, ProviderFacts, matches
-from nagara.catalogue.names import drop_latest, make_id, parse_date, split_date
+from nagara.catalogue.names import drop_latest, make_id, read_date, split_date
 from nagara.catalogue.rates import FREE, read_rates
 from nagara.domain.usage import Meter
 
@@ -21,7 +21,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """A model as one provider lists it. `model` is the name to send; `id` the public one.
 
     `startup` is None when neither the name nor the provider says who made it. `is_own` when the
-    provider is the maker: its word on aliases and prices counts most.
+    provider is the maker: its word on aliases and prices counts most. `names` are all the names
+    of this one model in the entry.
     """
 
     provider: str
@@ -30,7 +31,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     startup: str | None
     is_own: bool
     rates_pico: Mapping[Meter, int]
-    aliases: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    has_good_names: bool = False
     name: str | None = None
     description: str | None = None
     context_window: int | None = None
@@ -97,7 +99,8 @@ def _list(group: _Group, rates: Mapping[Meter, int], source: _Source) -> Listing
         startup=startup,
         is_own=startup is not None and startup == provider.startup,
         rates_pico=rates,
-        aliases=group.names,
+        names=group.names,
+        has_good_names=provider.has_good_names,
         released=group.released,
     )
 
@@ -142,12 +145,12 @@ def _split_snapshots(
     moving = tuple(name for name, date in dated_names if date is None)
     dates = {date: name for name, date in dated_names if date is not None}
     is_one = has_stem and len(dates) == 1
-    released = parse_date(next(iter(dates))) if is_one else None
+    released = read_date(next(iter(dates.values()))) if is_one else None
     if is_one and source.is_maker:
         yield _Group(stem, tuple(name for name, _ in dated_names), released)
         return
     if moving:
         yield _Group(stem if has_stem else make_id(moving[0], source.facts), moving, released)
     if source.is_maker or not moving:
-        for date, name in dates.items():
-            yield _Group(make_id(name, source.facts), (name,), parse_date(date))
+        for name in dates.values():
+            yield _Group(make_id(name, source.facts), (name,), read_date(name))

@@ -36,12 +36,11 @@ def split_date(name: str, *, has_short_dates: bool) -> tuple[str, str | None]:
     return (name[: found.start()], found.group(1)) if found else (name, None)
 
 
-def parse_date(text: str | None) -> datetime.date | None:
-    """The day that a full date in a name means; None for four digits or no real day."""
-    if text is None or len(text) < 8:
-        return None
+def read_date(name: str) -> datetime.date | None:
+    """The day that a full date at the end of a name means; None for four digits or no real day."""
+    found = _LONG_DATE.search(name)
     try:
-        return datetime.date.fromisoformat(text)
+        return datetime.date.fromisoformat(found.group(1)) if found else None
     except ValueError:
         return None
 
