@@ -88,11 +88,8 @@ TIMEOUT_MESSAGES: Final = {
 
 def map_failure(error: BaseException | None, table: Table) -> GatewayError:
     """The failure that stands for `error`, with it as the cause. No error at all is a cut."""
-    for lower, kind, message in table:
-        if isinstance(error, lower):
-            break
-    else:
-        kind, message = ErrorKind.UPSTREAM_CUT, CUT_MESSAGE
+    fitting = (row[1:] for row in table if isinstance(error, row[0]))
+    kind, message = next(fitting, (ErrorKind.UPSTREAM_CUT, CUT_MESSAGE))
     failure = GatewayError(kind, message)
     failure.__cause__ = error
     return failure

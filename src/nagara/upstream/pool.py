@@ -10,8 +10,8 @@ the connection had served before, not one byte of an answer came, it broke soon 
 and the body can be sent again, the request is sent once more, on a new connection. Only then:
 anything later may have been worked on already, and trying again is failover's decision.
 
-Cancelling `send`, or a `read` of its answer, closes the connection at once: an upstream that is left
-running goes on to cost money.
+Cancelling `send`, or a `read` of its answer, closes the connection at once: an upstream that is
+left running goes on to cost money.
 
 Must not know what a request means. When an upstream is down every request fails with an error kind
 of its own; nothing is remembered about it.
@@ -57,7 +57,7 @@ Turn = asyncio.Future[Connection | None]
 
 
 class Line:
-    """All that is kept for one origin: its slots, its proxy, and the head lines that never change."""
+    """All that is kept for one origin: its slots, its proxy, and the lines of every head."""
 
     def __init__(self, origin: Origin, proxy: Proxy | None, limits: PoolLimits) -> None:
         self.origin = origin
