@@ -52,7 +52,7 @@ def keys() -> None:
 @click.argument("name", callback=read_name)
 @click.option("--provisioning", "kind", flag_value="provisioning", help="For /v1/account/* only.")
 @click.option("--test", "kind", flag_value="test", help="Served by the sandbox, free of charge.")
-@click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or an ISO date.")
+@click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or a date.")
 @click.option("--models", metavar="A,B", callback=read_models, help="The only models it may use.")
 @click.option("--credit-limit", metavar="USD", callback=read_dollars, help="The most it may spend.")
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Who pays.")

@@ -228,7 +228,7 @@ async def test_pepper_is_made_once_and_kept_private(driver: Driver, tmp_path: Pa
 async def test_peppers_made_together_are_one(driver: Driver, tmp_path: Path) -> None:
     peppers = await asyncio.gather(*(open_pepper(driver, tmp_path) for _ in range(8)))
     assert len(set(peppers)) == 1
-    assert [path.name for path in tmp_path.glob("*secret*")] == ["secret.key"]
+    assert [name for name in os.listdir(tmp_path) if "secret" in name] == ["secret.key"]
 
 
 @pytest.mark.parametrize(
