@@ -92,7 +92,9 @@ def read_deployment(
         return None
     if fields.provider not in providers and fields.provider != SANDBOX.name:
         what = f"names {fields.provider!r}, which is no provider in use"
-        problems.add(document.where(*keys), what + nearest(fields.provider, {**providers, **PROVIDERS}))
+        problems.add(
+            document.where(*keys), what + nearest(fields.provider, {**providers, **PROVIDERS})
+        )
         return None
     secret = None
     if fields.credential is not None:
