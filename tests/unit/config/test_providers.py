@@ -26,7 +26,7 @@ def problem_of(tmp_path: Path, text: str, **env: str) -> str:
 
 
 def secret_of(configured: ConfiguredProvider) -> str | None:
-    return configured.credential and configured.credential.reveal()
+    return configured.credential.reveal() if configured.credential else None
 
 
 @pytest.mark.parametrize(
