@@ -91,9 +91,9 @@ class GatewayProcess:
 
     def __enter__(self) -> Self:
         nagara = Path(sys.executable).with_name("nagara")
-        command = [nagara, "serve", "--port", "0", "--data", self.data, *self._arguments]
+        command = [str(nagara), "serve", "--port", "0", "--data", str(self.data)]
         self._process = subprocess.Popen(
-            command,
+            [*command, *self._arguments],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

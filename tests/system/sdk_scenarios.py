@@ -6,16 +6,12 @@ know what to do; what an answer must hold is the same for both but for one word.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import anthropic
-import httpx
 import openai
 import pydantic
 import pytest
-
-from tests.system.gateway import GatewayProcess
 
 CHAT_MODEL: Final = "gpt-4.1-mini"
 CLAUDE_MODEL: Final = "claude-sonnet-4-5"
@@ -48,20 +44,6 @@ class Person(pydantic.BaseModel):
 
     name: str
     age: int
-
-
-@pytest.fixture(name="openai_client")
-def make_openai_client(gateway: GatewayProcess) -> Iterator[openai.OpenAI]:
-    """OpenAI's client, with base URL and key changed and nothing else."""
-    with openai.OpenAI(base_url=gateway.openai_url, api_key=gateway.key, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture(name="anthropic_client")
-def make_anthropic_client(gateway: GatewayProcess) -> Iterator[anthropic.Anthropic]:
-    """Anthropic's client, with base URL and key changed and nothing else."""
-    with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as client:
-        yield client
 
 
 class ChatScenarios:
@@ -327,9 +309,3 @@ class SdkScenarios(ChatScenarios, ResponsesScenarios, MessagesScenarios, OtherSc
 def read_text(message: anthropic.types.Message) -> str:
     """The text of an answer."""
     return "".join(block.text for block in message.content if block.type == "text")
-
-
-def post(gateway: GatewayProcess, path: str, body: dict[str, Any]) -> httpx.Response:
-    """One call with the standard key, for what no SDK shows."""
-    headers = {"authorization": f"Bearer {gateway.key}"}
-    return httpx.post(f"{gateway.url}{path}", json=body, headers=headers)

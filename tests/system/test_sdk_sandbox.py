@@ -7,14 +7,7 @@ import pytest
 import requests
 
 from tests.system.gateway import GatewayProcess
-from tests.system.sdk_scenarios import (
-    SdkScenarios,
-    Upstream,
-    make_anthropic_client,
-    make_openai_client,
-)
-
-__all__ = ["make_anthropic_client", "make_openai_client"]
+from tests.system.sdk_scenarios import SdkScenarios, Upstream
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,7 @@ from tests.system.sdk_scenarios import (
     GREETING,
     SdkScenarios,
     Upstream,
-    make_anthropic_client,
-    make_openai_client,
 )
-
-__all__ = ["make_anthropic_client", "make_openai_client"]
 
 CREDENTIAL = "sk-of-the-upstream"
 
