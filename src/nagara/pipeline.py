@@ -16,7 +16,7 @@ import msgspec
 
 from nagara.access import authorize, require_standard
 from nagara.billing import check_balance, estimate_charge, estimate_usage, price
-from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot
+from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
@@ -26,6 +26,7 @@ from nagara.operations import Endpoint
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
 from nagara.runtime import Clock
+from nagara.sandbox.faults import split_fault
 from nagara.storage.snapshots import Snapshots
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
@@ -228,7 +229,7 @@ class Pipeline:
 
 def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
     """The route of a model that the key may use; raises `GatewayError` for any other."""
-    route = resolve_route(snapshot, model, key.kind)
+    route = resolve_route(snapshot, model, key.kind) or find_faulty(snapshot, model, key)
     if route is None:
         nearest = nearest_models(snapshot, model)
         raise GatewayError(
@@ -241,6 +242,15 @@ def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
     if key.allowed_models is not None:
         authorize(key, model, (route.model.id, *route.model.aliases))
     return route
+
+
+def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
+    """The route of a model with a fault's suffix (`:fail-429`): only where the sandbox serves."""
+    name, fault = split_fault(model)
+    route = resolve_route(snapshot, name, key.kind) if fault is not None else None
+    if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
+        return None
+    return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

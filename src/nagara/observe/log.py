@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from typing import IO
 
@@ -16,8 +17,6 @@ import msgspec
 
 from nagara.observe.observations import (
     AttemptFailed,
-    ConfigRefused,
-    ConfigReloaded,
     Failure,
     Notice,
     Observation,
@@ -33,12 +32,9 @@ _encoder = msgspec.json.Encoder()
 
 _LEVELS: dict[type, int] = {
     AttemptFailed: logging.WARNING,
-    ConfigReloaded: logging.INFO,
-    ConfigRefused: logging.ERROR,
     StorageFailed: logging.ERROR,
     StorageRecovered: logging.WARNING,
     Failure: logging.ERROR,
-    Notice: logging.WARNING,
 }
 
 
@@ -98,8 +94,28 @@ class Log:
             self._dropped += len(lines)
 
 
+class LogHandler(logging.Handler):
+    """Leads the standard library's loggers, ours and our libraries', into the one log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record as a notice, with its traceback if it has one."""
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[2] is not None:
+            # The exception's own text may quote what it choked on: a prompt, say. Left out.
+            kind = record.exc_info[0].__name__ if record.exc_info[0] else "error"
+            frames = "".join(traceback.format_tb(record.exc_info[2]))
+            message = f"{message}: {kind}\n{frames}"
+        self._log(Notice(message=message, level=record.levelno))
+
+
 def level_of(observation: Observation) -> int:
     """How loud an observation is: a request's by its status, the others by their kind."""
+    if isinstance(observation, Notice):
+        return observation.level
     if not isinstance(observation, RequestEnded):
         return _LEVELS[type(observation)]
     if observation.status >= 500:
@@ -160,17 +176,6 @@ def _describe(observation: Observation) -> str:
             return (
                 f"{observation.provider}/{observation.deployment} failed: "
                 f"{observation.error}{reason}  {observation.request_id}"
-            )
-        case ConfigReloaded():
-            waits = ", ".join(observation.needs_restart)
-            return (
-                f"configuration reloaded: {observation.models} models, providers "
-                + (", ".join(observation.providers) or "none")
-                + (f"; at the next start: {waits}" if waits else "")
-            )
-        case ConfigRefused():
-            return "the changed configuration is broken, the running one stays:\n" + "\n".join(
-                f"          {problem}" for problem in observation.problems
             )
         case StorageFailed():
             return f"the database cannot be read, calls are refused: {observation.reason}"

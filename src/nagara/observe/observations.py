@@ -4,6 +4,7 @@ What is done with them (a log line, a metric) is decided by whoever listens. The
 a prompt or a credential.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -59,20 +60,6 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     upstream_request_id: str | None = None
 
 
-class ConfigReloaded(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A changed configuration took effect. `needs_restart` names what waits for the next start."""
-
-    models: int
-    providers: list[str]
-    needs_restart: list[str] = []
-
-
-class ConfigRefused(msgspec.Struct, kw_only=True):
-    """A changed configuration is broken; the one that ran goes on running."""
-
-    problems: list[str]
-
-
 class StorageFailed(msgspec.Struct, kw_only=True):
     """The store cannot be read. Calls are refused until it can."""
 
@@ -94,20 +81,12 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Notice(msgspec.Struct, kw_only=True):
-    """Something the operator should know, in one sentence."""
+    """Something the operator should know, in one sentence; `level` as in `logging`."""
 
     message: str
+    level: int = logging.WARNING
 
 
-Observation = (
-    RequestEnded
-    | AttemptFailed
-    | ConfigReloaded
-    | ConfigRefused
-    | StorageFailed
-    | StorageRecovered
-    | Failure
-    | Notice
-)
+Observation = RequestEnded | AttemptFailed | StorageFailed | StorageRecovered | Failure | Notice
 Observe = Callable[[Observation], None]
 """Takes an observation; must not block and must not raise."""
