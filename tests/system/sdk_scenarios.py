@@ -14,7 +14,7 @@ import pydantic
 import pytest
 
 CHAT_MODEL: Final = "gpt-4.1-mini"
-CLAUDE_MODEL: Final = "claude-sonnet-4-5"
+CLAUDE_MODEL: Final = "claude-sonnet-5"
 EMBEDDING_MODEL: Final = "text-embedding-3-small"
 MODERATION_MODEL: Final = "omni-moderation-latest"
 
