@@ -23,6 +23,8 @@ STOP_TIMEOUT_S: Final = 20.0
 ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 STANDARD_KEY: Final = re.compile(r"\bng-(?!prov-|test-)\w{43}\b")
 PROVISIONING_KEY: Final = re.compile(r"\bng-prov-\w{43}\b")
+LAST_LINE: Final = re.compile(r"^ *Data +\S.*\n", re.MULTILINE)
+"""The end of what a start prints: by then address and keys are out."""
 
 
 class Output:
@@ -101,10 +103,11 @@ class GatewayProcess:
         )
         self._output = Output(self._process)
         try:
-            self.url = self._output.wait_for(ADDRESS, START_TIMEOUT_S)[0]
+            self._output.wait_for(LAST_LINE, START_TIMEOUT_S)
         except BaseException:
             self._process.kill()
             raise
+        self.url = self._find(ADDRESS)
         self.key = self._find(STANDARD_KEY)
         self.provisioning_key = self._find(PROVISIONING_KEY)
         return self
