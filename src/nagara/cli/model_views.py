@@ -24,10 +24,10 @@ def model_row(model: Model) -> tuple[str, ...]:
     return (
         model.id,
         model.startup,
-        str(model.context_window or "–"),
+        str(model.context_window or "-"),
         format_per_million(model.rates_pico, Meter.INPUT),
         format_per_million(model.rates_pico, Meter.OUTPUT),
-        ", ".join(model.operations[:1]) or "–",
+        ", ".join(model.operations[:1]) or "-",
         ", ".join(offer.provider for offer in model.offers),
     )
 
@@ -38,16 +38,16 @@ def model_facts(model: Model) -> list[tuple[str, str]]:
         ("id", model.id),
         ("name", model.display_name),
         ("startup", model.startup),
-        ("description", model.description or "–"),
+        ("description", model.description or "-"),
         ("created", _day(model.created_s or None)),
         ("deprecated from", _day(model.deprecates_at_s)),
-        ("context window", str(model.context_window or "–")),
-        ("output tokens at most", str(model.output_tokens_max or "–")),
+        ("context window", str(model.context_window or "-")),
+        ("output tokens at most", str(model.output_tokens_max or "-")),
         ("input", ", ".join(model.input_modalities)),
         ("output", ", ".join(model.output_modalities)),
-        ("operations", ", ".join(model.operations) or "–"),
-        ("parameters", ", ".join(model.parameters) or "–"),
-        ("aliases", ", ".join(model.aliases) or "–"),
+        ("operations", ", ".join(model.operations) or "-"),
+        ("parameters", ", ".join(model.parameters) or "-"),
+        ("aliases", ", ".join(model.aliases) or "-"),
         ("$ per million", _prices_in_words(model.rates_pico)),
     ]
 
@@ -135,12 +135,12 @@ def changes_in_words(changes: Changes) -> list[str]:
 def format_per_million(rates_pico: Mapping[Meter, int], meter: Meter) -> str:
     """Dollars per million units, or a dash where the meter has no price."""
     rate = rates_pico.get(meter)
-    return "–" if rate is None else format_rate(rate * UNITS_PER_MILLION)
+    return "-" if rate is None else format_rate(rate * UNITS_PER_MILLION)
 
 
 def _prices_in_words(rates_pico: Mapping[Meter, int]) -> str:
-    return ", ".join(f"{m} {format_per_million(rates_pico, m)}" for m in rates_pico) or "–"
+    return ", ".join(f"{m} {format_per_million(rates_pico, m)}" for m in rates_pico) or "-"
 
 
 def _day(time_s: int | None) -> str:
-    return "–" if time_s is None else datetime.fromtimestamp(time_s, UTC).date().isoformat()
+    return "-" if time_s is None else datetime.fromtimestamp(time_s, UTC).date().isoformat()
