@@ -54,6 +54,10 @@ class WireConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it. Harmless twice."""
         self._socket.close()
 
     def send(self, data: bytes) -> None:
