@@ -126,7 +126,7 @@ def make_key(data: Path) -> str:
 
     Raises `BenchError` when the command fails or prints none.
     """
-    command = [str(NAGARA), "keys", "create", "--name", "bench", "--json", "--data", str(data)]
+    command = [str(NAGARA), "keys", "create", "bench", "--json", "--data", str(data)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     found = KEY.search(done.stdout)
     if found is None:

@@ -21,6 +21,7 @@ START_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 10.0
 STANDARD_KEY = re.compile(r"\bng-[0-9A-Za-z]{43}\b")
 PROVISIONING_KEY = re.compile(r"\bng-prov-[0-9A-Za-z]{43}\b")
+ANY_KEY = re.compile(r"\bng-(?:prov-|test-)?[0-9A-Za-z]{43}\b")
 
 
 class ServedGateway:
@@ -57,16 +58,19 @@ class ServedGateway:
         """Resident memory of the process."""
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
-    def make_key(self, *options: str) -> str:
+    def make_key(self, *options: str, name: str = "test") -> str:
         """A new key from `nagara keys create`, with further options; it works within a second."""
-        command = [str(NAGARA), "keys", "create", "--name", "test", *options]
+        printed = self.run("keys", "create", name, *options, "--json")
+        return _first(ANY_KEY, printed)
+
+    def run(self, *arguments: str) -> str:
+        """What `nagara` with these arguments prints, on the data of this gateway."""
+        command = [str(NAGARA), *arguments, "--data", str(self.data)]
         done = subprocess.run(
-            [*command, "--json", "--data", str(self.data)],
-            capture_output=True, text=True, timeout=30, check=False, env=_environment({}),
-        )  # fmt: skip
-        found = re.search(r"\bng-(?:prov-|test-)?[0-9A-Za-z]{43}\b", done.stdout)
-        assert found, f"no key: {done.stdout!r} {done.stderr!r}"
-        return found[0]
+            command, capture_output=True, text=True, timeout=30, check=False, env=_environment({})
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout!r} {done.stderr!r}"
+        return done.stdout
 
 
 @contextmanager

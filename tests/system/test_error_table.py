@@ -1,0 +1,485 @@
+"""The error table of the documentation, a test for each row, in both error shapes where both apply.
+
+Every row is brought about for real: another key, another setting, a provider that fails on its
+socket, a database whose table is gone. What a message must name is checked, not how it says it.
+"""
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.system.error_shapes import is_anthropic, read_error
+from tests.system.scripted_provider import ScriptedProvider, encode_answer, scripted_provider
+from tests.system.served import ServedGateway, served
+from tests.system.wire import WireAnswer, WireConnection, encode_request
+
+CREDENTIAL = "sk-provider-credential-0123456789abcdef"
+BODY_BYTES_MAX = 4096
+
+
+class Call(NamedTuple):
+    """A good call of one endpoint. The test changes one thing about it."""
+
+    path: str
+    body: dict[str, Any]
+
+
+TURN = [{"role": "user", "content": "Say hello."}]
+CHAT = Call("/v1/chat/completions", {"model": "gpt-4.1-mini", "messages": TURN})
+RESPONSES = Call("/v1/responses", {"model": "gpt-4.1-mini", "input": "Say hello."})
+MESSAGES = Call("/v1/messages", {"model": "claude-sonnet-4-5", "max_tokens": 64, "messages": TURN})
+EMBEDDINGS = Call("/v1/embeddings", {"model": "text-embedding-3-small", "input": "hello"})
+MODERATIONS = Call("/v1/moderations", {"model": "omni-moderation-latest", "input": "hello"})
+
+EVERY_CALL = [CHAT, RESPONSES, MESSAGES, EMBEDDINGS, MODERATIONS]
+BOTH_SHAPES = [CHAT, MESSAGES]
+
+in_both_shapes = pytest.mark.parametrize("call", BOTH_SHAPES, ids=lambda call: call.path)
+on_every_endpoint = pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.path)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
+    folder = tmp_path_factory.mktemp("errors")
+    with served(folder, {"body_bytes_max": BODY_BYTES_MAX}) as gateway:
+        yield gateway
+        assert "Traceback" not in gateway.output
+
+
+def send(
+    gateway: ServedGateway,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    **headers: str,
+) -> WireAnswer:
+    """One request on its own connection; underscores in header names become hyphens."""
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    with WireConnection(gateway.port) as connection:
+        connection.send(encode_request(method, path, named, body))
+        return connection.read_answer(method)
+
+
+def post(gateway: ServedGateway, call: Call, key: str | None = None, **headers: str) -> WireAnswer:
+    """The call with `key`, or with the gateway's own standard key."""
+    headers.setdefault("authorization", f"Bearer {key or gateway.standard_key}")
+    body = json.dumps(call.body).encode()
+    return send(gateway, "POST", call.path, body, content_type="application/json", **headers)
+
+
+def message_of(answer: WireAnswer, path: str, status: int) -> str:
+    """The error's message, having checked its status and its shape."""
+    assert answer.status == status, (answer.status, answer.body)
+    return str(read_error(answer, path)["message"])
+
+
+def type_of(answer: WireAnswer, path: str) -> object:
+    return read_error(answer, path)["type"]
+
+
+def mistyped(key: str) -> str:
+    """The key with one character of its middle changed: the checksum no longer fits."""
+    middle = len(key) // 2
+    return key[:middle] + ("a" if key[middle] != "a" else "b") + key[middle + 1 :]
+
+
+@on_every_endpoint
+def test_a_good_call_is_answered(gateway: ServedGateway, call: Call) -> None:
+    answer = post(gateway, call)
+    assert answer.status == 200, answer.body
+
+
+# no key, or a malformed one
+
+
+@on_every_endpoint
+def test_no_key_is_401_and_says_which_headers_are_read(gateway: ServedGateway, call: Call) -> None:
+    body = json.dumps(call.body).encode()
+    answer = send(gateway, "POST", call.path, body, content_type="application/json")
+    message = message_of(answer, call.path, 401)
+    assert type_of(answer, call.path) == "authentication_error"
+    assert "authorization" in message.lower()
+    assert "x-api-key" in message.lower()
+
+
+@in_both_shapes
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer not-a-key"])
+def test_a_malformed_key_is_401(gateway: ServedGateway, call: Call, value: str) -> None:
+    answer = post(gateway, call, authorization=value)
+    message_of(answer, call.path, 401)
+    assert type_of(answer, call.path) == "authentication_error"
+
+
+@in_both_shapes
+def test_a_failed_checksum_says_that_the_key_looks_mistyped(
+    gateway: ServedGateway, call: Call
+) -> None:
+    wrong = mistyped(gateway.standard_key)
+    message = message_of(post(gateway, call, wrong), call.path, 401)
+    assert "mistyped" in message
+    assert wrong not in message
+
+
+@in_both_shapes
+def test_a_deleted_key_is_401_and_not_called_mistyped(gateway: ServedGateway, call: Call) -> None:
+    name = f"deleted-{call.path.rpartition('/')[2]}"
+    key = gateway.make_key(name=name)
+    wait_for_status(gateway, call, key, 200)
+    gateway.run("keys", "delete", name, "--yes")
+    answer = wait_for_status(gateway, call, key, 401)
+    assert "mistyped" not in message_of(answer, call.path, 401)
+
+
+@in_both_shapes
+def test_two_different_keys_are_400(gateway: ServedGateway, call: Call) -> None:
+    answer = post(gateway, call, x_api_key=gateway.provisioning_key)
+    message_of(answer, call.path, 400)
+
+
+@on_every_endpoint
+def test_either_header_takes_the_key(gateway: ServedGateway, call: Call) -> None:
+    body = json.dumps(call.body).encode()
+    key = gateway.standard_key
+    answer = send(gateway, "POST", call.path, body, content_type="application/json", x_api_key=key)
+    assert answer.status == 200
+
+
+# the wrong kind of key
+
+
+def test_a_standard_key_on_the_account_api_is_invalid_provisioning_key(
+    gateway: ServedGateway,
+) -> None:
+    path = "/v1/account/balance"
+    answer = send(gateway, "GET", path, authorization=f"Bearer {gateway.standard_key}")
+    message = message_of(answer, path, 401)
+    assert type_of(answer, path) == "invalid_provisioning_key"
+    assert "provisioning key" in message
+    assert "nagara keys create" in message
+
+
+@on_every_endpoint
+def test_a_provisioning_key_on_inference_is_401_and_says_standard_key(
+    gateway: ServedGateway, call: Call
+) -> None:
+    message = message_of(post(gateway, call, gateway.provisioning_key), call.path, 401)
+    assert "standard key" in message
+
+
+# the wrong address
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/v1/v1/chat/completions", "/responses"])
+def test_a_path_without_v1_or_with_two_is_404_and_names_the_base_url(
+    gateway: ServedGateway, path: str
+) -> None:
+    message = message_of(post(gateway, Call(path, CHAT.body)), path, 404)
+    assert f"http://127.0.0.1:{gateway.port}/v1" in message
+
+
+@pytest.mark.parametrize("path", ["/messages", "/v1/v1/messages"])
+def test_anthropics_base_url_is_named_without_v1(gateway: ServedGateway, path: str) -> None:
+    answer = post(gateway, Call(path, MESSAGES.body))
+    assert answer.status == 404
+    message = str(answer.json()["error"]["message"])
+    assert re.search(rf"http://127\.0\.0\.1:{gateway.port}(?!/v1)", message), message
+
+
+@on_every_endpoint
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_a_wrong_method_is_405_with_allow(gateway: ServedGateway, call: Call, method: str) -> None:
+    answer = send(gateway, method, call.path, authorization=f"Bearer {gateway.standard_key}")
+    message_of(answer, call.path, 405)
+    assert "POST" in (answer.header("allow") or "")
+
+
+# the model
+
+
+@in_both_shapes
+def test_an_unknown_model_is_404_with_the_nearest_ids(gateway: ServedGateway, call: Call) -> None:
+    known = str(call.body["model"])
+    wrong = known.replace("mini", "mimi").replace("sonnet", "sonet")
+    answer = post(gateway, call._replace(body={**call.body, "model": wrong}))
+    message = message_of(answer, call.path, 404)
+    expected = "not_found_error" if is_anthropic(call.path) else "model_not_found"
+    assert type_of(answer, call.path) == expected
+    assert repr(wrong) in message or f'"{wrong}"' in message
+    assert known in message
+
+
+@in_both_shapes
+def test_a_model_that_the_key_may_not_use_is_403(gateway: ServedGateway, call: Call) -> None:
+    key = gateway.make_key("--models", "text-embedding-3-small")
+    answer = wait_for_status(gateway, call, key, 403)
+    message = message_of(answer, call.path, 403)
+    assert type_of(answer, call.path) == "permission_error"
+    assert str(call.body["model"]) in message
+
+
+# money and limits
+
+
+@pytest.fixture(scope="module")
+def penniless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
+    folder = tmp_path_factory.mktemp("penniless")
+    with served(folder, {"opening_grant_usd": "0"}) as gateway:
+        yield gateway
+
+
+@in_both_shapes
+def test_not_enough_credit_is_402_with_needed_available_and_what_fits(
+    penniless: ServedGateway, call: Call
+) -> None:
+    answer = post(penniless, call)
+    message = message_of(answer, call.path, 402)
+    expected = "billing_error" if is_anthropic(call.path) else "insufficient_quota"
+    assert type_of(answer, call.path) == expected
+    assert len(re.findall(r"\$\d", message)) >= 2, message
+    assert "output token" in message
+
+
+def test_a_test_key_needs_no_credit(penniless: ServedGateway) -> None:
+    key = penniless.make_key("--test")
+    wait_for_status(penniless, CHAT, key, 200)
+
+
+@pytest.fixture
+def slow_lane(tmp_path: Path) -> Iterator[ServedGateway]:
+    with served(tmp_path, {"requests_per_minute_max": 1}) as gateway:
+        yield gateway
+
+
+@in_both_shapes
+def test_too_fast_is_429_with_retry_after_and_the_limit(
+    slow_lane: ServedGateway, call: Call
+) -> None:
+    assert post(slow_lane, call).status == 200
+    answer = post(slow_lane, call)
+    message = message_of(answer, call.path, 429)
+    expected = "rate_limit_error" if is_anthropic(call.path) else "rate_limit_exceeded"
+    assert type_of(answer, call.path) == expected
+    assert 1 <= int(answer.header("retry-after") or "0") <= 60
+    assert any(name.startswith("x-ratelimit-") for name, _ in answer.headers)
+    assert "minute" in message
+
+
+# the body
+
+
+@on_every_endpoint
+@pytest.mark.parametrize("body", [b"", b"hello", b'{"model":', b"\xff\xfe{}", b"[]", b'"a"'])
+def test_a_body_that_is_no_json_object_is_400(
+    gateway: ServedGateway, call: Call, body: bytes
+) -> None:
+    answer = send(
+        gateway, "POST", call.path, body,
+        content_type="application/json", authorization=f"Bearer {gateway.standard_key}",
+    )  # fmt: skip
+    message = message_of(answer, call.path, 400)
+    assert type_of(answer, call.path) == "invalid_request_error"
+    assert "JSON" in message
+
+
+@on_every_endpoint
+def test_each_missing_field_is_400_and_named(gateway: ServedGateway, call: Call) -> None:
+    for field in call.body:
+        left = {name: value for name, value in call.body.items() if name != field}
+        answer = post(gateway, call._replace(body=left))
+        assert field in message_of(answer, call.path, 400), field
+
+
+@on_every_endpoint
+@pytest.mark.parametrize("value", [None, 7, {"a": 1}], ids=repr)
+def test_a_wrong_field_is_400_and_named(gateway: ServedGateway, call: Call, value: object) -> None:
+    for field in call.body:
+        if isinstance(value, int) and isinstance(call.body[field], int):
+            continue
+        answer = post(gateway, call._replace(body={**call.body, field: value}))
+        assert field in message_of(answer, call.path, 400), field
+
+
+@pytest.mark.parametrize("call", [CHAT, RESPONSES, MESSAGES], ids=lambda call: call.path)
+def test_a_wrong_stream_flag_is_400_and_named(gateway: ServedGateway, call: Call) -> None:
+    answer = post(gateway, call._replace(body={**call.body, "stream": "yes"}))
+    assert "stream" in message_of(answer, call.path, 400)
+
+
+@on_every_endpoint
+def test_too_large_a_body_is_413_with_the_limit(gateway: ServedGateway, call: Call) -> None:
+    large = call._replace(body={**call.body, "user": "a" * BODY_BYTES_MAX})
+    message = message_of(post(gateway, large), call.path, 413)
+    plain = re.sub(r"(?<=\d)[,_ ](?=\d)", "", message)
+    assert str(BODY_BYTES_MAX) in plain or re.search(r"\b4 Ki?B", plain), message
+
+
+# a provider that fails
+
+
+class Failing(NamedTuple):
+    """A gateway in front of one provider that can be scripted."""
+
+    gateway: ServedGateway
+    provider: ScriptedProvider
+
+
+@contextmanager
+def failing_gateway(folder: Path) -> Iterator[Failing]:
+    with ExitStack() as stack:
+        provider = stack.enter_context(scripted_provider())
+        env = {
+            "OPENAI_API_KEY": CREDENTIAL,
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{provider.port}/v1",
+            "ANTHROPIC_API_KEY": CREDENTIAL,
+            "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{provider.port}",
+        }
+        settings = {"attempts_max": 2, "first_byte_timeout_s": 0.4, "connect_timeout_s": 2}
+        yield Failing(stack.enter_context(served(folder, settings, env)), provider)
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+    with failing_gateway(tmp_path_factory.mktemp("failing")) as failing:
+        yield failing
+        assert "Traceback" not in failing.gateway.output
+        assert CREDENTIAL not in failing.gateway.output
+
+
+LEAK = json.dumps(
+    {"error": {"type": "x", "message": f"Incorrect API key provided: {CREDENTIAL} at 10.1.2.3"}}
+).encode()
+PROVIDER_FAILURES: dict[str, tuple[bytes | None, int]] = {
+    "closes at once": (b"", 502),
+    "closes within its head": (b"HTTP/1.1 200 OK\r\ncontent-le", 502),
+    "speaks another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 502),
+    "answers 500": (encode_answer(500, LEAK), 502),
+    "answers 401": (encode_answer(401, LEAK), 502),
+    "answers 403": (encode_answer(403, LEAK), 502),
+    "answers 503": (encode_answer(503, LEAK), 503),
+    "answers 529": (encode_answer(529, LEAK), 503),
+    "is silent": (None, 504),
+}
+
+
+@in_both_shapes
+@pytest.mark.parametrize("case", PROVIDER_FAILURES)
+def test_a_provider_that_fails_is_told_without_its_secrets(
+    failing: Failing, call: Call, case: str
+) -> None:
+    failing.provider.script, status = PROVIDER_FAILURES[case]
+    answer = post(failing.gateway, call)
+    message = message_of(answer, call.path, status)
+    assert_nothing_leaks(answer, failing.provider.port)
+    name = "anthropic" if is_anthropic(call.path) else "openai"
+    assert name in message.lower() or name in str(answer.headers).lower()
+
+
+@in_both_shapes
+def test_a_providers_rate_limit_is_handed_on_with_its_retry_after(
+    failing: Failing, call: Call
+) -> None:
+    failing.provider.script = encode_answer(429, LEAK, b"retry-after: 7")
+    answer = post(failing.gateway, call)
+    message_of(answer, call.path, 429)
+    assert answer.header("retry-after") == "7"
+    assert_nothing_leaks(answer, failing.provider.port)
+
+
+@in_both_shapes
+def test_a_provider_that_is_not_there_is_502(tmp_path: Path, call: Call) -> None:
+    with failing_gateway(tmp_path) as failing:
+        failing.provider.close()
+        answer = post(failing.gateway, call)
+        message_of(answer, call.path, 502)
+        assert_nothing_leaks(answer, failing.provider.port)
+
+
+def assert_nothing_leaks(answer: WireAnswer, port: int) -> None:
+    whole = answer.body.decode() + repr(answer.headers)
+    for secret in (CREDENTIAL, CREDENTIAL[-12:], f":{port}", "127.0.0.1", "10.1.2.3", "Traceback"):
+        assert secret not in whole, whole
+
+
+# the database
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path) -> Iterator[ServedGateway]:
+    """A gateway that does not trust for long what it read of the database."""
+    with served(tmp_path, {"storage_stale_s": 0, "key_check_ms": 20}) as gateway:
+        yield gateway
+
+
+@in_both_shapes
+def test_a_database_that_is_down_is_503_and_never_401_and_comes_back(
+    forgetful: ServedGateway, call: Call
+) -> None:
+    assert post(forgetful, call).status == 200
+    with keys_unreadable(forgetful.data / "nagara.db"):
+        answer = wait_for_status(forgetful, call, forgetful.standard_key, 503)
+        message_of(answer, call.path, 503)
+        assert int(answer.header("retry-after") or "0") >= 1
+        unknown = post(forgetful, call, mistyped(forgetful.standard_key))
+        assert unknown.status in (401, 503)
+        assert b"sqlite" not in answer.body.lower()
+        assert b"nagara.db" not in answer.body
+    wait_for_status(forgetful, call, forgetful.standard_key, 200)
+
+
+@contextmanager
+def keys_unreadable(database: Path) -> Iterator[None]:
+    """Takes the table of keys away under the running gateway, and puts it back."""
+    with closing(sqlite3.connect(database, timeout=10)) as connection:
+        connection.execute("ALTER TABLE keys RENAME TO keys_away")
+        connection.execute("UPDATE revisions SET number = number + 1")
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute("ALTER TABLE keys_away RENAME TO keys")
+            connection.execute("UPDATE revisions SET number = number + 1")
+            connection.commit()
+
+
+def wait_for_status(gateway: ServedGateway, call: Call, key: str, status: int) -> WireAnswer:
+    """The first answer with that status; a change of keys may take a second to be seen."""
+    deadline = time.monotonic() + 5.0
+    while (answer := post(gateway, call, key)).status != status:
+        assert answer.status in (200, 401, 403, 503), answer.body
+        assert time.monotonic() < deadline, f"{answer.status} instead of {status}: {answer.body!r}"
+        time.sleep(0.02)
+    return answer
+
+
+# cross-origin, request ids
+
+
+@in_both_shapes
+def test_a_cross_origin_call_is_refused(gateway: ServedGateway, call: Call) -> None:
+    answer = post(gateway, call, origin="https://elsewhere.example")
+    message_of(answer, call.path, 403)
+    assert answer.header("access-control-allow-origin") is None
+
+
+@in_both_shapes
+def test_a_preflight_of_an_unknown_origin_is_refused(gateway: ServedGateway, call: Call) -> None:
+    answer = send(
+        gateway, "OPTIONS", call.path,
+        origin="https://elsewhere.example", access_control_request_method="POST",
+    )  # fmt: skip
+    assert answer.status >= 400
+    assert answer.header("access-control-allow-origin") is None
+
+
+@in_both_shapes
+def test_an_errors_request_id_is_the_callers_own(gateway: ServedGateway, call: Call) -> None:
+    answer = post(gateway, call, "none", x_request_id="my-own-id-1")
+    message_of(answer, call.path, 401)
+    assert answer.header("x-request-id") == "my-own-id-1"
