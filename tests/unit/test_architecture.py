@@ -28,6 +28,7 @@ LAYERS: dict[str, int] = {
     "cli": 5,
     "app": 5,
     "settings": 5,
+    "config": 5,
     "__main__": 5,
 }
 
