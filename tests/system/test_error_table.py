@@ -1,48 +1,35 @@
 """The error table of the documentation, a test for each row, in both error shapes where both apply.
 
-Every row is brought about for real: another key, another setting, a provider that fails on its
-socket, a database whose table is gone. What a message must name is checked, not how it says it.
+Every row is brought about for real: another key, another setting, another body. What a message
+must name is checked, not how it says it. The rows of the provider and of the database are in
+`test_failures_behind.py`.
 """
 
 import json
 import re
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.error_shapes import is_anthropic, read_error
-from tests.system.scripted_provider import ScriptedProvider, encode_answer, scripted_provider
+from tests.system.calls import (
+    CHAT,
+    MESSAGES,
+    RESPONSES,
+    Call,
+    in_both_shapes,
+    message_of,
+    mistyped,
+    on_every_endpoint,
+    post,
+    send,
+    type_of,
+    wait_for_status,
+)
+from tests.system.error_shapes import is_anthropic
 from tests.system.served import ServedGateway, served
-from tests.system.wire import WireAnswer, WireConnection, encode_request
 
-CREDENTIAL = "sk-provider-credential-0123456789abcdef"
 BODY_BYTES_MAX = 4096
-
-
-class Call(NamedTuple):
-    """A good call of one endpoint. The test changes one thing about it."""
-
-    path: str
-    body: dict[str, Any]
-
-
-TURN = [{"role": "user", "content": "Say hello."}]
-CHAT = Call("/v1/chat/completions", {"model": "gpt-4.1-mini", "messages": TURN})
-RESPONSES = Call("/v1/responses", {"model": "gpt-4.1-mini", "input": "Say hello."})
-MESSAGES = Call("/v1/messages", {"model": "claude-sonnet-4-5", "max_tokens": 64, "messages": TURN})
-EMBEDDINGS = Call("/v1/embeddings", {"model": "text-embedding-3-small", "input": "hello"})
-MODERATIONS = Call("/v1/moderations", {"model": "omni-moderation-latest", "input": "hello"})
-
-EVERY_CALL = [CHAT, RESPONSES, MESSAGES, EMBEDDINGS, MODERATIONS]
-BOTH_SHAPES = [CHAT, MESSAGES]
-
-in_both_shapes = pytest.mark.parametrize("call", BOTH_SHAPES, ids=lambda call: call.path)
-on_every_endpoint = pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.path)
 
 
 @pytest.fixture(scope="module")
@@ -51,43 +38,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]
     with served(folder, {"body_bytes_max": BODY_BYTES_MAX}) as gateway:
         yield gateway
         assert "Traceback" not in gateway.output
-
-
-def send(
-    gateway: ServedGateway,
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    **headers: str,
-) -> WireAnswer:
-    """One request on its own connection; underscores in header names become hyphens."""
-    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    with WireConnection(gateway.port) as connection:
-        connection.send(encode_request(method, path, named, body))
-        return connection.read_answer(method)
-
-
-def post(gateway: ServedGateway, call: Call, key: str | None = None, **headers: str) -> WireAnswer:
-    """The call with `key`, or with the gateway's own standard key."""
-    headers.setdefault("authorization", f"Bearer {key or gateway.standard_key}")
-    body = json.dumps(call.body).encode()
-    return send(gateway, "POST", call.path, body, content_type="application/json", **headers)
-
-
-def message_of(answer: WireAnswer, path: str, status: int) -> str:
-    """The error's message, having checked its status and its shape."""
-    assert answer.status == status, (answer.status, answer.body)
-    return str(read_error(answer, path)["message"])
-
-
-def type_of(answer: WireAnswer, path: str) -> object:
-    return read_error(answer, path)["type"]
-
-
-def mistyped(key: str) -> str:
-    """The key with one character of its middle changed: the checksum no longer fits."""
-    middle = len(key) // 2
-    return key[:middle] + ("a" if key[middle] != "a" else "b") + key[middle + 1 :]
 
 
 @on_every_endpoint
@@ -318,144 +268,6 @@ def test_too_large_a_body_is_413_with_the_limit(gateway: ServedGateway, call: Ca
     message = message_of(post(gateway, large), call.path, 413)
     plain = re.sub(r"(?<=\d)[,_ ](?=\d)", "", message)
     assert str(BODY_BYTES_MAX) in plain or re.search(r"\b4 Ki?B", plain), message
-
-
-# a provider that fails
-
-
-class Failing(NamedTuple):
-    """A gateway in front of one provider that can be scripted."""
-
-    gateway: ServedGateway
-    provider: ScriptedProvider
-
-
-@contextmanager
-def failing_gateway(folder: Path) -> Iterator[Failing]:
-    with ExitStack() as stack:
-        provider = stack.enter_context(scripted_provider())
-        env = {
-            "OPENAI_API_KEY": CREDENTIAL,
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{provider.port}/v1",
-            "ANTHROPIC_API_KEY": CREDENTIAL,
-            "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{provider.port}",
-        }
-        settings = {"attempts_max": 2, "first_byte_timeout_s": 0.4, "connect_timeout_s": 2}
-        yield Failing(stack.enter_context(served(folder, settings, env)), provider)
-
-
-@pytest.fixture(scope="module")
-def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
-    with failing_gateway(tmp_path_factory.mktemp("failing")) as failing:
-        yield failing
-        assert "Traceback" not in failing.gateway.output
-        assert CREDENTIAL not in failing.gateway.output
-
-
-LEAK = json.dumps(
-    {"error": {"type": "x", "message": f"Incorrect API key provided: {CREDENTIAL} at 10.1.2.3"}}
-).encode()
-PROVIDER_FAILURES: dict[str, tuple[bytes | None, int]] = {
-    "closes at once": (b"", 502),
-    "closes within its head": (b"HTTP/1.1 200 OK\r\ncontent-le", 502),
-    "speaks another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 502),
-    "answers 500": (encode_answer(500, LEAK), 502),
-    "answers 401": (encode_answer(401, LEAK), 502),
-    "answers 403": (encode_answer(403, LEAK), 502),
-    "answers 503": (encode_answer(503, LEAK), 503),
-    "answers 529": (encode_answer(529, LEAK), 503),
-    "is silent": (None, 504),
-}
-
-
-@in_both_shapes
-@pytest.mark.parametrize("case", PROVIDER_FAILURES)
-def test_a_provider_that_fails_is_told_without_its_secrets(
-    failing: Failing, call: Call, case: str
-) -> None:
-    failing.provider.script, status = PROVIDER_FAILURES[case]
-    answer = post(failing.gateway, call)
-    message = message_of(answer, call.path, status)
-    assert_nothing_leaks(answer, failing.provider.port)
-    name = "anthropic" if is_anthropic(call.path) else "openai"
-    assert name in message.lower() or name in str(answer.headers).lower()
-
-
-@in_both_shapes
-def test_a_providers_rate_limit_is_handed_on_with_its_retry_after(
-    failing: Failing, call: Call
-) -> None:
-    failing.provider.script = encode_answer(429, LEAK, b"retry-after: 7")
-    answer = post(failing.gateway, call)
-    message_of(answer, call.path, 429)
-    assert answer.header("retry-after") == "7"
-    assert_nothing_leaks(answer, failing.provider.port)
-
-
-@in_both_shapes
-def test_a_provider_that_is_not_there_is_502(tmp_path: Path, call: Call) -> None:
-    with failing_gateway(tmp_path) as failing:
-        failing.provider.close()
-        answer = post(failing.gateway, call)
-        message_of(answer, call.path, 502)
-        assert_nothing_leaks(answer, failing.provider.port)
-
-
-def assert_nothing_leaks(answer: WireAnswer, port: int) -> None:
-    whole = answer.body.decode() + repr(answer.headers)
-    for secret in (CREDENTIAL, CREDENTIAL[-12:], f":{port}", "127.0.0.1", "10.1.2.3", "Traceback"):
-        assert secret not in whole, whole
-
-
-# the database
-
-
-@pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[ServedGateway]:
-    """A gateway that does not trust for long what it read of the database."""
-    with served(tmp_path, {"storage_stale_s": 0, "key_check_ms": 20}) as gateway:
-        yield gateway
-
-
-@in_both_shapes
-def test_a_database_that_is_down_is_503_and_never_401_and_comes_back(
-    forgetful: ServedGateway, call: Call
-) -> None:
-    assert post(forgetful, call).status == 200
-    with keys_unreadable(forgetful.data / "nagara.db"):
-        answer = wait_for_status(forgetful, call, forgetful.standard_key, 503)
-        message_of(answer, call.path, 503)
-        assert int(answer.header("retry-after") or "0") >= 1
-        unknown = post(forgetful, call, mistyped(forgetful.standard_key))
-        assert unknown.status in (401, 503)
-        assert b"sqlite" not in answer.body.lower()
-        assert b"nagara.db" not in answer.body
-    wait_for_status(forgetful, call, forgetful.standard_key, 200)
-
-
-@contextmanager
-def keys_unreadable(database: Path) -> Iterator[None]:
-    """Takes the table of keys away under the running gateway, and puts it back."""
-    with closing(sqlite3.connect(database, timeout=10)) as connection:
-        connection.execute("ALTER TABLE keys RENAME TO keys_away")
-        connection.execute("UPDATE revisions SET number = number + 1")
-        connection.commit()
-        try:
-            yield
-        finally:
-            connection.execute("ALTER TABLE keys_away RENAME TO keys")
-            connection.execute("UPDATE revisions SET number = number + 1")
-            connection.commit()
-
-
-def wait_for_status(gateway: ServedGateway, call: Call, key: str, status: int) -> WireAnswer:
-    """The first answer with that status; a change of keys may take a second to be seen."""
-    deadline = time.monotonic() + 5.0
-    while (answer := post(gateway, call, key)).status != status:
-        assert answer.status in (200, 401, 403, 503), answer.body
-        assert time.monotonic() < deadline, f"{answer.status} instead of {status}: {answer.body!r}"
-        time.sleep(0.02)
-    return answer
 
 
 # cross-origin, request ids
