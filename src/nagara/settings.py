@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # fmt: off
     host: Annotated[str, _server("The address to listen on. Only this machine can reach the default.")] = "127.0.0.1"
     port: Annotated[int, _server("The port to listen on; 0 takes a free one.", 0, 65_535)] = 8080
-    data: Annotated[str, _server("The folder of the database. It is made if missing.")] = "data"
+    data: Annotated[str, _server("The folder of the database; empty for $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
     body_bytes_max: Annotated[int, _server("The largest request body.", 1024, BODY_BYTES_LIMIT)] = 32 * MIB
     header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
     header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100

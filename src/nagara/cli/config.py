@@ -12,9 +12,11 @@ from typing import Any
 import click
 import msgspec
 
+from nagara.catalogue.shipped import load_shipped
+from nagara.cli.tables import print_table
 from nagara.config.load import Config, find_path, load_config
 from nagara.config.render import render_example
-from nagara.domain.catalog import Catalogue, ConfiguredProvider, Secret
+from nagara.domain.catalog import ConfiguredProvider, Secret
 from nagara.domain.configuration import ConfigError
 from nagara.routing.table import build_routes
 from nagara.settings import TABLE
@@ -44,7 +46,7 @@ def check(path: str | None, data: str | None, as_json: bool) -> None:
     except ConfigError as error:
         report = {"ok": False, "problems": list(error.problems)}
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     elif report["ok"]:
         print_report(report)
     else:
@@ -56,7 +58,7 @@ def check(path: str | None, data: str | None, as_json: bool) -> None:
 def read_report(path: str | None, data: str | None) -> dict[str, Any]:
     """Everything that `check` shows, as plain values. Raises `ConfigError`."""
     loaded = load_config(find_path(path, os.environ, Path.cwd()), os.environ, {"data": data})
-    table = build_routes(loaded.declared, load_catalogue())
+    table = build_routes(loaded.declared, load_shipped())
     return {
         "ok": True,
         "file": str(loaded.path) if loaded.path else None,
@@ -66,11 +68,6 @@ def read_report(path: str | None, data: str | None) -> dict[str, Any]:
         "is_sandbox_only": not loaded.declared.providers,
         "warnings": [*loaded.warnings, *table.warnings],
     }
-
-
-def load_catalogue() -> Catalogue:
-    """The models that are known."""
-    return Catalogue(built_at_s=0, source="none", models=(), startups=())
 
 
 def report_setting(loaded: Config, name: str) -> dict[str, Any]:
@@ -105,12 +102,12 @@ def print_report(report: dict[str, Any]) -> None:
         (name, msgspec.json.encode(found["value"]).decode(), found["source"])
         for name, found in report["settings"].items()
     ]
-    print_columns([("setting", "value", "source"), *rows])
+    print_table(("setting", "value", "source"), rows)
     click.echo("")
     for provider in report["providers"]:
         credential = provider["credential"] or "no credential"
         click.echo(
-            f"provider {provider['name']}: {provider['base_url']}, "
+            f"provider {provider['name']}: {provider['base_url'] or 'in this process'}, "
             f"{credential} from {provider['credential_source']}"
         )
     if report["is_sandbox_only"]:
@@ -118,10 +115,3 @@ def print_report(report: dict[str, Any]) -> None:
     click.echo(f"models: {report['models']}")
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}")
-
-
-def print_columns(rows: list[tuple[str, str, str]]) -> None:
-    """Rows of text, aligned."""
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    for name, value, source in rows:
-        click.echo(f"{name.ljust(widths[0])}  {value.ljust(widths[1])}  {source}")

@@ -46,6 +46,14 @@ def find_path(option: str | None, env: Mapping[str, str], folder: Path) -> Path 
     return usual if usual.is_file() else None
 
 
+def find_data_folder(data: str, env: Mapping[str, str]) -> Path:
+    """The folder that the setting `data` means: itself, or the user's own place for data."""
+    if data:
+        return Path(data)
+    home = env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "nagara"
+
+
 def load_config(
     path: Path | None,
     env: Mapping[str, str],

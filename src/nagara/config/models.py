@@ -22,7 +22,7 @@ from nagara.domain.catalog import ConfiguredProvider
 from nagara.domain.configuration import DeclaredAlias, DeclaredDeployment, DeclaredModel
 from nagara.domain.money import rate_from_mtok
 from nagara.domain.usage import Meter
-from nagara.providers import SANDBOX
+from nagara.providers import PROVIDERS, SANDBOX
 
 MODEL_ID_LENGTH_MAX = 200
 PRICE_MTOK_MAX = Decimal(1_000_000)
@@ -92,7 +92,7 @@ def read_deployment(
         return None
     if fields.provider not in providers and fields.provider != SANDBOX.name:
         what = f"names {fields.provider!r}, which is no provider in use"
-        problems.add(document.where(*keys), what + nearest(fields.provider, providers))
+        problems.add(document.where(*keys), what + nearest(fields.provider, {**providers, **PROVIDERS}))
         return None
     secret = None
     if fields.credential is not None:

@@ -125,10 +125,10 @@ def find_providers(
 
 def is_in_environment(provider: Provider, env: Mapping[str, str]) -> bool:
     """Whether the environment alone is reason enough to use the provider."""
-    if any(env.get(name, "").strip() for name in provider.credential_env):
-        return True
-    has_address = bool(provider.base_url_env and env.get(provider.base_url_env, "").strip())
-    return has_address and provider.is_credential_optional
+    # A server of one's own needs an address: LLAMA_API_KEY, say, is also another company's.
+    address = (provider.base_url_env,) if provider.base_url_env else ()
+    names = address if provider.is_credential_optional else provider.credential_env
+    return any(env.get(name, "").strip() for name in names)
 
 
 def configure(
@@ -167,7 +167,7 @@ def configure(
 def find_credential(
     provider: Provider, table: ProviderTable, env: Mapping[str, str], credentials: Credentials
 ) -> tuple[Secret | None, str]:
-    """The credential and where it came from. Raises `UnusableError` if one is needed and missing."""
+    """The credential and its source. Raises `UnusableError` if one is needed and missing."""
     if table.credential is not None:
         return credentials.find(table.credential)
     for variable in provider.credential_env:
@@ -183,7 +183,7 @@ def find_credential(
 def find_base_url(
     provider: Provider, declared: str | None, env: Mapping[str, str]
 ) -> tuple[str | None, bool]:
-    """The address, and whether it is another than the provider's. Raises `UnusableError` without one."""
+    """The address, and whether it was set here. Raises `UnusableError` without one."""
     variable = provider.base_url_env
     from_env = env.get(variable, "").strip() if variable else ""
     if own := declared or from_env:
@@ -196,7 +196,7 @@ def find_base_url(
 
 
 def fill_placeholders(provider: Provider, template: str, env: Mapping[str, str]) -> str:
-    """A base URL with `{NAME}` replaced. Raises `UnusableError` if one is not in the environment."""
+    """A base URL with `{NAME}` replaced. Raises `UnusableError` if one has no value."""
     for variable in PLACEHOLDER.findall(template):
         value = env.get(variable, "").strip() or provider.base_url_defaults.get(variable)
         if not value:
@@ -219,9 +219,7 @@ def check_base_url(base_url: str, settings: Settings) -> None:
         raise UnusableError("needs a base_url without a password, query or fragment")
     port = port or (443 if parts.scheme == "https" else 80)
     if port == settings.port and is_own_host(host, settings.host):
-        raise UnusableError(
-            f"has this gateway's own address as its base_url ({host}:{port}): a loop"
-        )
+        raise UnusableError(f"has this gateway's own address, {host}:{port}, as base_url: a loop")
 
 
 def is_own_host(host: str, listening: str) -> bool:

@@ -118,14 +118,16 @@ def _table_lines(title: str, table: type[msgspec.Struct]) -> Iterator[str]:
     yield f"\n### {title}\n\n| field | takes | what for |\n|---|---|---|"
     hints = typing.get_type_hints(table, include_extras=True)
     for name, hint in hints.items():
-        help_ = next((m.description for m in hint.__metadata__ if isinstance(m, Meta)), "")
+        help_ = next(
+            m.description for m in hint.__metadata__ if isinstance(m, Meta) and m.description
+        )
         yield f"| `{name}` | {describe(hint)} | {help_} |"
 
 
 def _provider_line(provider: Provider) -> str:
-    credential = " or ".join(f"`{name}`" for name in provider.credential_env) or "–"
+    credential = " or ".join(f"`{name}`" for name in provider.credential_env) or "none"
     variable = f" (`{provider.base_url_env}`)" if provider.base_url_env else ""
-    address = f"`{provider.base_url}`{variable}" if provider.base_url else "–"
+    address = f"`{provider.base_url}`{variable}" if provider.base_url else "none"
     operations = ", ".join(provider.paths)
     return f"| `{provider.name}` | {credential} | {address} | {operations} |"
 

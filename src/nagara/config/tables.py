@@ -120,7 +120,7 @@ def read_fields(
         problems.add(document.where(*keys), "has to be a table")
         return None
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
-    for name in table.keys() - fields.keys():
+    for name in (name for name in table if name not in fields):
         what = f"is not known{nearest(name, fields)}"
         problems.add(document.where(*keys, name), what)
     values: dict[str, Any] = {}

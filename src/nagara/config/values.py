@@ -5,7 +5,7 @@ sources win, but a mistake in an earlier one is still told.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from nagara.config.document import Document
 from nagara.config.tables import Problems, nearest, read_tables, show
@@ -55,8 +55,8 @@ Take = Callable[[str, object, str, str], None]
 def _read_file(document: Document, take: Take, problems: Problems) -> None:
     for section in document.values:
         if section not in SECTIONS and section not in TABLES:
-            what = f"is not known{nearest(section, [*SECTIONS, *TABLES])}"
-            problems.add(document.where(section), what + _section_hint(section))
+            advice = _advise(section, [*SECTIONS, *TABLES, *TABLE])
+            problems.add(document.where(section), f"is not known{advice}")
     for section in SECTIONS:
         for name, value in read_tables(document, section, problems).items():
             where, line = document.where(section, name), document.line((section, name))
@@ -64,11 +64,13 @@ def _read_file(document: Document, take: Take, problems: Problems) -> None:
                 take(name, value, where, f"{document.name}:{line}")
             else:
                 mates = [s.name for s in TABLE.values() if s.row.section == section]
-                problems.add(where, f"is not known{nearest(name, mates)}" + _section_hint(name))
+                problems.add(where, f"is not known{_advise(name, mates)}")
 
 
-def _section_hint(name: str) -> str:
-    return f"; it belongs in [{TABLE[name].row.section}]" if name in TABLE else ""
+def _advise(name: str, known: Iterable[str]) -> str:
+    if name in TABLE:
+        return f"; it belongs in [{TABLE[name].row.section}]"
+    return nearest(name, known)
 
 
 def _read_environment(env: Mapping[str, str], take: Take, warnings: list[str]) -> None:

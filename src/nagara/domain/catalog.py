@@ -103,8 +103,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     `paths` says which operations it has, in their own dialect, and where below `base_url`; a path
     may begin with `/..` to leave segments of the base URL. `base_url` may hold `{NAME}`, which
-    stands for an environment variable, or else for its value in `base_url_defaults`.
-    `catalogue_id` is its id in the price data, where it differs from `name`.
+    stands for an environment variable, or else for its value in `base_url_defaults`. The offers
+    of the catalogue name it by `name`.
     """
 
     name: str
@@ -117,21 +117,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.BEARER
     paths: Mapping[Operation, str]
     headers: tuple[tuple[str, str], ...] = ()
-    catalogue_id: str | None = None
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
     """A server of one's own: it may be called without a credential."""
     has_open_models: bool = False
     """Whether it is asked for any model name, because no catalogue says which it has."""
-    model_prefix: str = ""
-    """What its API wants in front of the bare model names of the price data."""
     has_stream_usage_option: bool = True
     """Whether chat takes `stream_options.include_usage`; without it the provider always reports."""
-
-    @property
-    def offers_as(self) -> str:
-        """The provider's id in the offers of the catalogue."""
-        return self.catalogue_id or self.name
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,5 +17,4 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
     },
-    catalogue_id="aws",
 )

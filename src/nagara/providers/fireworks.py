@@ -15,6 +15,4 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
     },
-    # https://docs.fireworks.ai/guides/querying-text-models: names are paths of resources.
-    model_prefix="accounts/fireworks/models/",
 )

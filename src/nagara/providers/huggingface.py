@@ -1,7 +1,4 @@
-"""Hugging Face's router: chat and responses at the provider that the model name asks for.
-
-The price data lists each of those providers apart, so no offer is its own.
-"""
+"""Hugging Face's router: chat and responses at the provider that the model name asks for."""
 
 from nagara.domain.catalog import Operation, Provider
 
@@ -17,5 +14,4 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
-    has_open_models=True,
 )

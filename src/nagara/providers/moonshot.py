@@ -15,5 +15,4 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/../anthropic/v1/messages",
     },
-    catalogue_id="moonshotai",
 )

@@ -13,5 +13,4 @@ PROVIDER = Provider(
     paths={
         Operation.EMBEDDINGS: "/embeddings",
     },
-    catalogue_id="voyageai",
 )

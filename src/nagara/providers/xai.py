@@ -14,5 +14,4 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
-    catalogue_id="x-ai",
 )

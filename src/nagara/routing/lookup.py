@@ -21,7 +21,8 @@ from nagara.providers import PROVIDERS, SANDBOX
 
 MODEL_ID_LENGTH_MAX = 200
 NEAREST_MAX = 3
-CANDIDATES_MAX = 200
+CANDIDATES_MAX = 50
+LENGTH_GAP_MAX = 8
 
 
 def resolve_route(snapshot: Snapshot, model_id: str, key_kind: KeyKind) -> Route | None:
@@ -84,9 +85,14 @@ def nearest_ids(model_id: str, ids: Iterable[str]) -> list[str]:
     """Up to three of `ids` near to `model_id`, best first, in bounded time."""
     wanted = model_id[:MODEL_ID_LENGTH_MAX].lower()
     bits = pairs(wanted)
-    # Comparing letter by letter with every id would take tens of milliseconds: only those that
-    # share the most pairs of letters are compared.
-    ranked = sorted(ids, key=lambda id_: len(bits & pairs(id_)) - len(id_) / 64, reverse=True)
+    # Comparing letter by letter with every id would take tens of milliseconds: only those of a
+    # like length and kind are looked at, and only those that share the most pairs are compared.
+    alike = (
+        id_
+        for id_ in ids
+        if abs(len(id_) - len(wanted)) <= LENGTH_GAP_MAX and ("/" in id_) == ("/" in wanted)
+    )
+    ranked = sorted(alike, key=lambda id_: len(bits & pairs(id_)), reverse=True)
     close = {id_.lower(): id_ for id_ in reversed(ranked[:CANDIDATES_MAX])}
     found = difflib.get_close_matches(wanted, close, n=NEAREST_MAX, cutoff=0.5)
     return [close[id_] for id_ in found]

@@ -114,13 +114,13 @@ def find_listed(
 
 
 def offers_of(configured: ConfiguredProvider, model: Model) -> Iterator[str]:
-    """The names under which the configured provider offers the model, as its API wants them."""
+    """The names under which the configured provider offers the model."""
     provider = configured.provider
     if provider.transport is Transport.SANDBOX:
         yield model.id
     for offer in model.offers:
-        if offer.provider == provider.offers_as:
-            yield offer.model if "/" in offer.model else provider.model_prefix + offer.model
+        if offer.provider == provider.name:
+            yield offer.model
 
 
 def list_deployments(
@@ -162,8 +162,7 @@ def default_priority(provider: Provider, model: Model) -> int:
     """Whom to try first where the operator did not say."""
     if provider.transport is Transport.SANDBOX:
         return PRIORITY_SANDBOX
-    is_maker = model.startup in (provider.name, provider.offers_as)
-    return PRIORITY_MAKER if is_maker else PRIORITY_OTHERS
+    return PRIORITY_MAKER if model.startup == provider.name else PRIORITY_OTHERS
 
 
 def declare_deployments(
