@@ -14,7 +14,9 @@ import pytest
 
 from tests.system.calls import (
     CHAT,
+    EVERY_CALL,
     MESSAGES,
+    MODERATIONS,
     RESPONSES,
     Call,
     in_both_shapes,
@@ -193,7 +195,7 @@ def test_not_enough_credit_is_402_with_needed_available_and_what_fits(
     expected = "billing_error" if is_anthropic(call.path) else "insufficient_quota"
     assert type_of(answer, call.path) == expected
     assert len(re.findall(r"\$\d", message)) >= 2, message
-    assert "output token" in message
+    assert "output" in message
 
 
 def test_a_test_key_needs_no_credit(penniless: ServedGateway) -> None:
@@ -238,22 +240,31 @@ def test_a_body_that_is_no_json_object_is_400(
     assert "JSON" in message
 
 
-@on_every_endpoint
-def test_each_missing_field_is_400_and_named(gateway: ServedGateway, call: Call) -> None:
-    for field in call.body:
-        left = {name: value for name, value in call.body.items() if name != field}
-        answer = post(gateway, call._replace(body=left))
-        assert field in message_of(answer, call.path, 400), field
+REQUIRED = [
+    (call, field)
+    for call in EVERY_CALL
+    for field in call.body
+    if (call.path, field) != (MODERATIONS.path, "model")  # OpenAI has a default there
+]
+"""Each endpoint with each field that it cannot do without."""
 
 
-@on_every_endpoint
-@pytest.mark.parametrize("value", [None, 7, {"a": 1}], ids=repr)
-def test_a_wrong_field_is_400_and_named(gateway: ServedGateway, call: Call, value: object) -> None:
-    for field in call.body:
-        if isinstance(value, int) and isinstance(call.body[field], int):
-            continue
+def endpoint_and_field(value: object) -> str:
+    return value.path if isinstance(value, Call) else str(value)
+
+
+@pytest.mark.parametrize(("call", "field"), REQUIRED, ids=endpoint_and_field)
+def test_a_missing_field_is_400_and_named(gateway: ServedGateway, call: Call, field: str) -> None:
+    left = {name: value for name, value in call.body.items() if name != field}
+    answer = post(gateway, call._replace(body=left))
+    assert field in message_of(answer, call.path, 400)
+
+
+@pytest.mark.parametrize(("call", "field"), REQUIRED, ids=endpoint_and_field)
+def test_a_wrong_field_is_400_and_named(gateway: ServedGateway, call: Call, field: str) -> None:
+    for value in (True, -7, [] if field != "input" else 1.5):
         answer = post(gateway, call._replace(body={**call.body, field: value}))
-        assert field in message_of(answer, call.path, 400), field
+        assert field in message_of(answer, call.path, 400), value
 
 
 @pytest.mark.parametrize("call", [CHAT, RESPONSES, MESSAGES], ids=lambda call: call.path)
