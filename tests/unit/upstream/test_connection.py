@@ -99,7 +99,7 @@ WIRE_FORMS = {
 @pytest.mark.parametrize("form", WIRE_FORMS)
 async def test_any_split_of_the_bytes_gives_the_same_answer(client: Client, form: str) -> None:
     wire, expected = WIRE_FORMS[form]
-    splits = [(wire[:at], wire[at:]) for at in range(1, len(wire))]
+    splits: list[tuple[bytes, ...]] = [(wire[:at], wire[at:]) for at in range(1, len(wire))]
     splits.append(tuple(wire[at : at + 1] for at in range(len(wire))))
 
     async def script(peer: Peer) -> None:
