@@ -237,16 +237,27 @@ def add_aliases(
     problems: list[str],
 ) -> Iterator[str]:
     """Make each alias a key beside its target. Gives warnings; notes those that lead nowhere."""
+    targets = {alias.name: alias.target for alias in aliases}
     for alias in aliases:
-        route = routes.get(alias.target) or make_open_route(alias.target, declared.providers)
+        target = follow(alias.target, targets)
+        route = routes.get(target) or make_open_route(target, declared.providers)
         if route is not None:
             routes[alias.name] = route
-            sandbox[alias.name] = sandbox.get(alias.target) or make_sandbox_route(route.model)
-        elif alias.target in sandbox:
-            sandbox[alias.name] = sandbox[alias.target]
+            sandbox[alias.name] = sandbox.get(target) or make_sandbox_route(route.model)
+        elif target in sandbox:
+            sandbox[alias.name] = sandbox[target]
             if alias.where:
-                yield f"{alias.where}: no provider in use serves {alias.target!r}"
+                yield f"{alias.where}: no provider in use serves {target!r}"
         else:
             near = nearest_ids(alias.target, routes)
             advice = f'; did you mean "{near[0]}"?' if near else ""
             problems.append(f"{alias.where} leads nowhere: there is no {alias.target!r}{advice}")
+
+
+def follow(id_: str, targets: Mapping[str, str]) -> str:
+    """What an alias of an alias leads to in the end; for a circle, one of its aliases."""
+    for _ in range(len(targets)):
+        if id_ not in targets:
+            break
+        id_ = targets[id_]
+    return id_
