@@ -31,7 +31,7 @@ from nagara.storage.sqlite_writer import SqliteWriter
 READERS_MAX = 2
 READS_WAITING_MAX = 1000
 # Well inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
-POLL_S = 0.1
+POLL_S = 0.05
 
 _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
 
