@@ -55,11 +55,10 @@ def open_connection(path: Path) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise tell(error, path) from error
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(connection.close)
         _configure(connection, path)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
