@@ -22,7 +22,7 @@ def load_shipped() -> Catalogue:
 
 
 def pick_newer(stored: Catalogue | None) -> Catalogue:
-    """The stored catalogue, or the shipped one where that is newer: an upgrade brings new models."""
+    """The stored catalogue, or the shipped one where that is newer, as after an upgrade."""
     shipped = load_shipped()
     if stored is not None and stored.built_at_s >= shipped.built_at_s:
         return stored
