@@ -21,15 +21,14 @@ PRICES = [
         "models": [{"id": "gpt-9", "match": {"equals": "gpt-9"}, "prices": {"input_mtok": 0.0375}}],
     }
 ]
+BODIES = {"/prices": json.dumps(PRICES), "/none": "[]", "/broken": "{"}
 
 
 class PriceServer(http.server.BaseHTTPRequestHandler):
     """Answers every path with the body of that name."""
 
-    BODIES = {"/prices": json.dumps(PRICES), "/none": "[]", "/broken": "{"}
-
     def do_GET(self) -> None:
-        body = self.BODIES.get(self.path, "").encode()
+        body = BODIES.get(self.path, "").encode()
         self.send_response(200 if body else 500)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
