@@ -123,11 +123,9 @@ class Peer:
         """Send no more, but go on reading."""
         self.writer.write_eof()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close after what was sent."""
         self.writer.close()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            await self.writer.wait_closed()
 
     def reset(self) -> None:
         """Close with a reset, as a host that has forgotten the connection does."""
@@ -189,7 +187,8 @@ class FakeUpstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for peer in self.peers:
             peer.writer.transport.abort()
-            await peer.close()
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await peer.writer.wait_closed()
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer)

@@ -70,6 +70,8 @@ class Output:
     def close(self) -> None:
         """Wait for the end of the output, once the process has gone."""
         self._reader.join(STOP_TIMEOUT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
 
 class GatewayProcess:
@@ -105,7 +107,7 @@ class GatewayProcess:
         try:
             self._output.wait_for(LAST_LINE, START_TIMEOUT_S)
         except BaseException:
-            self._process.kill()
+            self.stop()
             raise
         self.url = self._find(ADDRESS)
         self.key = self._find(STANDARD_KEY)

@@ -96,7 +96,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def show(value: object) -> str:
     """A value for a message, shortened. Never to be given a secret."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python refuses to write out a number of thousands of digits.
+        return "a number of too many digits"
     is_long = len(text) > SHOWN_VALUE_LENGTH_MAX
     return text[:SHOWN_VALUE_LENGTH_MAX] + "…" if is_long else text
 

@@ -38,6 +38,7 @@ def answer_messages(body: Field, model: str, now_s: int, ids: Ids) -> Answered: 
         body["thinking"]["display"].find_text() != "omitted"
     )
     blocks = list(render_blocks(reply, ids, shows_thinking=shows_thinking))
+    edits: dict[str, Any] | None
     edits = None if body["context_management"].is_absent else {"applied_edits": []}
     message: dict[str, Any] = {
         "model": model,

@@ -43,7 +43,7 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
 def write_script(
     operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
 ) -> Script:
-    """What the sandbox answers to one request. A fault's suffix on `model` is heeded and dropped."""
+    """What the sandbox answers to one request. A suffix of a fault on `model` is heeded."""
     endpoint = ENDPOINTS[operation]
     ids = Ids(request_id)
     model, fault = split_fault(model)

@@ -27,7 +27,7 @@ class Problem(enum.Enum):
     OTHER = "other"
 
 
-class BadRequest(Exception):  # noqa: N818  (the name that the protocol gives it)
+class BadRequest(Exception):  # noqa: N818  (what HTTP calls a 400)
     """A request that the API would refuse. `detail` is the expectation, in words."""
 
     def __init__(

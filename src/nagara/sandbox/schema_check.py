@@ -8,7 +8,7 @@ wrong schema other than `SchemaError`.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from urllib.parse import unquote
 
 from nagara.sandbox.pattern import Node, UnsupportedPatternError, is_match, parse_pattern
@@ -51,7 +51,7 @@ def is_same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether it is a JSON number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -14,7 +14,8 @@ import msgspec
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+_LABEL: Final = "[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _PATH: Final = re.compile(r"[!-~]*")
 
 
@@ -78,9 +79,7 @@ def read_origin(parts: SplitResult, url: str) -> Origin:
         raise ValueError(f"The port in {url!r} must be a number from 1 to 65535.") from error
     if port == 0:
         raise ValueError(f"The port in {url!r} must be a number from 1 to 65535.")
-    return Origin(
-        parts.scheme, _read_host(parts.hostname or "", url), port or DEFAULT_PORTS[parts.scheme]
-    )
+    return Origin(parts.scheme, _read_host(parts, url), port or DEFAULT_PORTS[parts.scheme])
 
 
 def _split(url: str) -> SplitResult:
@@ -93,8 +92,9 @@ def _split(url: str) -> SplitResult:
         raise ValueError(f"{url!r} is not a URL: {error}.") from error
 
 
-def _read_host(host: str, url: str) -> str:
-    if ":" in host:
+def _read_host(parts: SplitResult, url: str) -> str:
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
         try:
             return str(ipaddress.IPv6Address(host))
         except ValueError as error:

@@ -87,6 +87,7 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("[server]\nallowed_origins = [1]", "2: server.allowed_origins is [1]; it has to be a list of text"),
         ('[log]\nlog_format = "xml"', '''2: log.log_format is 'xml'; it has to be "auto" or "human" or "json"'''),
         ('[keys]\nopening_grant_usd = "-1"', '''2: keys.opening_grant_usd is '-1'; it has to be US dollars as decimal text, such as "12.50"'''),
+        ("[server]\nbody_timeout_s = nan", "2: server.body_timeout_s is nan; it has to be a number of seconds, 0.01 to 86400"),
         ("server = 1", "1: server has to be a table"),
         ("providers = []", "1: providers has to be a table"),
         ("[providers]\nopenai = 1", "2: providers.openai has to be a table"),
@@ -116,6 +117,20 @@ def test_mistake_is_told_with_its_line_and_the_way_out(
     load: Loader, text: str, problem: str
 ) -> None:
     assert problem in load.problems(text)
+
+
+@pytest.mark.parametrize("number", ["9" * 4000, "-" + "9" * 4000, "0x" + "f" * 9000, "1e400"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "[server]\nport = {}",
+        "[server]\nbody_timeout_s = {}",
+        "[providers.ollama]\nweight = {}",
+        "[models.a]\nprices = {{ input_mtok = {} }}",
+    ],
+)
+def test_enormous_number_is_a_problem(load: Loader, place: str, number: str) -> None:
+    assert load.problems(place.format(number))
 
 
 def test_all_mistakes_are_told_at_once(load: Loader) -> None:

@@ -38,3 +38,4 @@ def test_nearest_is_named_only_when_near() -> None:
 
 def test_long_value_is_shortened() -> None:
     assert len(show("x" * 1000)) < 70
+    assert show(16**9999) == "a number of too many digits"

@@ -157,6 +157,17 @@ def test_alias_of_the_file_may_lead_to_a_model_a_provider_or_an_open_name(path: 
     assert {"fast", "sure", "own"} <= set(table.sandbox)
 
 
+def test_alias_may_lead_to_another_alias_in_any_order(path: Path) -> None:
+    text = '[aliases]\na = "b"\nb = "c"\nc = "gpt-4.1-mini-2025-04-14"\n'
+    routes = build(path, text, OPENAI).routes
+    assert {id(routes[name]) for name in "abc"} == {id(routes["gpt-4.1-mini"])}
+
+
+def test_aliases_in_a_circle_lead_nowhere(path: Path) -> None:
+    found = problems(path, '[aliases]\na = "b"\nb = "a"\nc = "c"\n', OPENAI)
+    assert found.count("leads nowhere") == 3
+
+
 def test_alias_to_a_model_that_no_provider_serves_is_a_warning(path: Path) -> None:
     table = build(path, '[aliases]\nopen = "gpt-oss-120b"', OPENAI)
     assert "open" not in table.routes

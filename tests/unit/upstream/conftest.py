@@ -12,6 +12,7 @@ from nagara.upstream.bounds import PoolLimits
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings
 from nagara.upstream.tls import TlsSettings
+from tests.unit.upstream.certificates import Certificates
 from tests.unit.upstream.client import Client, make_limits
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -49,3 +50,9 @@ async def make_client() -> AsyncIterator[MakeClient]:
 def client(make_client: MakeClient) -> Client:
     """A client with the usual limits."""
     return make_client()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """One authority for all tests; making its key takes a moment."""
+    return Certificates(tmp_path_factory.mktemp("ca"))

@@ -1,6 +1,7 @@
 """One connection, driven over a real socket by a scripted upstream."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,7 +22,7 @@ def sends(*pieces: bytes, then_close: bool = False) -> FakeUpstream:
         while await peer.read_request():
             await peer.send(*pieces)
             if then_close:
-                await peer.close()
+                peer.close()
                 return
 
     return FakeUpstream(script)
@@ -98,7 +99,7 @@ WIRE_FORMS = {
 @pytest.mark.parametrize("form", WIRE_FORMS)
 async def test_any_split_of_the_bytes_gives_the_same_answer(client: Client, form: str) -> None:
     wire, expected = WIRE_FORMS[form]
-    splits = [(wire[:at], wire[at:]) for at in range(1, len(wire))]
+    splits: list[tuple[bytes, ...]] = [(wire[:at], wire[at:]) for at in range(1, len(wire))]
     splits.append(tuple(wire[at : at + 1] for at in range(len(wire))))
 
     async def script(peer: Peer) -> None:
@@ -177,7 +178,7 @@ async def test_an_answer_that_breaks_off_is_a_cut(client: Client, wire: bytes, e
         elif ending == "reset":
             peer.reset()
         else:
-            await peer.close()
+            peer.close()
 
     async with FakeUpstream(script) as upstream:
         failure = await failure_of(client, upstream.url)
@@ -188,11 +189,9 @@ async def test_an_answer_that_breaks_off_is_a_cut(client: Client, wire: bytes, e
 async def test_what_came_before_the_cut_is_read_first(client: Client) -> None:
     async with sends(CHUNKED + b"3\r\nabc\r\n9\r\nde", then_close=True) as upstream:
         answer = await client.ask(upstream.url)
-        pieces = []
+        assert await answer.read() == b"abcde"
         with pytest.raises(GatewayError):
-            while True:
-                pieces.append(await answer.read())
-        assert b"".join(pieces) == b"abcde"
+            await answer.read()
         with pytest.raises(GatewayError):
             await answer.read()
 
@@ -236,8 +235,6 @@ async def test_a_bad_answer_is_a_protocol_failure(client: Client, name: str) -> 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "gzip"])
 async def test_a_body_past_the_limit_is_refused(make_client: MakeClient, framing: str) -> None:
-    import gzip
-
     body = b"x" * 1001
     wire = {
         "length": b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n" + body,

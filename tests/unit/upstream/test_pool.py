@@ -139,7 +139,7 @@ async def test_a_request_is_sent_twice_at_most(client: Client) -> None:
             await goes_stale(peer)
         else:
             await peer.read_request()
-            await peer.close()
+            peer.close()
 
     async with FakeUpstream(script) as upstream:
         await client.fetch(upstream.url)
@@ -155,7 +155,7 @@ async def test_a_request_is_not_repeated_once_a_byte_of_its_answer_came(client: 
         await peer.send(OK)
         await peer.read_request()
         await peer.send(b"H")
-        await peer.close()
+        peer.close()
 
     async with FakeUpstream(script) as upstream:
         await client.fetch(upstream.url)
@@ -175,7 +175,7 @@ async def test_a_streamed_body_is_not_sent_again(client: Client) -> None:
 async def test_a_new_connection_that_closes_is_not_tried_again(client: Client) -> None:
     async def script(peer: Peer) -> None:
         await peer.read_request()
-        await peer.close()
+        peer.close()
 
     async with FakeUpstream(script) as upstream:
         with pytest.raises(GatewayError):
