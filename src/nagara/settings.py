@@ -92,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connection_wait_s: Annotated[float, _upstream("How long one of them waits.", 0.01, DAY_S)] = 10.0
     idle_connection_expiry_s: Annotated[float, _upstream("How long an idle connection to a provider is kept.", 0, DAY_S)] = 60.0
     response_head_bytes_max: Annotated[int, _upstream("The largest head of an answer.", 1024, 16 * MIB)] = 65_536
+    response_header_count_max: Annotated[int, _upstream("The most headers in an answer.", 8, 10_000)] = 100
     response_bytes_max: Annotated[int, _upstream("The largest answer that is not a stream.", 1024, BODY_BYTES_LIMIT)] = 64 * MIB
     event_bytes_max: Annotated[int, _upstream("The largest event in a stream.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
     stream_buffer_bytes_high: Annotated[int, _upstream("With this much waiting for a slow client, the provider is not read.", 1024, BODY_BYTES_LIMIT)] = 262_144

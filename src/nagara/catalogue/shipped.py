@@ -21,6 +21,14 @@ def load_shipped() -> Catalogue:
     return decode_catalogue(SHIPPED_PATH.read_bytes())
 
 
+def pick_newer(stored: Catalogue | None) -> Catalogue:
+    """The stored catalogue, or the shipped one where that is newer, as after an upgrade."""
+    shipped = load_shipped()
+    if stored is not None and stored.built_at_s >= shipped.built_at_s:
+        return stored
+    return shipped
+
+
 def decode_catalogue(body: bytes) -> Catalogue:
     """A catalogue from its JSON; raises `msgspec.DecodeError` when it is none."""
     return _decoder.decode(body)

@@ -52,15 +52,9 @@ def keys() -> None:
 @click.argument("name", callback=read_name)
 @click.option("--provisioning", "kind", flag_value="provisioning", help="For /v1/account/* only.")
 @click.option("--test", "kind", flag_value="test", help="Served by the sandbox, free of charge.")
-@click.option(
-    "--expires", callback=read_expiry, metavar="WHEN", help="12h, 30d, 8w, or an ISO date (UTC)."
-)
-@click.option(
-    "--models", callback=read_models, metavar="A,B", help="The only models that it may use."
-)
-@click.option(
-    "--credit-limit", callback=read_dollars, metavar="USD", help="The most that it may ever spend."
-)
+@click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or a date.")
+@click.option("--models", metavar="A,B", callback=read_models, help="The only models it may use.")
+@click.option("--credit-limit", metavar="USD", callback=read_dollars, help="The most it may spend.")
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Who pays.")
 @as_json
 @takes_place

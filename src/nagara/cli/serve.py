@@ -1,6 +1,7 @@
 """`nagara serve`: start the gateway, say where it is, and serve until told to stop."""
 
 import asyncio
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,6 @@ from nagara.domain.configuration import ConfigError
 from nagara.settings import SettingValue
 from nagara.storage.driver import StorageError
 from nagara.web.server import Server, open_socket
-
-try:
-    from uvloop import new_event_loop
-except ImportError:  # Windows has no uvloop; asyncio's own loop does the same, slower.
-    from asyncio import new_event_loop
 
 EXAMPLE_MODEL = "gpt-4.1-mini"
 
@@ -42,13 +38,20 @@ def serve(host: str | None, port: int | None, data: str | None, config: str | No
         return load_config(path, os.environ, options)
 
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(run(load))
     except ConfigError as error:
         problems = "; ".join(error.problems)
         raise click.ClickException(f"the configuration is broken: {problems}") from error
     except (StorageError, ValueError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def make_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, or where there is none (Windows) asyncio's own: the same, slower."""
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop()
+    return importlib.import_module("uvloop").new_event_loop()  # type: ignore[no-any-return]
 
 
 async def run(load: Callable[[], Config]) -> None:

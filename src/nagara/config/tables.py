@@ -20,6 +20,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 SHOWN_VALUE_LENGTH_MAX = 60
 Text = Annotated[str, Meta(min_length=1, max_length=2048)]
 Count = Annotated[int, Meta(ge=1, le=10**9)]
+Priority = Annotated[int, Meta(ge=0, le=1000)]
 # Prices arrive as text or numbers; what they mean is checked where they become rates.
 Price = str | int | float
 
@@ -32,8 +33,8 @@ class ProviderTable(msgspec.Struct, kw_only=True, frozen=True):
     base_url: Annotated[Text | None, Meta(description="Its address, with the version where the provider's own has one.")] = None
     credential: Annotated[Text | None, Meta(description="A name in [credentials]; from the provider's own environment variable if left out.")] = None
     models: Annotated[list[Text] | None, Meta(description="Only these models; all that the catalogue knows of if left out.")] = None
-    priority: Annotated[int | None, Meta(ge=0, le=1000, description="Lower ones are tried first.")] = None
-    weight: Annotated[Annotated[int, Meta(ge=1, le=10**9)], Meta(description="The share among those of the same priority.")] = 1
+    priority: Annotated[Priority | None, Meta(description="Lower ones are tried first.")] = None
+    weight: Annotated[Count, Meta(description="The share among those of the same priority.")] = 1
     enabled: Annotated[bool, Meta(description="false leaves the provider out, even if the environment has its credential.")] = True
 
 
@@ -60,7 +61,7 @@ class DeploymentTable(msgspec.Struct, kw_only=True, frozen=True):
     provider: Annotated[Text, Meta(description="The name of a provider in use.")]
     model: Annotated[Text, Meta(description="What that provider calls the model.")]
     credential: Annotated[Text | None, Meta(description="A name in [credentials], in place of the provider's.")] = None
-    priority: Annotated[Annotated[int, Meta(ge=0, le=1000)], Meta(description="Lower ones are tried first.")] = 0
+    priority: Annotated[Priority, Meta(description="Lower ones are tried first.")] = 0
     weight: Annotated[Count, Meta(description="The share among those of the same priority.")] = 1
 
 
@@ -95,7 +96,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def show(value: object) -> str:
     """A value for a message, shortened. Never to be given a secret."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python refuses to write out a number of thousands of digits.
+        return "a number of too many digits"
     is_long = len(text) > SHOWN_VALUE_LENGTH_MAX
     return text[:SHOWN_VALUE_LENGTH_MAX] + "…" if is_long else text
 

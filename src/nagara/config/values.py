@@ -4,7 +4,6 @@ Each value is checked against the table where it enters, and remembers where it 
 sources win, but a mistake in an earlier one is still told.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 from nagara.config.document import Document
@@ -122,11 +121,12 @@ def check_value(setting: Setting, value: object) -> SettingValue | None:
 
 def _check_number(setting: Setting, value: object) -> int | float | None:
     kinds = (int,) if setting.type is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, kinds):
         return None
     row = setting.row
     assert row.at_least is not None
     assert row.at_most is not None
+    # Neither NaN nor infinity is within bounds.
     if not row.at_least <= value <= row.at_most:
         return None
     return value if setting.type is int else float(value)

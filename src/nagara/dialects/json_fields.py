@@ -52,7 +52,12 @@ def read_fields(body: bytes) -> Fields:
 
 def write_fields(fields: Fields) -> bytes:
     """The object again, each value as the bytes it came in."""
-    return _encoder.encode(fields)
+    try:
+        return _encoder.encode(fields)
+    except UnicodeEncodeError:
+        # A name may hold half a surrogate pair too, and the standard library escapes it.
+        named = (json.dumps(name).encode() + b":" + bytes(raw) for name, raw in fields.items())
+        return b"{" + b",".join(named) + b"}"
 
 
 def encode_raw(value: object) -> msgspec.Raw:

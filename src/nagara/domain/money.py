@@ -45,7 +45,8 @@ def parse_dollars(text: str) -> int:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, _, fraction = digits.partition(".")
     is_decimal = whole.isascii() and whole.isdigit() and (fraction + "0").isascii()
-    if not is_decimal or not (fraction + "0").isdigit() or len(fraction) > 9:
+    is_too_long = len(whole) > 19 or len(fraction) > 9
+    if not is_decimal or not (fraction + "0").isdigit() or is_too_long:
         raise ValueError(f"{text!r} is not an amount in dollars, such as 12.50")
     amount = int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(9, "0"))
     if amount > AMOUNT_NANO_MAX:

@@ -53,8 +53,7 @@ def build_routes(declared: Declared, catalogue: Catalogue) -> RouteTable:
         served = list_deployments(declared, models, listed)
         routes = {id_: make_route(models[id_], found) for id_, found in served.items() if found}
         add_qualified(routes, served, models)
-    for alias in aliases:
-        add_alias(alias, declared, models, routes, sandbox, problems, warnings)
+    warnings += add_aliases(aliases, declared, routes, sandbox, problems)
     if problems:
         raise ConfigError(problems)
     return RouteTable(routes, sandbox, tuple(warnings))
@@ -230,25 +229,35 @@ def find_aliases(
     return list(found.values())
 
 
-def add_alias(
-    alias: DeclaredAlias,
+def add_aliases(
+    aliases: list[DeclaredAlias],
     declared: Declared,
-    models: Mapping[str, Model],
     routes: dict[str, Route],
     sandbox: dict[str, Route],
     problems: list[str],
-    warnings: list[str],
-) -> None:
-    """Make the alias a key beside its target, or say why it cannot be one."""
-    route = routes.get(alias.target) or make_open_route(alias.target, declared.providers)
-    if route is not None:
-        routes[alias.name] = route
-        sandbox[alias.name] = sandbox.get(alias.target) or make_sandbox_route(route.model)
-    elif alias.target in models:
-        sandbox[alias.name] = sandbox[alias.target]
-        if alias.where:
-            warnings.append(f"{alias.where}: no provider in use serves {alias.target!r}")
-    else:
-        near = nearest_ids(alias.target, routes)
-        advice = f'; did you mean "{near[0]}"?' if near else ""
-        problems.append(f"{alias.where} leads nowhere: there is no {alias.target!r}{advice}")
+) -> Iterator[str]:
+    """Make each alias a key beside its target. Gives warnings; notes those that lead nowhere."""
+    targets = {alias.name: alias.target for alias in aliases}
+    for alias in aliases:
+        target = follow(alias.target, targets)
+        route = routes.get(target) or make_open_route(target, declared.providers)
+        if route is not None:
+            routes[alias.name] = route
+            sandbox[alias.name] = sandbox.get(target) or make_sandbox_route(route.model)
+        elif target in sandbox:
+            sandbox[alias.name] = sandbox[target]
+            if alias.where:
+                yield f"{alias.where}: no provider in use serves {target!r}"
+        else:
+            near = nearest_ids(alias.target, routes)
+            advice = f'; did you mean "{near[0]}"?' if near else ""
+            problems.append(f"{alias.where} leads nowhere: there is no {alias.target!r}{advice}")
+
+
+def follow(id_: str, targets: Mapping[str, str]) -> str:
+    """What an alias of an alias leads to in the end; for a circle, one of its aliases."""
+    for _ in range(len(targets)):
+        if id_ not in targets:
+            break
+        id_ = targets[id_]
+    return id_

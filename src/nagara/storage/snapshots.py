@@ -7,7 +7,7 @@ them, the answer is that we cannot tell (503), never that the key is wrong (401)
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Snapshots:
         self._failing_since_s: float | None = None
 
     def replace_routes(
-        self, catalogue: Catalogue, table: RouteTable, providers: dict[str, ConfiguredProvider]
+        self, catalogue: Catalogue, table: RouteTable, providers: Mapping[str, ConfiguredProvider]
     ) -> None:
         """Take a loaded configuration into use, from the next request on."""
         self.current = msgspec.structs.replace(

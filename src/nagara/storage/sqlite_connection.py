@@ -45,12 +45,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
 
     The connection may move between threads, but only one may use it at a time.
     """
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise StorageError(
-            f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
-        ) from error
+    _make_file(path)
     try:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -63,6 +58,15 @@ def open_connection(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_file(path: Path) -> None:
+    try:
+        # For writing, because SQLite would open a read-only file and fail at the first commit.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        kind = sqlite3.SQLITE_READONLY if path.is_file() else sqlite3.SQLITE_CANTOPEN
+        raise StorageError(f"the database {path} {_ADVICE[kind]} ({error.strerror})") from error
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
