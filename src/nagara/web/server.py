@@ -99,6 +99,7 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds. `limits` is set on a subclass by `make_protocol`."""
 
     limits: ServerLimits
+    on_lost: Callable[[], None] | None = None
     _phase = _Phase.IDLE
     _head_bytes = 0
     _began_s = 0.0
@@ -114,9 +115,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching."""
+        """Stop watching, and tell whoever serves a request of this connection."""
         self._stop_watching()
         super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a message is left unfinished."""
@@ -140,6 +143,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new head."""
         super().on_message_begin()
+        self.scope["state"]["connection"] = self
         self._phase, self._head_bytes = _Phase.HEAD, 0
         self._began_s = self.loop.time()
 
@@ -166,6 +170,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is written; one without a body is only its head."""
+        self.on_lost = None
         self._corked.flush()
         super().on_response_complete()
 
