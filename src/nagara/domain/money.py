@@ -30,6 +30,13 @@ def format_dollars(amount_nano: int, *, places_min: int = 2) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+def format_rate(rate_pico: int) -> str:
+    """Dollars for one unit as plain decimal text: no exponent, no trailing zeros, nothing lost."""
+    whole, pico = divmod(rate_pico, PICO_PER_DOLLAR)
+    fraction = f"{pico:012d}".rstrip("0")
+    return f"{whole}.{fraction}" if fraction else f"{whole}"
+
+
 def parse_dollars(text: str) -> int:
     """Nano-dollars from decimal text such as `"12.50"`.
 

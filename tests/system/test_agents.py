@@ -1,0 +1,64 @@
+"""Real agents, headless, on a first start: Claude Code, Codex CLI and OpenCode.
+
+Each runs in its own empty HOME, set to the gateway by the lines that `docs/clients.md` gives and by
+nothing else.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.system.client_page import Client
+from tests.system.gateway import GatewayProcess
+from tests.system.npm_packages import find_file
+
+
+class Agent(NamedTuple):
+    """An agent: its section of the page, its command, and where npm puts the program."""
+
+    title: str
+    command: str
+    program: str
+
+
+AGENTS: Final = [
+    Agent("Claude Code", "claude", "@anthropic-ai/claude-code-*/claude"),
+    Agent("Codex CLI", "codex", "@openai/codex/bin/codex.js"),
+    Agent("OpenCode", "opencode", "opencode-*/bin/opencode"),
+]
+
+# The places of the scripts in an agent's section.
+SET_UP, GREETING, TOOL = 0, 1, 2
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway on its first start, with no provider."""
+    with GatewayProcess(tmp_path_factory.mktemp("data")) as process:
+        yield process
+
+
+@pytest.fixture(params=AGENTS, ids=lambda agent: agent.command)
+def agent(request: pytest.FixtureRequest, gateway: GatewayProcess, tmp_path: Path) -> Client:
+    """Each agent in turn, freshly set up."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    title, command, program = request.param
+    return Client(title, gateway, tmp_path, **{command: find_file(title, program)})
+
+
+def test_agent_ends_well_with_the_sandboxs_answer(agent: Client) -> None:
+    finished = agent.run(SET_UP, GREETING)
+    assert finished.exit_code == 0, finished
+    assert "sandbox" in finished.answer, finished
+
+
+def test_agent_runs_a_tool_and_the_second_answer_takes_its_result_up(agent: Client) -> None:
+    finished = agent.run(SET_UP, TOOL)
+    assert finished.exit_code == 0, finished
+    assert (finished.folder / "made.txt").read_text() == "nagara-42\n"
+    assert "The tool returned" in finished.answer, finished
+    assert "nagara-42" in finished.answer, finished
