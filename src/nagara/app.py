@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from nagara.catalogue.shipped import load_shipped
+from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, Snapshot
@@ -93,7 +93,7 @@ class Gateway:
             now_s=int(self._clock.now_s()),
             opening_grant_nano=settings.opening_grant_nano,
         )
-        self._catalogue = newest(load_shipped(), await load_catalogue(driver))
+        self._catalogue = pick_newer(await load_catalogue(driver))
         self.snapshots = Snapshots(driver, pepper, self._clock, self._log, settings.storage_stale_s)
         await self.snapshots.reload_keys()
         self._take_config(self.config)
@@ -145,11 +145,6 @@ class Gateway:
         self._take_config(config)
         self._pipeline.limits = read_pipeline_limits(config.settings)
         self.config = config
-
-
-def newest(shipped: Catalogue, stored: Catalogue | None) -> Catalogue:
-    """The catalogue that was built last: `nagara models sync` stores one, an upgrade ships one."""
-    return stored if stored is not None and stored.built_at_s > shipped.built_at_s else shipped
 
 
 def make_log(settings: Settings) -> Log:

@@ -196,8 +196,7 @@ def test_data_folder_may_be_the_configuration_files(shell: Shell, tmp_path: Path
     assert database_path(tmp_path / "filed").exists()
     file.write_text("nonsense")
     message = shell.error(1, "keys", "list", "--config", str(file), NAGARA_DATA="")
-    assert "the configuration is broken" in message
-    assert "--data" in message
+    assert "some.toml" in message
 
 
 def test_name_that_several_keys_have_is_not_guessed(shell: Shell) -> None:

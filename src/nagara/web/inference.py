@@ -55,35 +55,41 @@ class InferenceEdge:
 
     async def handle(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request from its head to its end."""
+        began_s = self._clock.monotonic_s()
         reply = Reply(send)
         ended = RequestEnded(
             request_id=take_request_id(scope["headers"]),
             method=scope["method"],
             path=endpoint.path,
             operation=endpoint.operation.value,
-            started_ms=self._clock.monotonic_s() * 1000,
         )
         self._in_flight += 1
         try:
-            admitted = await self._admit(endpoint, scope, receive, ended)
+            admitted = await self._admit(endpoint, scope, receive, began_s, ended)
         except GatewayError as error:
             await self._refuse(endpoint, error, reply, ended)
-            self._end(ended)
+            self._end(began_s, ended)
             return
         except BaseException:
-            self._end(ended)
+            self._end(began_s, ended)
             raise
         exchange = self._exchange(endpoint, admitted, reply, ended)
         await self._attend(self._tasks.spawn("exchange", exchange), receive, reply, ended)
 
     async def _admit(
-        self, endpoint: Endpoint, scope: Scope, receive: Receive, ended: RequestEnded
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        began_s: float,
+        ended: RequestEnded,
     ) -> Admitted:
         self._check_load()
-        headers = scope["headers"]
         body = await self._read_body(scope, receive)
         ended.bytes_in = len(body)
-        return self._pipeline.admit(endpoint, headers, scope["query_string"], body, ended)
+        return self._pipeline.admit(
+            endpoint, scope["headers"], scope["query_string"], body, began_s, ended
+        )
 
     async def _exchange(
         self, endpoint: Endpoint, admitted: Admitted, reply: Reply, ended: RequestEnded
@@ -99,7 +105,7 @@ class InferenceEdge:
         except Exception as error:  # noqa: BLE001 - the outermost edge
             await self._confess(endpoint, error, reply, ended)
         finally:
-            self._end(ended)
+            self._end(admitted.began_s, ended)
 
     async def _attend(
         self,
@@ -174,9 +180,9 @@ class InferenceEdge:
         if not reply.has_started:
             await self._refuse(endpoint, internal_error(), reply, ended)
 
-    def _end(self, ended: RequestEnded) -> None:
+    def _end(self, began_s: float, ended: RequestEnded) -> None:
         self._in_flight -= 1
-        ended.duration_ms = round(self._clock.monotonic_s() * 1000 - ended.started_ms, 3)
+        ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
         self._observe(ended)
 
 
