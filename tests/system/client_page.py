@@ -66,7 +66,7 @@ class Finished(NamedTuple):
 class Client:
     """One client of the page in an empty HOME of its own, its files written.
 
-    `programs` become commands on its PATH, in front of the machine's own.
+    `programs` become commands on its PATH, in front of those of the tests' own environment.
     """
 
     def __init__(self, title: str, gateway: GatewayProcess, home: Path, **programs: Path) -> None:
@@ -85,11 +85,11 @@ class Client:
         """Run scripts of the section as one, by their places; they are of one language."""
         scripts = [self._section.scripts[place] for place in which]
         text = "".join(script.text for script in scripts)
-        path = os.pathsep.join([str(self._home / "bin"), os.environ["PATH"]])
+        path = [str(self._home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         done = subprocess.run(
             self._make_command(scripts[0].language, text),
             cwd=self._folder,
-            env={**ENVIRONMENT, "HOME": str(self._home), "PATH": path},
+            env={**ENVIRONMENT, "HOME": str(self._home), "PATH": os.pathsep.join(path)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
