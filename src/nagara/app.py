@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from nagara.catalogue.shipped import load_shipped
+from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, Snapshot
@@ -54,7 +54,6 @@ class Gateway:
         self._clock = clock
         self._log = log
         self._reload = reload
-        self._tasks = Tasks()
         self._background = Tasks()
         self._stack = AsyncExitStack()
         self._is_stopping = False
@@ -62,7 +61,7 @@ class Gateway:
         self.asgi: Routes
         self._catalogue: Catalogue
         self._pipeline: Pipeline
-        self._edge: InferenceEdge
+        self._edge: InferenceEdge | None = None
 
     @classmethod
     async def open(
@@ -93,7 +92,7 @@ class Gateway:
             now_s=int(self._clock.now_s()),
             opening_grant_nano=settings.opening_grant_nano,
         )
-        self._catalogue = newest(load_shipped(), await load_catalogue(driver))
+        self._catalogue = pick_newer(await load_catalogue(driver))
         self.snapshots = Snapshots(driver, pepper, self._clock, self._log, settings.storage_stale_s)
         await self.snapshots.reload_keys()
         self._take_config(self.config)
@@ -109,7 +108,7 @@ class Gateway:
             self._log,
         )
         self._edge = InferenceEdge(
-            self._pipeline, read_edge_limits(settings), self._tasks, self._clock, self._log
+            self._pipeline, read_edge_limits(settings), self._clock, self._log
         )
         rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
         self.asgi = Routes(self._edge, rest.build(), Origins(settings.allowed_origins))
@@ -125,11 +124,13 @@ class Gateway:
     def stop_accepting(self) -> None:
         """From now on new requests are turned away; those that run may end."""
         self._is_stopping = True
-        self._edge.is_closing = True
+        if self._edge is not None:
+            self._edge.is_closing = True
 
     async def close(self) -> None:
         """End what runs, then let go of everything. Harmless after a start that failed."""
-        await self._tasks.close(SETTLE_S)
+        if self._edge is not None:
+            await self._edge.settle(SETTLE_S)
         await self._background.close(0)
         await self._stack.aclose()
         self._log.close()
@@ -145,11 +146,6 @@ class Gateway:
         self._take_config(config)
         self._pipeline.limits = read_pipeline_limits(config.settings)
         self.config = config
-
-
-def newest(shipped: Catalogue, stored: Catalogue | None) -> Catalogue:
-    """The catalogue that was built last: `nagara models sync` stores one, an upgrade ships one."""
-    return stored if stored is not None and stored.built_at_s > shipped.built_at_s else shipped
 
 
 def make_log(settings: Settings) -> Log:

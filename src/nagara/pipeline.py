@@ -44,8 +44,12 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that may be served: by whom it is asked, and where it can go."""
+    """A request that may be served: by whom it is asked, and where it can go.
 
+    `began_s` is when it came, on the monotonic clock.
+    """
+
+    began_s: float
     call: Call
     key: Key
     route: Route
@@ -73,7 +77,13 @@ class Pipeline:
         self._observe = observe
 
     def admit(
-        self, endpoint: Endpoint, headers: Headers, query: bytes, body: bytes, ended: RequestEnded
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        query: bytes,
+        body: bytes,
+        began_s: float,
+        ended: RequestEnded,
     ) -> Admitted:
         """Stages 2 to 7. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
@@ -97,7 +107,12 @@ class Pipeline:
             now_s=int(self._clock.now_s()),
         )
         return Admitted(
-            call=call, key=key, route=route, candidates=candidates, limit_headers=limit_headers
+            began_s=began_s,
+            call=call,
+            key=key,
+            route=route,
+            candidates=candidates,
+            limit_headers=limit_headers,
         )
 
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
@@ -124,7 +139,8 @@ class Pipeline:
             try:
                 return await self._upstreams.attempt(admitted.call, deployment), deployment
             except GatewayError as error:
-                self._observe(describe_failure(admitted.call, deployment, error))
+                if error.kind.value.fault is not Fault.CLIENT:
+                    self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
                 if not error.kind.value.is_retryable:
                     break
@@ -153,7 +169,7 @@ class Pipeline:
             (b"x-accel-buffering", b"no"),
         ]
         ended.status = 200
-        ended.first_byte_ms = self._clock.monotonic_s() * 1000 - ended.started_ms
+        ended.first_byte_ms = round((self._clock.monotonic_s() - admitted.began_s) * 1000, 3)
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
@@ -274,6 +290,7 @@ def encode_header(text: str) -> bytes:
 def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
     """The observation of a failed attempt, with the cause that the caller is not told."""
     return AttemptFailed(
+        level=error.kind.value.log_level,
         request_id=call.request_id,
         provider=deployment.name,
         deployment=deployment.model,

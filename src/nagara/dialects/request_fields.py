@@ -12,6 +12,9 @@ _int_decoder = msgspec.json.Decoder(int | None)
 MODEL_LENGTH_MAX = 256
 TOKENS_MAX = 2**31 - 1
 
+EMPTY_ARRAY_LOOK = 64
+"""How far an array is looked into to see whether it is empty."""
+
 _KINDS = {ord("["): "array", ord('"'): "string", ord("{"): "object"}
 
 
@@ -65,9 +68,10 @@ def require_kind(fields: Fields, name: str, *kinds: str) -> msgspec.Raw:
     raw = fields.get(name)
     if raw is None:
         raise wrong_field(name, "is missing.")
-    text = bytes(raw)
+    # A view, not a copy: this may be the whole of a large conversation.
+    text = memoryview(raw)
     if _KINDS.get(text[0]) not in kinds:
         raise wrong_field(name, f"must be of type {' or '.join(kinds)}.")
-    if text[0] == ord("[") and not text[1:-1].strip():
+    if text[0] == ord("[") and not bytes(text[1:EMPTY_ARRAY_LOOK]).strip(b" \t\r\n]"):
         raise wrong_field(name, "must not be empty.")
     return raw

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from functools import lru_cache
 from typing import IO
 
 import msgspec
@@ -31,7 +32,6 @@ GATHER_S = 0.05
 _encoder = msgspec.json.Encoder()
 
 _LEVELS: dict[type, int] = {
-    AttemptFailed: logging.WARNING,
     StorageFailed: logging.ERROR,
     StorageRecovered: logging.WARNING,
     Failure: logging.ERROR,
@@ -114,7 +114,7 @@ class LogHandler(logging.Handler):
 
 def level_of(observation: Observation) -> int:
     """How loud an observation is: a request's by its status, the others by their kind."""
-    if isinstance(observation, Notice):
+    if isinstance(observation, Notice | AttemptFailed):
         return observation.level
     if not isinstance(observation, RequestEnded):
         return _LEVELS[type(observation)]
@@ -124,23 +124,28 @@ def level_of(observation: Observation) -> int:
 
 
 def _format_json(at_s: float, level: int, observation: Observation) -> str:
-    head = {
-        "time": _timestamp(at_s),
-        "level": logging.getLevelName(level).lower(),
-        "event": _event_name(observation),
-    }
+    name, event = logging.getLevelName(level).lower(), _event_name(type(observation))
+    head = f'{{"time":"{_timestamp(at_s)}","level":"{name}","event":"{event}",'
+    if isinstance(observation, RequestEnded):
+        # One for every request: written as it is.
+        return head + _encoder.encode(observation)[1:].decode() + "\n"
     fields = msgspec.to_builtins(observation)
-    return _encoder.encode(head | fields).decode() + "\n"
+    fields.pop("level", None)
+    return head + _encoder.encode(fields)[1:].decode() + "\n"
 
 
-def _event_name(observation: Observation) -> str:
-    name = type(observation).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+@lru_cache
+def _event_name(observation: type) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in observation.__name__).lstrip("_")
+
+
+@lru_cache(maxsize=4)
+def _second(at_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
 
 
 def _timestamp(at_s: float) -> str:
-    milliseconds = int(at_s * 1000) % 1000
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s)) + f".{milliseconds:03d}Z"
+    return f"{_second(int(at_s))}.{int(at_s * 1000) % 1000:03d}Z"
 
 
 def _format_human(at_s: float, level: int, observation: Observation) -> str:
@@ -186,4 +191,4 @@ def _describe(observation: Observation) -> str:
         case Notice():
             return observation.message
         case _:
-            return _event_name(observation)
+            return _event_name(type(observation))

@@ -15,15 +15,13 @@ from nagara.domain.usage import Meter
 class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, from its first byte to its last. Filled in as it goes; times in milliseconds.
 
-    `started_ms` is on the monotonic clock. `outcome` is `ok`, `error`, or `cut` when the answer
-    failed after its start; `has_client_left` when the client went away before the end. `key` is the
-    key's id and hint.
+    `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
+    when the client went away before the end. `key` is the key's id and hint.
     """
 
     request_id: str
     method: str
     path: str
-    started_ms: float = 0.0
     has_client_left: bool = False
     status: int = 0
     outcome: str = "ok"
@@ -49,7 +47,10 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One try at a provider that gave no answer to forward.
 
     `reason` is the cause as the client library names it: for the operator, never for a caller.
+    `level` as in `logging`, from the table of errors.
     """
+
+    level: int
 
     request_id: str
     provider: str

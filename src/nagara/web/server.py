@@ -19,7 +19,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvicorn
@@ -46,6 +46,46 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float
 
 
+class _CorkedTransport:
+    """A transport that sends an answer's head together with what follows it: one system call.
+
+    uvicorn writes them apart. What begins with a status line of 200 and above is held until the
+    next write, or until `flush`; all else of the transport is its own.
+    """
+
+    __slots__ = ("_held", "_transport", "is_closing", "write_eof")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+        self.is_closing = transport.is_closing
+        self.write_eof = transport.write_eof
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold if this is a head."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._held = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is held: the head of an answer that has no body."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+
 class _Phase(enum.Enum):
     """How far the message on a connection has come."""
 
@@ -59,6 +99,7 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds. `limits` is set on a subclass by `make_protocol`."""
 
     limits: ServerLimits
+    on_lost: Callable[[], None] | None = None
     _phase = _Phase.IDLE
     _head_bytes = 0
     _began_s = 0.0
@@ -67,15 +108,18 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is treated as a slow head."""
-        super().connection_made(transport)
+        self._corked = _CorkedTransport(transport)
+        super().connection_made(cast(asyncio.Transport, self._corked))
         self._began_s = self.loop.time()
         self._phase = _Phase.HEAD
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching."""
+        """Stop watching, and tell whoever serves a request of this connection."""
         self._stop_watching()
         super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a message is left unfinished."""
@@ -99,6 +143,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new head."""
         super().on_message_begin()
+        self.scope["state"]["connection"] = self
         self._phase, self._head_bytes = _Phase.HEAD, 0
         self._began_s = self.loop.time()
 
@@ -122,6 +167,12 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._phase is not _Phase.DISCARD:
             self._phase = _Phase.IDLE
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is written; one without a body is only its head."""
+        self.on_lost = None
+        self._corked.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
         """What is not HTTP is answered as an error of ours, not as plain text."""
@@ -184,6 +235,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._phase = _Phase.DISCARD
         self._stop_watching()
         self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self._corked.flush()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_S, self._check)
@@ -210,6 +262,7 @@ class Server(uvicorn.Server):
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_keep_alive=int(limits.keep_alive_s),

@@ -6,7 +6,7 @@ Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching
 import msgspec
 
 from nagara.dialects.base import read_view
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import Meter, Usage, make_usage
 
 
 class CacheCreation(msgspec.Struct, gc=False):
@@ -40,14 +40,13 @@ class MessagesUsage(msgspec.Struct, gc=False):
         """The same as disjoint meters."""
         written = self.cache_creation or CacheCreation()
         one_hour = written.ephemeral_1h_input_tokens or 0
-        parts = {
-            Meter.INPUT: self.input_tokens or 0,
-            Meter.CACHE_READ: self.cache_read_input_tokens or 0,
-            Meter.CACHE_WRITE_5M: max(0, (self.cache_creation_input_tokens or 0) - one_hour),
-            Meter.CACHE_WRITE_1H: one_hour,
-            Meter.OUTPUT: self.output_tokens or 0,
-        }
-        return Usage({meter: count for meter, count in parts.items() if count})
+        return make_usage(
+            (Meter.INPUT, self.input_tokens or 0),
+            (Meter.CACHE_READ, self.cache_read_input_tokens or 0),
+            (Meter.CACHE_WRITE_5M, (self.cache_creation_input_tokens or 0) - one_hour),
+            (Meter.CACHE_WRITE_1H, one_hour),
+            (Meter.OUTPUT, self.output_tokens or 0),
+        )
 
 
 class _Answer(msgspec.Struct, gc=False):

@@ -3,7 +3,7 @@
 import msgspec
 
 from nagara.dialects.base import read_view
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import Meter, Usage, make_usage
 
 
 class PromptDetails(msgspec.Struct, gc=False):
@@ -30,19 +30,19 @@ class ChatUsage(msgspec.Struct, gc=False):
 
     def to_usage(self) -> Usage:
         """The same as disjoint meters."""
-        inputs = self.prompt_tokens_details or PromptDetails()
-        outputs = self.completion_tokens_details or CompletionDetails()
-        cached, audio_in = inputs.cached_tokens or 0, inputs.audio_tokens or 0
-        reasoning, audio_out = outputs.reasoning_tokens or 0, outputs.audio_tokens or 0
-        parts = {
-            Meter.INPUT: max(0, (self.prompt_tokens or 0) - cached - audio_in),
-            Meter.CACHE_READ: cached,
-            Meter.INPUT_AUDIO: audio_in,
-            Meter.OUTPUT: max(0, (self.completion_tokens or 0) - reasoning - audio_out),
-            Meter.REASONING: reasoning,
-            Meter.OUTPUT_AUDIO: audio_out,
-        }
-        return Usage({meter: count for meter, count in parts.items() if count})
+        cached = audio_in = reasoning = audio_out = 0
+        if (inputs := self.prompt_tokens_details) is not None:
+            cached, audio_in = inputs.cached_tokens or 0, inputs.audio_tokens or 0
+        if (outputs := self.completion_tokens_details) is not None:
+            reasoning, audio_out = outputs.reasoning_tokens or 0, outputs.audio_tokens or 0
+        return make_usage(
+            (Meter.INPUT, (self.prompt_tokens or 0) - cached - audio_in),
+            (Meter.CACHE_READ, cached),
+            (Meter.INPUT_AUDIO, audio_in),
+            (Meter.OUTPUT, (self.completion_tokens or 0) - reasoning - audio_out),
+            (Meter.REASONING, reasoning),
+            (Meter.OUTPUT_AUDIO, audio_out),
+        )
 
 
 class _Answer(msgspec.Struct, gc=False):

@@ -3,7 +3,7 @@
 import msgspec
 
 from nagara.dialects.base import read_view
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import Meter, Usage, make_usage
 
 
 class InputDetails(msgspec.Struct, gc=False):
@@ -28,15 +28,15 @@ class ResponsesUsage(msgspec.Struct, gc=False):
 
     def to_usage(self) -> Usage:
         """The same as disjoint meters."""
-        cached = (self.input_tokens_details or InputDetails()).cached_tokens or 0
-        reasoning = (self.output_tokens_details or OutputDetails()).reasoning_tokens or 0
-        parts = {
-            Meter.INPUT: max(0, (self.input_tokens or 0) - cached),
-            Meter.CACHE_READ: cached,
-            Meter.OUTPUT: max(0, (self.output_tokens or 0) - reasoning),
-            Meter.REASONING: reasoning,
-        }
-        return Usage({meter: count for meter, count in parts.items() if count})
+        inputs, outputs = self.input_tokens_details, self.output_tokens_details
+        cached = 0 if inputs is None else inputs.cached_tokens or 0
+        reasoning = 0 if outputs is None else outputs.reasoning_tokens or 0
+        return make_usage(
+            (Meter.INPUT, (self.input_tokens or 0) - cached),
+            (Meter.CACHE_READ, cached),
+            (Meter.OUTPUT, (self.output_tokens or 0) - reasoning),
+            (Meter.REASONING, reasoning),
+        )
 
 
 class ResponseView(msgspec.Struct, gc=False):
