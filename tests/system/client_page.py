@@ -8,16 +8,13 @@ is closed to the clients, so what works needs no account.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
-
 from tests.system.gateway import GatewayProcess
-from tests.system.npm_packages import find_packages
+from tests.system.npm_packages import find_node, find_packages
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "clients.md"
 DOCUMENTED_URL: Final = "http://127.0.0.1:8080"
@@ -103,12 +100,10 @@ class Client:
         if language == "python":
             return [sys.executable, "-c", text]
         assert language == "js", f"no interpreter is known for {language}"
-        if (node := shutil.which("node")) is None:
-            pytest.skip("node is not installed")
         (self._folder / "node_modules").symlink_to(find_packages())
         program = self._folder / "program.mjs"
         program.write_text(text)
-        return [node, str(program)]
+        return [str(find_node()), str(program)]
 
 
 def read_section(title: str, gateway: GatewayProcess) -> Section:
