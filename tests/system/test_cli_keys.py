@@ -182,11 +182,21 @@ def test_before_the_first_start_one_is_told_how_to_begin(shell: Shell) -> None:
     assert not shell.folder.exists()
 
 
-def test_data_folder_is_the_options_then_the_environments(shell: Shell, tmp_path: Path) -> None:
+def test_data_folder_is_the_options_or_the_environments(shell: Shell, tmp_path: Path) -> None:
     shell.ok("keys", "create", "ci", "--data", str(tmp_path / "other"))
     assert not shell.folder.exists()
     shell.run("keys", "create", "ci", NAGARA_DATA="", XDG_DATA_HOME=str(tmp_path / "xdg"))
     assert database_path(tmp_path / "xdg" / "nagara").exists()
+
+
+def test_data_folder_may_be_the_configuration_files(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text(f'[server]\ndata = "{tmp_path / "filed"}"\n')
+    shell.run("keys", "create", "ci", "--config", str(file), NAGARA_DATA="")
+    assert database_path(tmp_path / "filed").exists()
+    file.write_text("nonsense")
+    message = shell.error(1, "keys", "list", "--config", str(file), NAGARA_DATA="")
+    assert "some.toml" in message
 
 
 def test_name_that_several_keys_have_is_not_guessed(shell: Shell) -> None:

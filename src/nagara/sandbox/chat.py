@@ -34,7 +34,7 @@ def answer_chat(body: Field, model: str, now_s: int, ids: Ids) -> Answered:
     """The script for a chat completion. Raises `BadRequest`."""
     conversation = read_chat(body)
     with_usage = wants_usage(body)
-    replies = [compose(conversation, choice) for choice in range(conversation.choices)]
+    replies = compose(conversation)
     frame = {
         "id": ids.make("chatcmpl-"),
         "object": "chat.completion.chunk" if conversation.is_stream else "chat.completion",

@@ -33,7 +33,7 @@ STOP_REASONS: Final = {
 def answer_messages(body: Field, model: str, now_s: int, ids: Ids) -> Answered:  # noqa: ARG001
     """The script for a message. Raises `BadRequest`."""
     conversation = read_messages(body)
-    reply = compose(conversation)
+    [reply] = compose(conversation)
     shows_thinking = body["thinking"].is_absent or (
         body["thinking"]["display"].find_text() != "omitted"
     )

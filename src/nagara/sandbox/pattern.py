@@ -15,13 +15,16 @@ import msgspec
 REPEATS_MAX: Final = 2_000
 STEPS_MAX: Final = 200_000
 
-PRINTABLE: Final = frozenset(map(chr, range(32, 127)))
-DIGITS: Final = frozenset("0123456789")
-WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-SPACE: Final = frozenset(" \t\n\r\f\v")
+Ranges = tuple[tuple[str, str], ...]
+
+LAST: Final = chr(0x10FFFF)
+DIGITS: Final[Ranges] = (("0", "9"),)
+WORD: Final[Ranges] = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"))
+SPACE: Final[Ranges] = (("\t", "\r"), (" ", " "))
 CLASSES: Final = {"d": DIGITS, "w": WORD, "s": SPACE}
 CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 PREFERRED: Final = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_ "
+PRINTABLE: Final = "".join(map(chr, range(32, 127)))
 
 
 class UnsupportedPatternError(ValueError):
@@ -29,22 +32,37 @@ class UnsupportedPatternError(ValueError):
 
 
 class CharacterSet(msgspec.Struct, frozen=True, tag=True):
-    """One character of `members`, or with `is_negated` one that is not among them."""
+    """One character out of some ranges, each with its first and its last."""
 
-    members: frozenset[str]
-    is_negated: bool = False
+    ranges: Ranges
 
     def has(self, character: str) -> bool:
         """Whether the set takes this character."""
-        return (character in self.members) != self.is_negated
+        return any(first <= character <= last for first, last in self.ranges)
 
     def sample(self, index: int) -> str:
         """A readable member; another `index` gives another one where there is one."""
-        pool = [c for c in PREFERRED if self.has(c)]
-        pool = pool or sorted(c for c in (PRINTABLE | self.members) if self.has(c))
+        pool = [c for c in PREFERRED if self.has(c)] or [c for c in PRINTABLE if self.has(c)]
+        pool = pool or [first for first, _ in self.ranges if not "\ud800" <= first <= "\udfff"]
         if not pool:
-            raise UnsupportedPatternError("an empty class of characters")
+            raise UnsupportedPatternError("a class without characters")
         return pool[index % len(pool)]
+
+
+def complement(ranges: Ranges) -> Ranges:
+    """All characters that are in none of the ranges."""
+    gaps: list[tuple[str, str]] = []
+    start = 0
+    for first, last in sorted(ranges):
+        if ord(first) > start:
+            gaps.append((chr(start), chr(ord(first) - 1)))
+        start = max(start, ord(last) + 1)
+    return (*gaps, (chr(start), LAST)) if start <= ord(LAST) else tuple(gaps)
+
+
+def one_character(character: str) -> CharacterSet:
+    """The set of this character alone."""
+    return CharacterSet(((character, character),))
 
 
 class Sequence(msgspec.Struct, frozen=True, tag=True):
@@ -150,14 +168,14 @@ class PatternParser:
             case "[":
                 return self._bracket()
             case ".":
-                return CharacterSet(frozenset("\n\r"), is_negated=True)
+                return CharacterSet(complement((("\n", "\n"), ("\r", "\r"))))
             case "^" | "$":
                 return Anchor(is_start=character == "^")
             case "\\":
                 return self._escape()
             case "*" | "+" | "?":
                 raise UnsupportedPatternError("nothing to repeat")
-        return CharacterSet(frozenset(character))
+        return one_character(character)
 
     def _group(self) -> Node:
         if self._peek() == "?":
@@ -172,14 +190,15 @@ class PatternParser:
     def _escape(self) -> CharacterSet:
         letter = self._take()
         if letter.lower() in CLASSES:
-            return CharacterSet(CLASSES[letter.lower()], is_negated=letter.isupper())
+            ranges = CLASSES[letter.lower()]
+            return CharacterSet(complement(ranges) if letter.isupper() else ranges)
         if letter in CONTROLS:
-            return CharacterSet(frozenset(CONTROLS[letter]))
+            return one_character(CONTROLS[letter])
         if letter in ("x", "u"):
-            return CharacterSet(frozenset(self._code_point(2 if letter == "x" else 4)))
+            return one_character(self._code_point(2 if letter == "x" else 4))
         if letter.isalnum():
             raise UnsupportedPatternError(f"the escape \\{letter}")
-        return CharacterSet(frozenset(letter))
+        return one_character(letter)
 
     def _code_point(self, digits: int) -> str:
         text = self._source[self._at : self._at + digits]
@@ -192,27 +211,27 @@ class PatternParser:
     def _bracket(self) -> CharacterSet:
         is_negated = self._peek() == "^"
         self._at += is_negated
-        members: set[str] = set()
+        ranges: Ranges = ()
         while (character := self._take()) != "]":
-            low = self._escape() if character == "\\" else CharacterSet(frozenset(character))
+            low = self._member(character)
             if self._peek() == "-" and self._source[self._at + 1 : self._at + 2] not in ("", "]"):
-                members |= self._range(low)
-            elif low.is_negated:
-                members |= {c for c in PRINTABLE if low.has(c)}
+                ranges += self._range(low)
             else:
-                members |= low.members
-        return CharacterSet(frozenset(members), is_negated)
+                ranges += low.ranges
+        return CharacterSet(complement(ranges) if is_negated else ranges)
 
-    def _range(self, low: CharacterSet) -> set[str]:
+    def _member(self, character: str) -> CharacterSet:
+        return self._escape() if character == "\\" else one_character(character)
+
+    def _range(self, low: CharacterSet) -> Ranges:
         self._take()
-        character = self._take()
-        high = self._escape() if character == "\\" else CharacterSet(frozenset(character))
-        if len(low.members) != 1 or len(high.members) != 1:
+        high = self._member(self._take())
+        (first, low_end), (high_start, last) = low.ranges[0], high.ranges[0]
+        if first != low_end or high_start != last or len(low.ranges) + len(high.ranges) > 2:
             raise UnsupportedPatternError("a range between classes")
-        first, last = ord(*low.members), ord(*high.members)
-        if last < first or last - first > 0xFFFF:
-            raise UnsupportedPatternError("a range that is empty or too wide")
-        return set(map(chr, range(first, last + 1)))
+        if last < first:
+            raise UnsupportedPatternError("an empty range")
+        return ((first, last),)
 
 
 def parse_pattern(source: str) -> Node:
@@ -223,14 +242,14 @@ def parse_pattern(source: str) -> Node:
 
 
 class Walk:
-    """Walks a tree, for a match or to make one, within a bound on its steps."""
+    """Walks trees, to match or to make, within one bound on the steps of all its walks."""
 
-    def __init__(self) -> None:
-        self._steps = 0
+    def __init__(self, steps: int = STEPS_MAX) -> None:
+        self._steps = steps
 
     def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > STEPS_MAX:
+        self._steps -= steps
+        if self._steps < 0:
             raise UnsupportedPatternError("too much work")
 
     def reach(self, node: Node, text: str, starts: set[int]) -> set[int]:
@@ -281,14 +300,14 @@ class Walk:
                 return "".join(self.make(node.node, index + n, extra) for n in range(count))
 
 
-def is_match(node: Node, text: str) -> bool:
+def is_match(node: Node, text: str, walk: Walk | None = None) -> bool:
     """Whether the pattern is found anywhere in `text`, as JSON Schema wants."""
-    return bool(Walk().reach(node, text, set(range(len(text) + 1))))
+    return bool((walk or Walk()).reach(node, text, set(range(len(text) + 1))))
 
 
-def make_match(node: Node, index: int = 0, extra: int = 0) -> str:
+def make_match(node: Node, index: int = 0, extra: int = 0, walk: Walk | None = None) -> str:
     """A text that the pattern matches, unless it holds an anchor in an odd place.
 
     `index` varies it; `extra` lengthens its open repetitions, and -1 makes them shortest.
     """
-    return Walk().make(node, index, extra)
+    return (walk or Walk()).make(node, index, extra)

@@ -21,12 +21,20 @@ REASONING: Final = "This is the sandbox, so there is little to think about: I sa
 RESULT_CHARACTERS_MAX: Final = 600
 
 
-def compose(conversation: Conversation, choice: int = 0) -> Reply:
-    """The reply. Raises `BadRequest` where the wanted JSON cannot be made."""
+def compose(conversation: Conversation) -> list[Reply]:
+    """A reply for each choice. Raises `BadRequest` where the wanted JSON cannot be made."""
     asked = find_asked(conversation.turns)
     plan = plan_calls(conversation, asked)
-    text = "" if plan.calls else say(conversation, asked, plan, choice)
-    return fit(conversation, plan, text)
+    if plan.calls:
+        texts = [""] * conversation.choices
+    elif conversation.format is not None:
+        # All choices are the same: making JSON for a schema is the one costly thing here.
+        texts = [say_json(conversation.format, say(asked, plan))] * conversation.choices
+    else:
+        texts = [
+            say(asked, plan) + say_choice(n, conversation) for n in range(conversation.choices)
+        ]
+    return [fit(conversation, plan, text) for text in texts]
 
 
 def find_prompt(conversation: Conversation) -> str:
@@ -34,7 +42,13 @@ def find_prompt(conversation: Conversation) -> str:
     return next(reversed(find_asked(conversation.turns).texts), "")
 
 
-def say(conversation: Conversation, asked: Asked, plan: Plan, choice: int) -> str:
+def say_choice(choice: int, conversation: Conversation) -> str:
+    """Which of several choices this is."""
+    count = conversation.choices
+    return f" (Choice {choice + 1} of {count}.)" if count > 1 else ""
+
+
+def say(asked: Asked, plan: Plan) -> str:
     """The whole text, before any limit."""
     parts = [GREETING]
     if plan.note:
@@ -44,10 +58,7 @@ def say(conversation: Conversation, asked: Asked, plan: Plan, choice: int) -> st
         parts.append(f"The tool returned: {quote(results, RESULT_CHARACTERS_MAX)}")
     elif asked.texts:
         parts.append(f'You said: "{quote(asked.texts[-1])}"')
-    if conversation.choices > 1:
-        parts.append(f"(Choice {choice + 1} of {conversation.choices}.)")
-    text = " ".join(parts)
-    return say_json(conversation.format, text) if conversation.format else text
+    return " ".join(parts)
 
 
 def say_json(wanted: JsonFormat, text: str) -> str:

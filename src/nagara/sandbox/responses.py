@@ -54,7 +54,7 @@ Event = tuple[str, dict[str, Any]]
 def answer_responses(body: Field, model: str, now_s: int, ids: Ids) -> Answered:
     """The script for a response. Raises `BadRequest`."""
     conversation = read_responses(body)
-    reply = compose(conversation)
+    [reply] = compose(conversation)
     items = list(render_items(body, reply, ids))
     begun = render_frame(body, model, now_s, ids)
     ended = begun | render_end(conversation, reply, items, now_s)

@@ -23,7 +23,6 @@ from nagara.sandbox.schema_check import (
     find_pattern,
     is_same,
     item_schema,
-    property_schemas,
     read_count,
     read_list,
     read_map,
@@ -33,11 +32,11 @@ from nagara.sandbox.schema_check import (
 from nagara.sandbox.schema_leaves import make_numbers, make_strings
 
 STEPS_MAX: Final = 20_000
-CHECKS_MAX: Final = 200_000
+CHECKS_PER_STEP: Final = 10
 DEPTH_MAX: Final = 40
 SAME_REFERENCE_MAX: Final = 3
 BRANCHES_MAX: Final = 100
-ITEMS_MAX: Final = 1_000
+ITEMS_MAX: Final = 500
 VARIANTS_MAX: Final = 40
 
 TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
@@ -53,22 +52,25 @@ Schemas = tuple[Any, ...]
 References = tuple[str, ...]
 
 
-def make_instance(schema: Any) -> Any:
+def make_instance(schema: Any, steps_max: int = STEPS_MAX) -> Any:
     """The value for a schema. Raises `SchemaError` where there is none, or none is found."""
     if not isinstance(schema, dict | bool):
         raise SchemaError("it is not an object")
-    for value in Maker(schema).values((schema,), (), 0):
-        return value
+    try:
+        for value in Maker(schema, steps_max).values((schema,), (), 0):
+            return value
+    except RecursionError:
+        raise SchemaError("it is nested too deeply") from None
     raise SchemaError("nothing satisfies it, as far as the sandbox can find")
 
 
 class Maker:
     """Makes values for one document. It is used once and thrown away."""
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, steps: int) -> None:
         self._root = root
-        self._check = Check(root, CHECKS_MAX)
-        self._steps = STEPS_MAX
+        self._check = Check(root, steps * CHECKS_PER_STEP)
+        self._steps = steps
 
     def _spend(self) -> None:
         self._steps -= 1
@@ -133,7 +135,7 @@ class Maker:
                 case "array":
                     yield from self._arrays(branches, references, depth)
                 case "string":
-                    yield from make_strings(branches)
+                    yield from make_strings(branches, self._check.walk)
                 case "integer" | "number":
                     yield from make_numbers(branches, is_whole=name == "integer")
                 case "boolean":
@@ -168,7 +170,7 @@ class Maker:
         for schema in schemas[:-1]:
             found = (
                 value
-                for value in self.values(schema, references, depth)
+                for value in islice(self.values(schema, references, depth), len(items) + VARIANTS_MAX)
                 if not (is_unique and any(is_same(value, item) for item in items))
             )
             taken = list(islice(found, 1))
@@ -208,7 +210,9 @@ class Maker:
         names = tuple(branch["propertyNames"] for branch in branches if "propertyNames" in branch)
         if not all(self._check.is_valid(name, schema) for schema in names):
             return (False,)
-        return tuple(schema for branch in branches for schema in property_schemas(branch, name))
+        return tuple(
+            schema for branch in branches for schema in self._check.property_schemas(branch, name)
+        )
 
     def _extras(
         self, branches: Sequence[Schema], names: list[str], references: References, depth: int

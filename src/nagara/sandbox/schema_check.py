@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeGuard
 from urllib.parse import unquote
 
-from nagara.sandbox.pattern import Node, UnsupportedPatternError, is_match, parse_pattern
+from nagara.sandbox.pattern import Node, UnsupportedPatternError, Walk, is_match, parse_pattern
 
 Schema = Mapping[str, Any]
 
@@ -97,15 +97,6 @@ def find_pattern(source: str) -> Node | None:
         return None
 
 
-def has_match(source: Any, text: str) -> bool:
-    """Whether the pattern is found in the text; true of patterns that cannot be read."""
-    node = find_pattern(source) if isinstance(source, str) else None
-    try:
-        return node is None or is_match(node, text)
-    except UnsupportedPatternError:
-        return True
-
-
 def resolve(root: Any, reference: Any) -> Any:
     """What a reference such as `#/$defs/node` points at. Raises `SchemaError`."""
     if not isinstance(reference, str) or not reference.startswith("#"):
@@ -122,20 +113,6 @@ def resolve(root: Any, reference: Any) -> Any:
     return found
 
 
-def property_schemas(schema: Schema, name: str) -> Iterator[Any]:
-    """The schemas that one branch lays on the property `name`."""
-    is_evaluated = False
-    if name in (properties := read_map(schema, "properties")):
-        is_evaluated = True
-        yield properties[name]
-    for pattern, subschema in read_map(schema, "patternProperties").items():
-        if find_pattern(pattern) is not None and has_match(pattern, name):
-            is_evaluated = True
-            yield subschema
-    if not is_evaluated and "additionalProperties" in schema:
-        yield schema["additionalProperties"]
-
-
 def item_schema(schema: Schema, index: int) -> Any:
     """The schema that one branch lays on the item at `index`."""
     items = schema.get("items", True)
@@ -149,20 +126,49 @@ class Check:
     """Checks values against one document. `steps` bounds the work over its whole life."""
 
     def __init__(self, root: Any, steps: int) -> None:
+        self.walk = Walk(steps)
         self._root = root
         self._steps = steps
 
+    def _spend(self, steps: int) -> None:
+        self._steps -= steps
+        if self._steps < 0:
+            raise SchemaError("it takes more work than the sandbox spends")
+
+    def has_match(self, source: Any, text: str) -> bool:
+        """Whether the pattern is found in the text; true of patterns that cannot be read."""
+        node = find_pattern(source) if isinstance(source, str) else None
+        try:
+            return node is None or is_match(node, text, self.walk)
+        except UnsupportedPatternError as error:
+            raise SchemaError(f"its pattern is {error}") from None
+
+    def property_schemas(self, schema: Schema, name: str) -> Iterator[Any]:
+        """The schemas that one branch lays on the property `name`."""
+        is_evaluated = False
+        if name in (properties := read_map(schema, "properties")):
+            is_evaluated = True
+            yield properties[name]
+        for pattern, subschema in read_map(schema, "patternProperties").items():
+            if find_pattern(pattern) is not None and self.has_match(pattern, name):
+                is_evaluated = True
+                yield subschema
+        if not is_evaluated and "additionalProperties" in schema:
+            yield schema["additionalProperties"]
+
     def is_valid(self, value: Any, schema: Any, depth: int = 0) -> bool:
         """Whether `value` satisfies `schema`."""
-        self._steps -= 1
-        if self._steps < 0 or depth > DEPTH_MAX:
-            raise SchemaError("it is too deep or too large for the sandbox")
+        self._spend(1)
+        if depth > DEPTH_MAX:
+            raise SchemaError("it is nested too deeply")
         if not isinstance(schema, dict):
             return schema is not False
         names = allowed_types(schema)
         if names is not None and not names & type_names(value):
             return False
-        if "enum" in schema and not any(is_same(value, c) for c in read_list(schema, "enum")):
+        options = read_list(schema, "enum")
+        self._spend(len(options) // 4)
+        if "enum" in schema and not any(is_same(value, option) for option in options):
             return False
         if "const" in schema and not is_same(value, schema["const"]):
             return False
@@ -174,7 +180,9 @@ class Check:
         if is_number(value):
             return is_number_valid(value, schema)
         if isinstance(value, str):
-            return is_string_valid(value, schema)
+            return is_count_valid(len(value), schema, "minLength", "maxLength") and (
+                "pattern" not in schema or self.has_match(schema["pattern"], value)
+            )
         if isinstance(value, list):
             return self._is_array_valid(value, schema, depth)
         if isinstance(value, dict):
@@ -202,8 +210,10 @@ class Check:
     def _is_array_valid(self, value: list[Any], schema: Schema, depth: int) -> bool:
         if not is_count_valid(len(value), schema, "minItems", "maxItems"):
             return False
-        if schema.get("uniqueItems") is True and not are_distinct(value):
-            return False
+        if schema.get("uniqueItems") is True:
+            self._spend(len(value) ** 2 // 4)
+            if not are_distinct(value):
+                return False
         if "contains" in schema:
             found = sum(self.is_valid(item, schema["contains"], depth) for item in value)
             least, most = read_count(schema, "minContains"), read_count(schema, "maxContains")
@@ -229,7 +239,7 @@ class Check:
         ) and all(
             self.is_valid(member, subschema, depth)
             for name, member in value.items()
-            for subschema in property_schemas(schema, name)
+            for subschema in self.property_schemas(schema, name)
         )
 
 
@@ -252,13 +262,6 @@ def is_count_valid(count: int, schema: Schema, least_key: str, most_key: str) ->
     """Whether a length lies between two keywords."""
     least, most = read_count(schema, least_key), read_count(schema, most_key)
     return (least is None or count >= least) and (most is None or count <= most)
-
-
-def is_string_valid(value: str, schema: Schema) -> bool:
-    """Length and pattern."""
-    return is_count_valid(len(value), schema, "minLength", "maxLength") and (
-        "pattern" not in schema or has_match(schema["pattern"], value)
-    )
 
 
 BOUNDS: Final[dict[str, Callable[[Any, Any], bool]]] = {

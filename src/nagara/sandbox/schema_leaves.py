@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from nagara.sandbox.pattern import PREFERRED, UnsupportedPatternError, make_match
+from nagara.sandbox.pattern import PREFERRED, UnsupportedPatternError, Walk, make_match
 from nagara.sandbox.schema_check import Schema, SchemaError, find_pattern, is_number, read_count
 
 CANDIDATES_MAX: Final = 120
-STRING_CHARACTERS_MAX: Final = 100_000
+STRING_CHARACTERS_MAX: Final = 20_000
 WORD: Final = "sandbox"
 
 FORMATS: Final[dict[str, str]] = {
@@ -45,7 +45,7 @@ FORMATS: Final[dict[str, str]] = {
 }
 
 
-def make_strings(branches: Sequence[Schema]) -> Iterator[str]:
+def make_strings(branches: Sequence[Schema], walk: Walk) -> Iterator[str]:
     """Candidates by pattern, then by format, then words of the asked-for length."""
     least = max((read_count(branch, "minLength") or 0 for branch in branches), default=0)
     limits = [read_count(branch, "maxLength") for branch in branches]
@@ -55,13 +55,13 @@ def make_strings(branches: Sequence[Schema]) -> Iterator[str]:
     patterns = [b["pattern"] for b in branches if isinstance(b.get("pattern"), str)]
     formats = [b["format"] for b in branches if isinstance(b.get("format"), str)]
     return chain(
-        chain.from_iterable(make_matches(pattern, least, most) for pattern in patterns),
+        chain.from_iterable(make_matches(pattern, least, most, walk) for pattern in patterns),
         chain.from_iterable(make_formatted(name) for name in formats),
         (make_word(index, least, most) for index in range(CANDIDATES_MAX)),
     )
 
 
-def make_matches(source: str, least: int, most: int | None) -> Iterator[str]:
+def make_matches(source: str, least: int, most: int | None, walk: Walk) -> Iterator[str]:
     """Texts that the pattern matches, around the lengths that are asked for."""
     node = find_pattern(source)
     if node is None:
@@ -69,9 +69,9 @@ def make_matches(source: str, least: int, most: int | None) -> Iterator[str]:
     for extra in (0, -1, 1, 2, 3, 4, 6, 8, 12, 16, 32, least, least // 2, least // 3):
         for index in range(8):
             try:
-                text = make_match(node, index, extra)
+                text = make_match(node, index, extra, walk)
             except UnsupportedPatternError:
-                break
+                return
             yield text
             if len(text) < least:
                 yield text + "a" * (least - len(text))

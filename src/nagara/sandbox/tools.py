@@ -26,7 +26,8 @@ from nagara.sandbox.schema_check import SchemaError
 from nagara.sandbox.text import strip_injected
 
 DIRECTIVE: Final = re.compile(r"sandbox:call[ \t]+([\w.:/-]{1,200})")
-CALLS_MAX: Final = 64
+CALLS_MAX: Final = 32
+ARGUMENT_STEPS_MAX: Final = 2_000
 NAMES_SHOWN_MAX: Final = 40
 
 
@@ -161,7 +162,7 @@ def make_arguments(parameters: Any) -> dict[str, Any]:
     if not isinstance(parameters, dict):
         return {}
     try:
-        found = make_instance(parameters)
+        found = make_instance(parameters, ARGUMENT_STEPS_MAX)
     except SchemaError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -4,9 +4,9 @@ WAL mode: readers never wait for the writer, nor it for them. Other processes ma
 (the command line does while the gateway runs); their commits are noticed by polling SQLite's own
 change counter.
 
-When the file cannot be used (read-only, full disk, damaged, written by a newer version), `open` and
-every verb raise `StorageError` with what to do. After a full disk was freed, the same driver works
-on: nothing needs reopening.
+When the file cannot be used (read-only, full disk, damaged, removed, written by a newer version),
+`open` and every verb raise `StorageError` with what to do. Once a full disk was freed or a removed
+file put back, the same driver works on: nothing needs reopening.
 """
 
 import asyncio
@@ -26,7 +26,13 @@ from nagara.storage.migrations import (
     Migration,
     load_migrations,
 )
-from nagara.storage.sqlite_connection import execute, open_connection, tell
+from nagara.storage.sqlite_connection import (
+    check_identity,
+    execute,
+    identify,
+    open_connection,
+    tell,
+)
 from nagara.storage.sqlite_writer import SqliteWriter
 
 READERS_MAX = 2
@@ -43,6 +49,7 @@ class SqliteDriver:
     def __init__(self, writer: SqliteWriter, path: Path) -> None:
         self._writer = writer
         self._path = path
+        self._identity = identify(path)
         self._readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="nagara-reader")
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -120,6 +127,7 @@ class SqliteDriver:
         return connection
 
     def _read_version(self, connection: sqlite3.Connection) -> int:
+        check_identity(self._path, self._identity)
         try:
             return int(connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
@@ -127,7 +135,7 @@ class SqliteDriver:
 
 
 def _open_migrated(path: Path) -> sqlite3.Connection:
-    connection = open_connection(path)
+    connection = open_connection(path, can_make=True)
     with contextlib.ExitStack() as undo:
         # Closing it also rolls back a migration that failed half-way.
         undo.callback(connection.close)

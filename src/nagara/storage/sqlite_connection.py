@@ -20,6 +20,9 @@ from nagara.storage.driver import ConflictError, StorageError, Value
 
 BUSY_TIMEOUT_S = 5.0
 
+FileIdentity = tuple[int, int]
+"""Device and inode."""
+
 # Literals, quoted names and comments are matched only to be left alone.
 _TOKENS = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<number>\d+)""",
@@ -43,12 +46,18 @@ _ADVICE = {
 }
 
 
-def open_connection(path: Path) -> sqlite3.Connection:
-    """Open the file, made with mode 0600 if it is not there. May wait for a lock; `StorageError`.
+def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection:
+    """Open the file; `can_make` makes it if it is not there, with mode 0600.
 
+    May wait for a lock of another program. Raises `StorageError`.
     The connection may move between threads, but only one may use it at a time.
     """
-    _make_file(path)
+    if can_make and not path.exists():
+        _make_file(path)
+    identify(path)
+    # SQLite would open a read-only file, and fail at the first commit.
+    if not can_write(path):
+        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
     try:
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -63,27 +72,43 @@ def open_connection(path: Path) -> sqlite3.Connection:
 
 
 def _make_file(path: Path) -> None:
-    """Make the file with mode 0600 if it is not there, and see that it may be written.
+    """Make an empty file with mode 0600, unless somebody else just did.
 
     Rule: the file itself is never opened here, or anywhere but in SQLite. Closing any descriptor
     of it drops this process's POSIX locks on it, other connections' too; another process would
     then take itself for the last one and remove the log that we still write to.
     https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     """
-    if not path.exists():
-        try:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
-            os.close(handle)
-            with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-            os.unlink(name)
-        except OSError as error:
-            raise StorageError(
-                f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
-            ) from error
-    # SQLite would open a read-only file, and fail at the first commit.
-    if not can_write(path):
-        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
+        os.close(handle)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+        os.unlink(name)
+    except OSError as error:
+        raise StorageError(
+            f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
+        ) from error
+
+
+def identify(path: Path) -> FileIdentity:
+    """Which file lies at the path now; `StorageError` when none does."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise StorageError(
+            f"the database {path} is gone ({error.strerror}): put it back"
+        ) from error
+    return found.st_dev, found.st_ino
+
+
+def check_identity(path: Path, identity: FileIdentity) -> None:
+    """Raise `StorageError` when another file lies at the path than was opened, or none.
+
+    What is written to a file that was removed is lost, and SQLite does not notice.
+    """
+    if identify(path) != identity:
+        raise StorageError(f"the database {path} was replaced by another file: restart nagara")
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:

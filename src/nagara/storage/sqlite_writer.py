@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
-from nagara.storage.sqlite_connection import execute, tell
+from nagara.storage.sqlite_connection import check_identity, execute, identify, tell
 
 GROUP_MAX = 128
 QUEUE_MAX = 10_000
@@ -56,6 +56,7 @@ class SqliteWriter:
     ) -> None:
         self._connection = connection
         self._path = path
+        self._identity = identify(path)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         # Counted on the loop's thread alone, at both ends: no lock is needed.
@@ -112,17 +113,18 @@ class SqliteWriter:
 
     def _commit_group(self, group: list[Batch]) -> None:
         try:
+            check_identity(self._path, self._identity)
             # Taking the write lock at once: a lock that was upgraded later could fail half-way.
             self._connection.execute("BEGIN IMMEDIATE")
             for batch in group:
                 self._run_batch(batch)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StorageError) as error:
             # There may be nothing left to roll back: SQLite does it itself when the disk is full.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             for batch in group:
-                batch.error = batch.error or tell(error, self._path)
+                batch.error = batch.error or _tell(error, self._path)
 
     def _run_batch(self, batch: Batch) -> None:
         self._connection.execute("SAVEPOINT batch")
@@ -169,3 +171,7 @@ class SqliteWriter:
         except RuntimeError:
             # The loop was closed under us: nobody is left to be answered.
             return
+
+
+def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:
+    return error if isinstance(error, StorageError) else tell(error, path)

@@ -26,6 +26,9 @@ connection expires by the same timer.
 Early answers. A final answer while we still send means that the connection will not be reused. If
 it is an error (300 and above) the rest of the request is not sent.
 
+Under TLS an end without close_notify looks to asyncio like any other, so a body that ends only with
+the connection cannot be told from a truncated one there.
+
 Must not decide which connection serves whom, or whether to try again: that is the pool's.
 """
 
@@ -41,19 +44,18 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.runtime import Clock
 from nagara.upstream.answer import Headers
 from nagara.upstream.bounds import PoolLimits, Timeouts
-from nagara.upstream.decoding import choose_decoder
 from nagara.upstream.exchange import Exchange
 from nagara.upstream.failures import EXCHANGING, PARSER_ERRORS, map_failure
+from nagara.upstream.head import (
+    BODILESS_STATUSES,
+    check_head_size,
+    head_too_large,
+    read_body_form,
+)
 from nagara.upstream.upload import Gate, send_body
 
 # A body up to here goes out with its head in one write; a longer one is not worth copying.
 JOINED_BODY_BYTES_MAX: Final = 64 * 1024
-
-# RFC 9110, sections 15.3.5 and 15.4.5.
-BODILESS_STATUSES: Final = frozenset([204, 304])
-
-# They describe the bytes before decoding, and the reader gets the bytes after it.
-CODING_HEADERS: Final = frozenset([b"content-encoding", b"content-length"])
 
 
 class Owner(Protocol):
@@ -145,7 +147,7 @@ class Connection(asyncio.Protocol):
     async def wait_closed(self) -> None:
         """Return when the socket is gone."""
         if self._transport is not None:
-            self._lost = self._loop.create_future()
+            self._lost = self._lost or self._loop.create_future()
             await self._lost
 
     def resume_reading(self) -> None:
@@ -182,7 +184,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
             if self._overhead_bytes > self._limits.head_bytes_max:
-                raise _head_too_large()
+                raise head_too_large()
         except PARSER_ERRORS as error:
             self._end(_unwrap(error))
         except GatewayError as failure:
@@ -240,15 +242,11 @@ class Connection(asyncio.Protocol):
         headers, self._headers = self._headers, []
         if status < 200:
             return
-        if self._is_head_too_large(headers):
-            raise _head_too_large()
-        coding, is_framed = _read_framing(headers)
-        has_no_body = exchange.is_head_request or status in BODILESS_STATUSES
-        self._ends_at_eof = not is_framed and not has_no_body
-        decoder = None if has_no_body or not coding else choose_decoder(coding)
-        if decoder is not None:
-            headers = [header for header in headers if header[0] not in CODING_HEADERS]
-        exchange.take_head(status, headers, decoder)
+        check_head_size(headers, self._overhead_bytes, self._limits)
+        has_body = not exchange.is_head_request and status not in BODILESS_STATUSES
+        body = read_body_form(headers, self._limits, has_body=has_body)
+        self._ends_at_eof = body.ends_at_eof
+        exchange.take_head(status, body.headers, body.decoder)
         if exchange.upload is not None and not exchange.upload.done():
             self._can_be_kept = False
             if status >= 300:
@@ -277,15 +275,6 @@ class Connection(asyncio.Protocol):
         exchange.finish()
 
     # Our own.
-
-    def _is_head_too_large(self, headers: Headers) -> bool:
-        limits = self._limits
-        if len(headers) > limits.header_count_max:
-            return True
-        if self._overhead_bytes <= limits.head_bytes_max:
-            return False
-        # The bytes at hand are more than a head may have, but the rest of them may be its body.
-        return sum(len(name) + len(value) + 4 for name, value in headers) > limits.head_bytes_max
 
     def _start_upload(
         self,
@@ -352,34 +341,8 @@ class Connection(asyncio.Protocol):
             self._end(exchange.make_timeout(now_s))
 
 
-def _read_framing(headers: Headers) -> tuple[bytes, bool]:
-    """The content coding, and whether the head says where the body ends."""
-    coding, is_framed = b"", False
-    for name, value in headers:
-        if name == b"content-length":
-            is_framed = True
-        elif name == b"transfer-encoding":
-            # httptools frames by the last coding only; any other would reach the reader encoded.
-            if is_framed or value.strip().lower() != b"chunked":
-                raise GatewayError(
-                    ErrorKind.UPSTREAM_PROTOCOL,
-                    "The provider's answer has a transfer coding other than chunked.",
-                )
-            is_framed = True
-        elif name == b"content-encoding":
-            coding = coding + b"," + value if coding else value
-    return coding, is_framed
-
-
 def _unwrap(error: Exception) -> GatewayError:
     # httptools wraps what a callback raises.
     if isinstance(error.__context__, GatewayError):
         return error.__context__
     return map_failure(error, EXCHANGING)
-
-
-def _head_too_large() -> GatewayError:
-    return GatewayError(
-        ErrorKind.UPSTREAM_PROTOCOL,
-        "The head or trailer of the provider's answer is larger than the gateway takes.",
-    )

@@ -18,8 +18,13 @@ from nagara.upstream.answer import Headers
 from nagara.upstream.bounds import Timeouts
 from nagara.upstream.decoding import Decoder
 from nagara.upstream.failures import map_timeout
+from nagara.upstream.head import check_body_size
 
 DECODED_PIECE_BYTES_MAX: Final = 256 * 1024
+
+# What a bytes object and its place in a list cost beside its content: an upstream that sends a
+# byte a chunk must not fill the memory with them.
+PIECE_OVERHEAD_BYTES: Final = 48
 
 
 class Wire(Protocol):
@@ -143,10 +148,9 @@ class Exchange:
     def take_body(self, data: bytes) -> None:
         """A piece of body, as it came. Raises `GatewayError` when it is past the limit."""
         size = len(data)
-        self.buffered_bytes += size
+        self.buffered_bytes += size + PIECE_OVERHEAD_BYTES
         self._received_bytes += size
-        if self._received_bytes > self._body_bytes_max:
-            raise _too_large()
+        check_body_size(self._received_bytes, self._body_bytes_max)
         self._pieces.append(data)
         self.has_news = True
 
@@ -224,8 +228,7 @@ class Exchange:
             if not piece and self.is_complete:
                 decoder.close()
             self._decoded_bytes += len(piece)
-            if self._decoded_bytes > self._body_bytes_max:
-                raise _too_large()
+            check_body_size(self._decoded_bytes, self._body_bytes_max)
         except GatewayError as failure:
             self.abort()
             self.failure = failure
@@ -237,9 +240,3 @@ class Exchange:
         self.buffered_bytes = 0
         if self._wire is not None:
             self._wire.resume_reading()
-
-
-def _too_large() -> GatewayError:
-    return GatewayError(
-        ErrorKind.UPSTREAM_TOO_LARGE, "The provider's answer is larger than the gateway takes."
-    )

@@ -276,6 +276,8 @@ class Pool:
             kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT if is_total else _CONNECT_TIMEOUT
             raise map_timeout(kind) from error
         if connection.is_closed:
+            # It was lost, or the upstream spoke first, before there was anybody to tell.
+            connection.close()
             raise map_failure(ConnectionResetError(), CONNECTING)
         return connection
 

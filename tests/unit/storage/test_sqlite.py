@@ -165,6 +165,38 @@ async def test_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     await open_error(tmp_path)
 
 
+async def test_removed_file_is_not_written_to_and_not_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "nagara.db"
+    driver = await SqliteDriver.open(path)
+    watch = aiter(driver.watch())
+    await anext(watch)
+    os.rename(path, tmp_path / "elsewhere.db")
+    with pytest.raises(StorageError, match=r"is gone.*put it back"):
+        await driver.commit([insert("x")])
+    with pytest.raises(StorageError, match="is gone"):
+        await anext(watch)
+    with pytest.raises(StorageError, match="is gone"):
+        await anext(aiter(driver.watch()))
+    with pytest.raises(StorageError, match="is gone"):
+        await driver.query(COUNT)
+    os.rename(tmp_path / "elsewhere.db", path)
+    await driver.commit([insert("x")])
+    assert await driver.query(COUNT) == [(1,)]
+    await driver.close()
+
+
+async def test_replaced_file_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "nagara.db"
+    driver = await SqliteDriver.open(path)
+    await make_database(tmp_path / "other.db")
+    os.replace(tmp_path / "other.db", path)
+    with pytest.raises(StorageError, match="replaced by another file"):
+        await driver.commit([insert("x")])
+    with pytest.raises(StorageError, match="replaced by another file"):
+        await anext(aiter(driver.watch()))
+    await driver.close()
+
+
 async def test_full_disk_fails_whole_commits_and_the_driver_recovers(tmp_path: Path) -> None:
     driver = await SqliteDriver.open(tmp_path / "nagara.db")
     await driver.commit([Statement("PRAGMA max_page_count = 40")])

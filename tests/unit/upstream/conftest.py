@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from nagara.runtime import SystemClock
+from nagara.runtime import Clock, SystemClock
 from nagara.upstream.bounds import PoolLimits
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings
@@ -35,10 +35,11 @@ async def make_client() -> AsyncIterator[MakeClient]:
     def make(
         tls: TlsSettings = TlsSettings(),  # noqa: B008
         proxies: ProxySettings = ProxySettings(),  # noqa: B008
+        clock: Clock = SystemClock(),  # noqa: B008
         **limits: object,
     ) -> Client:
         pool_limits: PoolLimits = make_limits(**limits)
-        pools.append(Pool(pool_limits, tls, proxies, SystemClock()))
+        pools.append(Pool(pool_limits, tls, proxies, clock))
         return Client(pools[-1])
 
     yield make

@@ -252,6 +252,15 @@ async def test_a_body_past_the_limit_is_refused(make_client: MakeClient, framing
         assert failure.kind is ErrorKind.UPSTREAM_TOO_LARGE
 
 
+async def test_a_body_of_too_great_a_declared_length_is_refused_with_its_head(
+    make_client: MakeClient,
+) -> None:
+    async with sends(b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n") as upstream:
+        with pytest.raises(GatewayError) as caught:
+            await make_client(body_bytes_max=1000).ask(upstream.url)
+        assert caught.value.kind is ErrorKind.UPSTREAM_TOO_LARGE
+
+
 async def test_a_body_in_the_same_read_does_not_count_as_head(make_client: MakeClient) -> None:
     wire = b"HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n" + b"x" * 20_000
     async with sends(wire) as upstream:
@@ -419,6 +428,20 @@ async def test_the_four_timeouts_are_told_apart(client: Client) -> None:
             failure = await failure_of(client, upstream.url, target=target, timeouts=timeouts)
             assert failure.kind is kind
             await upstream.peers[-1].closed()
+
+
+async def test_the_total_limit_counts_while_nobody_reads(client: Client) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(CHUNKED + b"1\r\na\r\n")
+
+    async with FakeUpstream(script) as upstream:
+        answer = await client.ask(upstream.url, timeouts=make_timeouts(total_s=0.03))
+        await upstream.peers[0].closed()
+        assert await answer.read() == b"a"
+        with pytest.raises(GatewayError) as caught:
+            await answer.read()
+        assert caught.value.kind is ErrorKind.UPSTREAM_TOTAL_TIMEOUT
 
 
 async def test_an_upstream_that_takes_no_body_times_out_as_idle(client: Client) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from nagara.domain.errors import ErrorKind, GatewayError
-from tests.fakes import FakeUpstream, Peer
+from tests.fakes import FakeClock, FakeUpstream, Peer
 from tests.unit.upstream.client import Client, make_timeouts, read_all
 from tests.unit.upstream.conftest import MakeClient
 
@@ -131,6 +131,25 @@ async def test_a_stale_connection_is_replaced_when_all_slots_are_taken(
         for _ in range(3):
             assert await client.fetch(upstream.url) == b"ok"
         assert len(upstream.peers) == 3
+
+
+async def test_a_connection_that_breaks_late_was_not_stale(make_client: MakeClient) -> None:
+    clock = FakeClock()
+    client = make_client(clock=clock)
+    async with FakeUpstream() as upstream:
+        first = asyncio.create_task(client.fetch(upstream.url))
+        peer = await upstream.accept()
+        await peer.read_request()
+        await peer.send(OK)
+        await first
+        second = asyncio.create_task(client.fetch(upstream.url))
+        await peer.read_request()
+        clock.advance(3.0)
+        peer.close()
+        with pytest.raises(GatewayError) as caught:
+            await second
+        assert caught.value.kind is ErrorKind.UPSTREAM_CUT
+        assert len(upstream.peers) == 1
 
 
 async def test_a_request_is_sent_twice_at_most(client: Client) -> None:
