@@ -49,7 +49,7 @@ def gateway(shared: ServedGateway) -> Iterator[ServedGateway]:
 
 
 def authorized(gateway: ServedGateway) -> tuple[tuple[str, str], ...]:
-    return (JSON, ("authorization", f"Bearer {gateway.standard_key}"))
+    return (JSON, ("authorization", f"Bearer {gateway.key}"))
 
 
 def chat_request(gateway: ServedGateway, *headers: tuple[str, str]) -> bytes:
