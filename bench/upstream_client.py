@@ -1,8 +1,9 @@
 """CPU time of the upstream client alone, as a ratio to the least that an asyncio protocol can take.
 
-A server in a process of its own answers a fixed 0.8 KB. The floor sends the same bytes over one
-connection by a protocol that parses nothing and counts bytes. Both run on uvloop, by turns, and the
-figure is the process's own CPU time, so the server does not count.
+A server in a process of its own answers a fixed 0.8 KB, or streams chunks slowly enough that
+each is read by itself, as a model's are. The floor sends the same bytes by a protocol that parses
+nothing and counts bytes. Both run on uvloop, by turns, and the figure is the process's own CPU
+time, so the server does not count.
 
 Run as `python -m bench.upstream_client`.
 """
@@ -24,7 +25,9 @@ from nagara.upstream.proxy import ProxySettings
 from nagara.upstream.tls import TlsSettings
 
 REQUESTS = 10_000
-STREAM_CHUNKS = 50_000
+STREAMS = 20
+STREAM_CHUNKS = 500
+CHUNK_EVERY_S = 0.001
 ROUNDS = 5
 
 REQUEST_BODY = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % (b"x" * 850)
@@ -74,7 +77,7 @@ class Server(asyncio.Protocol):
             self.transport.write(b"0\r\n\r\n")
             return
         self.transport.write(b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK))
-        asyncio.get_running_loop().call_soon(self.send_chunks, left - 1)
+        asyncio.get_running_loop().call_later(CHUNK_EVERY_S, self.send_chunks, left - 1)
 
 
 def serve(pipe: Pipe) -> None:
@@ -129,7 +132,8 @@ async def compare(port: int) -> dict[str, list[float]]:
     loop = asyncio.get_running_loop()
     pool = Pool(LIMITS, TlsSettings(), ProxySettings(), SystemClock())
     origin = Origin("http", "127.0.0.1", port)
-    _, floor = await loop.create_connection(Floor, "127.0.0.1", port)
+    floors = [(await loop.create_connection(Floor, "127.0.0.1", port))[1] for _ in range(STREAMS)]
+    floor = floors[0]
     head = b"POST %b HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n"
     request = head % (b"/v1/chat", len(REQUEST_BODY)) + REQUEST_BODY
     stream_bytes = len(STREAM_HEAD) + STREAM_CHUNKS * (len(CHUNK) + 6) + 5
@@ -147,22 +151,28 @@ async def compare(port: int) -> dict[str, list[float]]:
         return REQUESTS
 
     async def floor_stream() -> int:
-        floor.pieces = 0
-        await floor.ask(head % (b"/stream", 2) + b"{}", stream_bytes)
-        return floor.pieces
+        for each in floors:
+            each.pieces = 0
+        stream = head % (b"/stream", 2) + b"{}"
+        await asyncio.gather(*(each.ask(stream, stream_bytes) for each in floors))
+        return sum(each.pieces for each in floors)
 
-    async def client_stream() -> int:
+    async def read_stream() -> int:
         answer = await pool.send(origin, b"POST", b"/stream", HEADERS, b"{}", TIMEOUTS)
         count = 0
         while await answer.read():
             count += 1
         return count
 
+    async def client_stream() -> int:
+        return sum(await asyncio.gather(*(read_stream() for _ in floors)))
+
     figures: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for work in (floor_calls, client_calls, floor_stream, client_stream):
             figures.setdefault(work.__name__, []).append(await measure(work))
-    floor.transport.close()
+    for each in floors:
+        each.transport.close()
     await pool.close()
     return figures
 

@@ -26,7 +26,7 @@ LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 class AimockProcess:
     """aimock on a free port. `credential` is the only one that it accepts."""
 
-    def __init__(self, credential: str) -> None:
+    def __init__(self, credential: str = "sk-of-the-upstream") -> None:
         self.credential = credential
         self.url = ""
 
@@ -55,6 +55,16 @@ class AimockProcess:
         self._process.terminate()
         self._process.wait(STOP_TIMEOUT_S)
         self._output.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a gateway find this upstream as two providers."""
+        return {
+            "OPENAI_API_KEY": self.credential,
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "ANTHROPIC_API_KEY": self.credential,
+            "ANTHROPIC_BASE_URL": self.url,
+        }
 
     def read_journal(self) -> list[dict[str, Any]]:
         """The requests that arrived, oldest first, each with method, path, headers and body."""

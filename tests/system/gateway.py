@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import requests
+
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 20.0
 
@@ -106,10 +108,12 @@ class GatewayProcess:
         self._output = Output(self._process)
         try:
             self._output.wait_for(LAST_LINE, START_TIMEOUT_S)
+            self.url = self._find(ADDRESS)
+            # The socket listens before the loop runs: this waits until somebody answers.
+            requests.get(f"{self.url}/readyz", timeout=START_TIMEOUT_S).raise_for_status()
         except BaseException:
             self.stop()
             raise
-        self.url = self._find(ADDRESS)
         self.key = self._find(STANDARD_KEY)
         self.provisioning_key = self._find(PROVISIONING_KEY)
         return self

@@ -1,5 +1,6 @@
 """`nagara keys`, as a person or a script runs it: real processes on a real folder."""
 
+import asyncio
 import os
 import pty
 import subprocess
@@ -11,10 +12,11 @@ import msgspec
 import pytest
 
 from nagara.access import authenticate, check_checksum
+from nagara.cli import main
 from nagara.domain.catalog import Catalogue, KeyKind, Snapshot
 from nagara.domain.errors import GatewayError
 from nagara.storage.data_folder import database_path, secret_path
-from nagara.storage.keys import load_accounts, load_keys
+from nagara.storage.keys import load_accounts, load_keys, load_revision
 from nagara.storage.sqlite import SqliteDriver
 
 Done = subprocess.CompletedProcess[str]
@@ -107,6 +109,20 @@ async def test_switching_off_and_deleting_stops_a_key(shell: Shell) -> None:
     shell.ok("keys", "delete", "1", "--yes")
     with pytest.raises(GatewayError, match="not known"):
         await recognise(shell.folder, secret)
+
+
+async def test_gateway_that_runs_notices_what_the_command_did(shell: Shell) -> None:
+    shell.ok("keys", "create", "ci")
+    driver = await SqliteDriver.open(database_path(shell.folder))
+    watch = aiter(driver.watch())
+    await anext(watch)
+    revision = await load_revision(driver)
+    await asyncio.to_thread(shell.ok, "keys", "disable", "ci")
+    async with asyncio.timeout(1):
+        await anext(watch)
+    assert await load_revision(driver) == revision + 1
+    assert [key.is_enabled for key in await load_keys(driver)] == [False]
+    await driver.close()
 
 
 def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> None:
@@ -213,12 +229,23 @@ def test_nothing_is_changed_when_one_key_is_unknown(shell: Shell) -> None:
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(
-    shell: Shell, words: list[str | bytes], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str | bytes],
+    said: str,
 ) -> None:
-    message = shell.error(2, "keys", *words)
+    # In this process, because a new one for each line of the table would take seconds.
+    folder = tmp_path / "data"
+    monkeypatch.setenv("NAGARA_DATA", str(folder))
+    monkeypatch.setattr(sys, "argv", ["nagara", "keys", *map(os.fsdecode, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, message = capsys.readouterr()
+    assert (caught.value.code, out, message.count("\n")) == (2, "", 1)
     assert said in message
     assert "--help'" in message
-    assert not shell.folder.exists()
+    assert not folder.exists()
 
 
 def test_deleting_without_anybody_to_ask_needs_yes(shell: Shell) -> None:

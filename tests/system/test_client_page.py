@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         yield process
 
 
-def check_answer(title: str, gateway: GatewayProcess, home: Path) -> None:
+def check_answer(title: str, gateway: GatewayProcess, home: Path, **programs: Path) -> None:
     """The client's first script ends well and prints the sandbox's answer."""
-    finished = Client(title, gateway, home).run(0)
+    finished = Client(title, gateway, home, **programs).run(0)
     assert finished.exit_code == 0, finished
     assert "sandbox" in finished.answer, finished
 
@@ -52,6 +53,7 @@ def test_langchain_program_is_answered(gateway: GatewayProcess, tmp_path: Path) 
 
 
 def test_llm_lines_are_answered(gateway: GatewayProcess, tmp_path: Path) -> None:
-    if shutil.which("llm") is None:
+    program = Path(sys.executable).with_name("llm")
+    if not program.exists():
         pytest.skip("llm is not installed")
-    check_answer("llm", gateway, tmp_path)
+    check_answer("llm", gateway, tmp_path, llm=program)

@@ -8,18 +8,17 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 import click
 
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.cli.key_views import COLUMNS, key_facts, key_row, try_it, view_key, write_json
 from nagara.cli.place import Place, takes_place
+from nagara.cli.store import open_store
 from nagara.cli.tables import print_facts, print_table
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
 from nagara.domain.catalog import Account, Key, KeyKind
-from nagara.storage.data_folder import database_path, prepare_data_folder
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT, OPENING_GRANT_NANO
 from nagara.storage.keys import (
@@ -34,7 +33,6 @@ from nagara.storage.keys import (
     load_keys,
 )
 from nagara.storage.secret import open_pepper
-from nagara.storage.sqlite import SqliteDriver
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
 some_keys = click.argument("keys", nargs=-1, required=True, metavar="ID...")
@@ -78,7 +76,6 @@ def create(
     terms = KeyTerms(
         name=name, expires_at_s=expires, credit_limit_nano=credit_limit, allowed_models=models
     )
-    prepare_data_folder(place.data)
     key, secret = asyncio.run(_create(place, account, KeyKind(kind or "standard"), terms))
     if is_json:
         write_json({**view_key(key, account), "key": secret})
@@ -92,7 +89,7 @@ async def _create(
     place: Place, account_name: str, kind: KeyKind, terms: KeyTerms
 ) -> tuple[Key, str]:
     now_s = int(time.time())
-    async with _open(place) as driver:
+    async with open_store(place, can_make=True) as driver:
         pepper = await open_pepper(driver, place.data, os.environ.get("NAGARA_SECRET"))
         account = await _payer(driver, account_name, now_s)
         issued = issue_key(kind, os.urandom(RANDOM_BYTES), pepper)
@@ -206,23 +203,9 @@ def _ask(chosen: Sequence[Key]) -> None:
     click.confirm(f"Delete {names} for ever?", abort=True, err=True)
 
 
-@asynccontextmanager
-async def _open(place: Place) -> AsyncIterator[Driver]:
-    driver = await SqliteDriver.open(database_path(place.data))
-    try:
-        yield driver
-    finally:
-        await driver.close()
-
-
 async def _load(place: Place) -> tuple[dict[int, str], list[Key]]:
     """The names of the accounts by id, and all keys."""
-    if not database_path(place.data).exists():
-        raise click.ClickException(
-            f"there is no database in {place.data} yet: 'nagara serve' or 'nagara keys create "
-            "NAME' makes it, or name another folder with --data"
-        )
-    async with _open(place) as driver:
+    async with open_store(place) as driver:
         accounts = await load_accounts(driver)
         return {account.id: account.name for account in accounts}, await load_keys(driver)
 
@@ -232,7 +215,7 @@ async def _each(
     chosen: Sequence[Key],
     change: Callable[[Driver, Key], Awaitable[Key | None]],
 ) -> list[Key | None]:
-    async with _open(place) as driver:
+    async with open_store(place) as driver:
         return [await change(driver, key) for key in chosen]
 
 

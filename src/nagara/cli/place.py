@@ -1,16 +1,19 @@
 """Where an installation lies: the two options that every command shares.
 
-The command line wins over the environment, and that over the default. Nothing is made or read
-here.
+The command line wins over the environment, that over the configuration file, and that over the
+default, as for `nagara serve`: both must find the same database. Nothing is made here.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+
+from nagara.config.load import find_path, read_data_folder
+from nagara.domain.configuration import ConfigError
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -20,27 +23,26 @@ class Place(msgspec.Struct, frozen=True):
     config: Path | None
 
 
-def default_data_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where data goes when nobody says: the XDG base directory's place for it."""
-    home = environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Path(home) / "nagara"
-
-
 def takes_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--data` and `--config` to a click command, which gets them as `place: Place`."""
 
     def keep_config(ctx: click.Context, _: click.Parameter, config: Path | None) -> Path | None:
-        ctx.params["place"] = Place(ctx.params.pop("data"), config)
+        option = ctx.params.pop("data")
+        path = find_path(str(config) if config else None, os.environ, Path.cwd())
+        try:
+            data = read_data_folder(path, os.environ, option)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+        ctx.params["place"] = Place(data, path)
         return config
 
     data = click.option(
         "--data",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False),
         metavar="DIR",
         envvar="NAGARA_DATA",
         show_envvar=True,
-        default=default_data_folder,
-        show_default="$XDG_DATA_HOME/nagara or ~/.local/share/nagara",
+        show_default="the configuration's, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara",
         is_eager=True,
         help="The folder of the database and the secret.",
     )

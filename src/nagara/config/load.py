@@ -54,6 +54,16 @@ def find_data_folder(data: str, env: Mapping[str, str]) -> Path:
     return Path(home) / "nagara"
 
 
+def read_data_folder(path: Path | None, env: Mapping[str, str], option: str | None) -> Path:
+    """The data folder alone, for commands that need no more and must work beside a broken rest.
+
+    Raises `ConfigError` if the file cannot be read at all.
+    """
+    document = Document() if path is None else read_document(path)
+    values, _ = read_values(document, env, {"data": option}, Problems(), [])
+    return find_data_folder(str(values["data"]), env)
+
+
 def load_config(
     path: Path | None,
     env: Mapping[str, str],

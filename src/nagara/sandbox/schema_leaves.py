@@ -132,10 +132,11 @@ def make_multiples(
     step: int | float, low: int | float | None, high: int | float | None, *, is_whole: bool
 ) -> Iterator[int | float]:
     """Multiples of `step` upwards from the lower bound, or downwards from the upper one."""
-    if low is None and (high is None or high >= step):
-        low = step
-    start = math.ceil(low / step) if low is not None else math.floor((high or 0) / step)
-    direction = 1 if low is not None else -1
+    start, direction = 1, 1
+    if low is not None:
+        start = math.ceil(low / step)
+    elif high is not None:
+        start, direction = min(1, math.floor(high / step)), -1
     for count in range(start, start + CANDIDATES_MAX * direction, direction):
         value = count * step
         if isinstance(value, int) or is_whole:

@@ -20,6 +20,12 @@ def secret_path(folder: Path) -> Path:
     return folder / "secret.key"
 
 
+def can_write(path: Path) -> bool:
+    """Whether this user may read and write a file, or make and remove files in a folder."""
+    mode = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def prepare_data_folder(folder: Path) -> None:
     """Make the folder if it is not there, and make sure that files can be made in it."""
     try:
@@ -29,7 +35,7 @@ def prepare_data_folder(folder: Path) -> None:
             f"the data folder {folder} cannot be made ({error.strerror}): choose another with "
             "--data or NAGARA_DATA"
         ) from error
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+    if not can_write(folder):
         raise StorageError(
             f"the data folder {folder} is not writable for this user: change its owner or "
             "permissions, or choose another with --data or NAGARA_DATA"

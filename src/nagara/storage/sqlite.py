@@ -10,6 +10,7 @@ on: nothing needs reopening.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import time
@@ -31,7 +32,7 @@ from nagara.storage.sqlite_writer import SqliteWriter
 READERS_MAX = 2
 READS_WAITING_MAX = 1000
 # Well inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
-POLL_S = 0.1
+POLL_S = 0.05
 
 _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
 
@@ -112,6 +113,7 @@ class SqliteDriver:
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = open_connection(self._path)
+            # A write that slipped into a query would escape the writer's queue; let it fail.
             connection.execute("PRAGMA query_only=ON")
             self._own.connection = connection
             self._connections.append(connection)
@@ -126,14 +128,14 @@ class SqliteDriver:
 
 def _open_migrated(path: Path) -> sqlite3.Connection:
     connection = open_connection(path)
-    try:
-        _migrate(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise tell(error, path) from error
-    except BaseException:
-        connection.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        # Closing it also rolls back a migration that failed half-way.
+        undo.callback(connection.close)
+        try:
+            _migrate(connection, path)
+        except sqlite3.Error as error:
+            raise tell(error, path) from error
+        undo.pop_all()
     return connection
 
 
@@ -141,14 +143,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply what is missing, in one transaction: a second process waits and finds it done."""
     # The lock is for writing from the start, or two starts could both find the file empty.
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _read_schema_version(connection, path)
-        for migration in load_migrations()[version:]:
-            _apply(connection, migration)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    version = _read_schema_version(connection, path)
+    for migration in load_migrations()[version:]:
+        _apply(connection, migration)
     connection.execute("COMMIT")
 
 

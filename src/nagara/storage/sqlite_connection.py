@@ -5,14 +5,17 @@ on the disk when they return (synchronous FULL). Every `sqlite3.Error` becomes a
 that says what to do; SQLite's own words are only an addition to it.
 """
 
+import contextlib
 import os
 import re
 import sqlite3
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from nagara.storage.data_folder import can_write
 from nagara.storage.driver import ConflictError, StorageError, Value
 
 BUSY_TIMEOUT_S = 5.0
@@ -52,21 +55,35 @@ def open_connection(path: Path) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise tell(error, path) from error
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(connection.close)
         _configure(connection, path)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
 def _make_file(path: Path) -> None:
-    try:
-        # For writing, because SQLite would open a read-only file and fail at the first commit.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        kind = sqlite3.SQLITE_READONLY if path.is_file() else sqlite3.SQLITE_CANTOPEN
-        raise StorageError(f"the database {path} {_ADVICE[kind]} ({error.strerror})") from error
+    """Make the file with mode 0600 if it is not there, and see that it may be written.
+
+    Rule: the file itself is never opened here, or anywhere but in SQLite. Closing any descriptor
+    of it drops this process's POSIX locks on it, other connections' too; another process would
+    then take itself for the last one and remove the log that we still write to.
+    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
+    if not path.exists():
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
+            os.close(handle)
+            with contextlib.suppress(FileExistsError):
+                os.link(name, path)
+            os.unlink(name)
+        except OSError as error:
+            raise StorageError(
+                f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
+            ) from error
+    # SQLite would open a read-only file, and fail at the first commit.
+    if not can_write(path):
+        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:

@@ -105,17 +105,20 @@ class SqliteWriter:
             if len(group) == GROUP_MAX or self._queue.empty():
                 return group
             batch = self._queue.get()
+        # The sign to end came behind some last batches: they go first, and it is put back.
         if group:
             self._queue.put(None)
         return group
 
     def _commit_group(self, group: list[Batch]) -> None:
         try:
+            # Taking the write lock at once: a lock that was upgraded later could fail half-way.
             self._connection.execute("BEGIN IMMEDIATE")
             for batch in group:
                 self._run_batch(batch)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            # There may be nothing left to roll back: SQLite does it itself when the disk is full.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             for batch in group:
@@ -132,6 +135,7 @@ class SqliteWriter:
             if not self._connection.in_transaction:
                 raise
         except (ExpectationError, OverflowError, ValueError, TypeError) as error:
+            # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
             batch.error = error
         if batch.error is not None:
             self._connection.execute("ROLLBACK TO batch")

@@ -25,10 +25,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a pool may take up.
 
-    `waiting_max` requests per origin queue for a connection, each for `wait_s` at most. A head, all
-    1xx answers before it, and trailers are held to `head_bytes_max` and `header_count_max`. Reading
-    pauses while more than `buffer_bytes_high` of an answer wait to be read. `body_bytes_max` counts
-    decoded bytes.
+    `waiting_max` requests per origin queue for a connection, each for `wait_s` at most. A head
+    has at most `header_count_max` headers. It, the 1xx answers before it, and later all between two
+    pieces of body (chunk framing, trailers) are held to `head_bytes_max`. Reading pauses while more
+    than `buffer_bytes_high` of an answer wait to be read. `body_bytes_max` counts decoded bytes.
     """
 
     connections_per_origin_max: int

@@ -67,7 +67,7 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. It serves one exchange at a time, begun by `send`."""
+    """One connection. It serves one exchange at a time, begun by `begin`."""
 
     def __init__(self, limits: PoolLimits, clock: Clock) -> None:
         self.is_closed = False
@@ -80,8 +80,6 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._headers: Headers = []
-        self._header_bytes = 0
-        self._header_count = 0
         self._overhead_bytes = 0
         self._ends_at_eof = False
         self._can_be_kept = False
@@ -99,7 +97,7 @@ class Connection(asyncio.Protocol):
         """Tell `owner` when this connection is free, and when it is gone."""
         self.owner = owner
 
-    async def send(
+    def begin(
         self,
         exchange: Exchange,
         head: bytes,
@@ -107,23 +105,31 @@ class Connection(asyncio.Protocol):
         length: int | None,
         timeouts: Timeouts,
     ) -> None:
-        """Send a request and return when the final head of its answer is there.
+        """Begin to send a request; the exchange says when its answer is there.
 
         `head` frames `body` already; `length` is what it declares for a streamed body, None if it
-        says chunked. Raises `GatewayError`, or what the streamed body raised.
+        says chunked. What a streamed body raises becomes the failure of the exchange.
         """
-        if self.is_closed:
-            raise map_failure(None, EXCHANGING)
-        self._begin(exchange)
-        if isinstance(body, bytes):
-            self._write(head, body)
-            exchange.expect(ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT, timeouts.first_byte_s)
+        transport = self._transport
+        if transport is None or self.is_closed:
+            exchange.fail(map_failure(None, EXCHANGING))
+            return
+        exchange.attach(self)
+        self._exchange = exchange
+        self._headers = []
+        self._overhead_bytes = 0
+        self._can_be_kept = True
+        if not isinstance(body, bytes):
+            transport.write(head)
+            exchange.expect(ErrorKind.UPSTREAM_TOTAL_TIMEOUT, None)
+            self._start_upload(exchange, body, length, timeouts, transport)
+            return
+        if len(body) <= JOINED_BODY_BYTES_MAX:
+            transport.write(head + body)
         else:
-            self._transport_now().write(head)
-            exchange.expect_nothing()
-            self.watch(exchange.due_s)
-            self._start_upload(exchange, body, length, timeouts)
-        await exchange.wait_for_head()
+            transport.write(head)
+            transport.write(body)
+        exchange.expect(ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT, timeouts.first_byte_s)
 
     def close(self) -> None:
         """Close the socket now; bytes that were not sent yet are dropped."""
@@ -222,16 +228,7 @@ class Connection(asyncio.Protocol):
         self._is_dirty = self._exchange is None or self._exchange.is_complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line of a head or a trailer. Trailers are counted and dropped."""
-        if self._is_dirty:
-            return
-        self._header_bytes += len(name) + len(value) + 4
-        self._header_count += 1
-        if (
-            self._header_count > self._limits.header_count_max
-            or self._header_bytes > self._limits.head_bytes_max
-        ):
-            raise _head_too_large()
+        """One line of a head, or of a trailer, which nobody will look at."""
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -243,6 +240,8 @@ class Connection(asyncio.Protocol):
         headers, self._headers = self._headers, []
         if status < 200:
             return
+        if self._is_head_too_large(headers):
+            raise _head_too_large()
         coding, is_framed = _read_framing(headers)
         has_no_body = exchange.is_head_request or status in BODILESS_STATUSES
         self._ends_at_eof = not is_framed and not has_no_body
@@ -279,20 +278,14 @@ class Connection(asyncio.Protocol):
 
     # Our own.
 
-    def _begin(self, exchange: Exchange) -> None:
-        exchange.attach(self)
-        self._exchange = exchange
-        self._headers = []
-        self._header_bytes = self._header_count = self._overhead_bytes = 0
-        self._can_be_kept = True
-
-    def _write(self, head: bytes, body: bytes) -> None:
-        transport = self._transport_now()
-        if len(body) <= JOINED_BODY_BYTES_MAX:
-            transport.write(head + body)
-        else:
-            transport.write(head)
-            transport.write(body)
+    def _is_head_too_large(self, headers: Headers) -> bool:
+        limits = self._limits
+        if len(headers) > limits.header_count_max:
+            return True
+        if self._overhead_bytes <= limits.head_bytes_max:
+            return False
+        # The bytes at hand are more than a head may have, but the rest of them may be its body.
+        return sum(len(name) + len(value) + 4 for name, value in headers) > limits.head_bytes_max
 
     def _start_upload(
         self,
@@ -300,8 +293,9 @@ class Connection(asyncio.Protocol):
         body: AsyncIterator[bytes],
         length: int | None,
         timeouts: Timeouts,
+        transport: asyncio.Transport,
     ) -> None:
-        work = send_body(body, length, self._transport_now(), self._gate, exchange, timeouts)
+        work = send_body(body, length, transport, self._gate, exchange, timeouts)
         exchange.upload = self._loop.create_task(work, name="upstream upload")
         exchange.upload.add_done_callback(partial(self._end_upload, exchange))
 
@@ -314,16 +308,17 @@ class Connection(asyncio.Protocol):
     def _settle(self) -> None:
         """The answer is complete: be free for the next, or close."""
         self._exchange = None
-        transport = self._transport_now()
+        transport = self._transport
         is_clean = self._can_be_kept and not self._is_dirty and not self.is_closed
-        if not is_clean or self.owner is None or transport.get_write_buffer_size():
+        if not is_clean or transport is None or transport.get_write_buffer_size():
             self.close()
             return
         self.resume_reading()
         self.is_reused = True
         self._idle_due_s = self._monotonic_s() + self._limits.idle_expiry_s
         self.watch(self._idle_due_s)
-        self.owner.release(self)
+        if self.owner is not None:
+            self.owner.release(self)
 
     def _end(self, failure: BaseException | None) -> None:
         """End the exchange at hand, if any, with a failure or because the connection ended."""
@@ -339,9 +334,9 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _pause_reading(self) -> None:
-        if not self._is_reading_paused and not self.is_closed:
+        if not self._is_reading_paused and not self.is_closed and self._transport is not None:
             self._is_reading_paused = True
-            self._transport_now().pause_reading()
+            self._transport.pause_reading()
 
     def _check_time(self) -> None:
         self._timer, self._timer_due_s = None, math.inf
@@ -355,11 +350,6 @@ class Connection(asyncio.Protocol):
             self.close()
         else:
             self._end(exchange.make_timeout(now_s))
-
-    def _transport_now(self) -> asyncio.Transport:
-        if self._transport is None:
-            raise map_failure(None, EXCHANGING)
-        return self._transport
 
 
 def _read_framing(headers: Headers) -> tuple[bytes, bool]:

@@ -98,7 +98,7 @@ class Exchange:
     async def read(self) -> bytes:
         """The next piece of the body, decoded; see `Answer.read`. Pieces that wait are joined."""
         while True:
-            if piece := self._take():
+            if (self._pieces or self._decoder is not None) and (piece := self._take()):
                 return piece
             if self.failure is not None:
                 raise self.failure
@@ -210,8 +210,6 @@ class Exchange:
         if self._decoder is not None:
             return self._take_decoded(self._decoder)
         pieces = self._pieces
-        if not pieces:
-            return b""
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._empty()
         return data

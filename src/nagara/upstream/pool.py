@@ -156,14 +156,16 @@ class Pool:
         began_s = self._clock.monotonic_s()
         exchange = self._make_exchange(timeouts, total_due_s, method)
         try:
-            await connection.send(exchange, head, body, length, timeouts)
+            connection.begin(exchange, head, body, length, timeouts)
+            await exchange.wait_for_head()
         except GatewayError as failure:
             is_late = self._clock.monotonic_s() - began_s > STALE_WITHIN_S
             if is_late or not _is_stale(connection, exchange, failure, body):
                 raise
             exchange = self._make_exchange(timeouts, total_due_s, method)
             connection = await self._replace(line, timeouts, total_due_s)
-            await connection.send(exchange, head, body, length, timeouts)
+            connection.begin(exchange, head, body, length, timeouts)
+            await exchange.wait_for_head()
         if line.is_forwarded and exchange.status == PROXY_AUTHENTICATION_REQUIRED:
             exchange.abort()
             raise GatewayError(ErrorKind.UPSTREAM_PROXY, "The proxy asks for other credentials.")

@@ -46,18 +46,12 @@ def encode_head(start: bytes, fixed: bytes, headers: Headers, framing: bytes) ->
 
     Raises `GatewayError` (INVALID_REQUEST) for a name or value that cannot stand in a head.
     """
-    parts = [start, b"\r\n", fixed]
-    for name, value in headers:
-        if _is_forwarded(name):
-            if b"\n" in value or b"\r" in value or b"\0" in value:
-                raise GatewayError(
-                    ErrorKind.INVALID_REQUEST,
-                    f"The value of the header {name.decode('latin-1')!r} must not hold line "
-                    "breaks or NUL.",
-                )
-            parts += (name, b": ", value, b"\r\n")
-    parts += (framing, b"\r\n")
-    return b"".join(parts)
+    lines = [begin + value for name, value in headers if (begin := _begin_line(name))]
+    block = b"\r\n".join(lines)
+    if block.count(b"\n") >= len(lines) or block.count(b"\r") >= len(lines) or b"\0" in block:
+        _refuse_values(headers)
+    end = b"\r\n" if lines else b""
+    return b"".join((start, b"\r\n", fixed, block, end, framing, b"\r\n"))
 
 
 def encode_start(method: bytes, target: bytes) -> bytes:
@@ -92,9 +86,20 @@ def _is_token(name: bytes) -> bool:
 
 # Callers choose some of the names, so the cache is bounded; a few dozen make up nearly all.
 @lru_cache(maxsize=512)
-def _is_forwarded(name: bytes) -> bool:
+def _begin_line(name: bytes) -> bytes:
+    """What a line with that name begins with; empty for a header that is ours to write."""
     if not _TOKEN.fullmatch(name):
         raise GatewayError(
             ErrorKind.INVALID_REQUEST, f"{name.decode('latin-1')!r} is not a header name."
         )
-    return name.lower() not in OWN_HEADERS
+    return b"" if name.lower() in OWN_HEADERS else name + b": "
+
+
+def _refuse_values(headers: Headers) -> None:
+    for name, value in headers:
+        if b"\n" in value or b"\r" in value or b"\0" in value:
+            raise GatewayError(
+                ErrorKind.INVALID_REQUEST,
+                f"The value of the header {name.decode('latin-1')!r} must not hold line breaks "
+                "or NUL.",
+            )

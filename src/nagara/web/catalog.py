@@ -6,8 +6,7 @@ Errors are raised as `GatewayError` for the edge to render.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -27,8 +26,6 @@ from nagara.web.model_list import (
 )
 
 PAGE_LIMIT_MAX = 1000
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class CatalogueAnswer(msgspec.Struct, frozen=True):
@@ -110,14 +107,6 @@ class CatalogueEndpoints:
             view = _View(routes, models, encode_startups(snapshot.catalogue, routes))
             self._views[is_test] = view
         return view
-
-
-async def send_answer(send: Send, answer: CatalogueAnswer, *, is_head: bool = False) -> None:
-    """Send it as ASGI messages. A HEAD gets the same headers, its length included, and no body."""
-    await send(
-        {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
-    )
-    await send({"type": "http.response.body", "body": b"" if is_head else answer.body})
 
 
 def _answer(document: Document, if_none_match: bytes | None) -> CatalogueAnswer:

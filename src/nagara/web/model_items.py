@@ -6,6 +6,7 @@ unit, as JSON numbers with all their digits and no exponent.
 """
 
 import datetime
+import functools
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -124,7 +125,7 @@ def make_item(route: Route, now_s: float) -> ModelItem:
         lifecycle="deprecated" if is_deprecated else "active",
         supported_parameters=model.parameters,
         supported_parameters_by_endpoint={
-            endpoint: tuple(name_parameters(endpoint, model.parameters)) for endpoint in endpoints
+            endpoint: name_parameters(endpoint, model.parameters) for endpoint in endpoints
         },
     )
 
@@ -147,14 +148,14 @@ def list_prices(model: Model) -> Iterator[tuple[str, str]]:
         yield "per_input_text_token", format_rate(rates[Meter.INPUT])
 
 
-def name_parameters(operation: Operation, parameters: tuple[str, ...]) -> Iterator[str]:
+@functools.lru_cache(maxsize=1024)  # a few lists of parameters stand for a thousand models
+def name_parameters(operation: Operation, parameters: tuple[str, ...]) -> tuple[str, ...]:
     """The parameters as the endpoint calls them, without those that it does not have."""
     renamed = _RENAMED.get(operation, {})
     names = (renamed.get(parameter, parameter) for parameter in parameters)
-    return (name for name in names if name is not None)
+    return tuple(name for name in names if name is not None)
 
 
 def format_time(time_s: int) -> str:
     """RFC 3339 in UTC; an unknown time is the epoch, as in Anthropic's own list."""
-    moment = datetime.datetime.fromtimestamp(time_s, datetime.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(time_s, datetime.UTC).isoformat()[:19] + "Z"

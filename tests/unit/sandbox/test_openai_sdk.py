@@ -199,13 +199,11 @@ def test_embeddings_decode_from_base64(openai_client: OpenAI) -> None:
 
 
 def test_moderations_give_every_category(openai_client: OpenAI) -> None:
-    done = openai_client.moderations.create(
-        model="omni-moderation-latest",
-        input=[
-            {"type": "text", "text": "I will stab them"},
-            {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-        ],
-    )
+    parts: Any = [
+        {"type": "text", "text": "I will stab them"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+    ]
+    done = openai_client.moderations.create(model="omni-moderation-latest", input=parts)
     assert len(done.results) == 1
     assert done.results[0].flagged
     assert done.results[0].categories.violence

@@ -1,6 +1,7 @@
 """Several processes on one SQLite file: they see each other, and a killed one harms nobody."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -126,6 +127,26 @@ async def test_watch_notices_another_process_within_250_ms(tmp_path: Path) -> No
             assert await driver.query("SELECT COUNT(*) FROM meta") == [(number + 1,)]
         child.stdin.close()
     await driver.close()
+
+
+async def test_process_that_closes_leaves_the_log_to_those_that_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "nagara.db"
+    driver = await SqliteDriver.open(path)
+    await driver.query("SELECT 1")
+    watch = aiter(driver.watch())
+    await anext(watch)
+    for number in range(3):
+        with spawn(WRITE_ON_DEMAND, path) as child:
+            child.communicate(f"{number}\n")
+        assert "nagara.db-wal" in os.listdir(tmp_path)
+        async with asyncio.timeout(0.25):
+            await anext(watch)
+        await driver.commit([Statement("UPDATE meta SET value = $1", (b"x",), number + 1)])
+    await driver.close()
+    with closing(open_connection(path)) as connection:
+        assert (
+            connection.execute("SELECT COUNT(*) FROM meta WHERE value = x'78'").fetchone()[0] == 3
+        )
 
 
 async def test_processes_that_start_together_make_one_account_and_one_pepper(

@@ -21,7 +21,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 from nagara.routing.lookup import make_sandbox_route
-from nagara.web.catalog import CatalogueEndpoints, send_answer
+from nagara.web.catalog import CatalogueEndpoints
 
 NOW_S = 1_800_000_000.0
 CATALOGUE = load_shipped()
@@ -275,7 +275,9 @@ def address() -> Iterator[str]:
             answer = served.get_model(None, name, tag)
         else:
             answer = served.list_models(None, scope["query_string"], tag)
-        await send_answer(send, answer, is_head=scope["method"] == "HEAD")
+        head = {"status": answer.status, "headers": list(answer.headers)}
+        await send({"type": "http.response.start", **head})
+        await send({"type": "http.response.body", "body": answer.body})
 
     # Bound before the thread starts, so that a client's first connection waits in its queue.
     with socket.create_server(("127.0.0.1", 0)) as listener:
