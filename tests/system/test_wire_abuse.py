@@ -204,6 +204,18 @@ def test_pipelined_requests_are_answered_in_order(gateway: ServedGateway) -> Non
     assert [answer.header("x-request-id") for answer in answers] == ids
 
 
+def test_half_a_head_behind_a_body_is_not_taken_for_a_large_head(gateway: ServedGateway) -> None:
+    first = encode_request("POST", CHAT, authorized(gateway), BODY.ljust(BODY_BYTES_MAX))
+    second = chat_request(gateway, ("x-filler", "a" * (HEADER_BYTES_MAX - 2000)))
+    middle = HEADER_BYTES_MAX - 3000
+    assert len(first) + middle > HEADER_BYTES_MAX
+    with WireConnection(gateway.port) as connection:
+        connection.send(first + second[:middle])
+        assert connection.read_answer().status == 200
+        connection.send(second[middle:])
+        assert connection.read_answer().status == 200
+
+
 def test_http_1_0_is_answered_and_closed(gateway: ServedGateway) -> None:
     data = chat_request(gateway).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
     with WireConnection(gateway.port) as connection:
