@@ -216,6 +216,14 @@ def test_half_a_head_behind_a_body_is_not_taken_for_a_large_head(gateway: Served
         assert connection.read_answer().status == 200
 
 
+def test_what_follows_a_good_request_does_not_spoil_its_answer(gateway: ServedGateway) -> None:
+    with WireConnection(gateway.port) as connection:
+        connection.send(chat_request(gateway) + b"\x00 this is no HTTP\r\n\r\n")
+        received = connection.read_to_end()
+    statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", received)
+    assert statuses in ([b"200"], [b"200", b"400"], [b"400"]), received
+
+
 def test_http_1_0_is_answered_and_closed(gateway: ServedGateway) -> None:
     data = chat_request(gateway).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
     with WireConnection(gateway.port) as connection:
