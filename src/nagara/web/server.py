@@ -263,6 +263,7 @@ class Server(uvicorn.Server):
         self,
         app: Callable[..., Any],
         limits: ServerLimits,
+        on_started: Callable[[], None],
         on_stopping: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
@@ -280,7 +281,13 @@ class Server(uvicorn.Server):
             backlog=BACKLOG,
         )
         super().__init__(config)
+        self._on_started = on_started
         self._on_stopping = on_stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once requests are taken and signals are heeded, say so."""
+        await super().startup(sockets)
+        self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
