@@ -1,4 +1,4 @@
-"""Does what `docs/clients.md` says, as it says it, with a gateway's address and key put in.
+"""Does what the README says of clients, as it says it, with a gateway's address and key put in.
 
 A section is a client. In it, a TOML, JSON or YAML block is a file, whose path is the first one in
 backticks in the text before it; the other blocks are scripts, in order. So what the page promises
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from tests.system.gateway import GatewayProcess
 from tests.system.npm_packages import find_node, find_packages
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "clients.md"
+PAGE: Final = Path(__file__).parents[2] / "README.md"
 DOCUMENTED_URL: Final = "http://127.0.0.1:8080"
 DOCUMENTED_KEY: Final = "ng-YOUR-KEY"
 
@@ -108,7 +108,7 @@ class Client:
 
 def read_section(title: str, gateway: GatewayProcess) -> Section:
     """The section of one client, with this gateway's address and key put in."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), FLAGS)
+    found = re.search(rf"^### {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE.read_text(), FLAGS)
     assert found, f"{PAGE.name} has no section {title!r}"
     page = found[1].replace(DOCUMENTED_URL, gateway.url).replace(DOCUMENTED_KEY, gateway.key)
     section = Section({}, [])

@@ -1,6 +1,6 @@
 """Real agents, headless, on a first start: Claude Code, Codex CLI and OpenCode.
 
-Each runs in its own empty HOME, set to the gateway by the lines that `docs/clients.md` gives and by
+Each runs in its own empty HOME, set to the gateway by the lines that the README gives and by
 nothing else.
 """
 

@@ -1,4 +1,4 @@
-"""Every other client of `docs/clients.md`: its lines, as they stand there, get an answer."""
+"""Every other client of the README: its lines, as they stand there, get an answer."""
 
 import importlib.util
 import shutil
