@@ -72,8 +72,8 @@ class Maker:
         self._check = Check(root, steps * CHECKS_PER_STEP)
         self._steps = steps
 
-    def _spend(self) -> None:
-        self._steps -= 1
+    def _spend(self, steps: int = 1) -> None:
+        self._steps -= steps
         if self._steps < 0:
             raise SchemaError("it takes more work than the sandbox spends")
 
@@ -83,7 +83,7 @@ class Maker:
             return
         for branches, followed in self._expand(schemas, (), references):
             for value in self._instances(branches, followed, depth):
-                self._spend()
+                self._spend(1 + len(branches) // 4)
                 if all(self._check.is_valid(value, schema) for schema in schemas):
                     yield value
 
@@ -103,7 +103,7 @@ class Maker:
         if not isinstance(schema, dict):
             yield from self._expand(tuple(rest), branches, references)
             return
-        self._spend()
+        self._spend(1 + len(pending) // 4)
         if len(pending) + len(branches) > BRANCHES_MAX:
             raise SchemaError(f"more than {BRANCHES_MAX} schemas hold at one place")
         more = [*rest, *read_list(schema, "allOf")]
@@ -120,6 +120,7 @@ class Maker:
     def _instances(
         self, branches: Sequence[Schema], references: References, depth: int
     ) -> Iterator[Any]:
+        self._spend(1 + len(branches))
         for branch in branches:
             if "const" in branch:
                 yield branch["const"]
@@ -170,7 +171,9 @@ class Maker:
         for schema in schemas[:-1]:
             found = (
                 value
-                for value in islice(self.values(schema, references, depth), len(items) + VARIANTS_MAX)
+                for value in islice(
+                    self.values(schema, references, depth), len(items) + VARIANTS_MAX
+                )
                 if not (is_unique and any(is_same(value, item) for item in items))
             )
             taken = list(islice(found, 1))
