@@ -1,0 +1,242 @@
+"""One request and its answer: the half of it that somebody waits for.
+
+The connection puts a head, pieces of body, an end or a failure in; the reader takes them out, or
+aborts. What has arrived stays here, so that a connection whose answer is complete can serve the
+next request while this one is still being read. Exactly one task reads. Cancelling it aborts.
+
+Must not parse, and must not outlive its interest: after the end, a failure or an abort it never
+touches the connection again.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.upstream.answer import Headers
+from nagara.upstream.bounds import Timeouts
+from nagara.upstream.decoding import Decoder
+from nagara.upstream.failures import map_timeout
+from nagara.upstream.head import check_body_size
+
+DECODED_PIECE_BYTES_MAX: Final = 256 * 1024
+
+# What a bytes object and its place in a list cost beside its content: an upstream that sends a
+# byte a chunk must not fill the memory with them.
+PIECE_OVERHEAD_BYTES: Final = 48
+
+
+class Wire(Protocol):
+    """What an exchange needs of its connection."""
+
+    def resume_reading(self) -> None:
+        """Take more bytes from the socket again; nothing if it was not paused."""
+
+    def close(self) -> None:
+        """Close the socket now."""
+
+    def watch(self, due_s: float) -> None:
+        """Look at the exchange's `due_s` no later than at this monotonic time."""
+
+
+class Exchange:
+    """An `Answer`, and the connection's side of it. See `nagara.upstream.answer`."""
+
+    __slots__ = (
+        "_body_bytes_max",
+        "_decoded_bytes",
+        "_decoder",
+        "_idle_limit_s",
+        "_monotonic_s",
+        "_pieces",
+        "_received_bytes",
+        "_total_due_s",
+        "_wait_kind",
+        "_waiter",
+        "_wire",
+        "buffered_bytes",
+        "due_s",
+        "failure",
+        "has_bytes",
+        "has_news",
+        "headers",
+        "is_complete",
+        "is_head_request",
+        "status",
+        "upload",
+    )
+
+    def __init__(
+        self,
+        monotonic_s: Callable[[], float],
+        timeouts: Timeouts,
+        total_due_s: float,
+        body_bytes_max: int | None,
+        *,
+        is_head_request: bool,
+    ) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.failure: BaseException | None = None
+        self.is_complete = False
+        self.is_head_request = is_head_request
+        self.has_bytes = False
+        self.has_news = False
+        self.buffered_bytes = 0
+        self._received_bytes = 0
+        self._decoded_bytes = 0
+        self._body_bytes_max = math.inf if body_bytes_max is None else body_bytes_max
+        self.upload: asyncio.Task[None] | None = None
+        self.due_s = total_due_s
+        self._total_due_s = total_due_s
+        self._idle_limit_s = timeouts.idle_s
+        self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
+        self._waiter: asyncio.Future[None] | None = None
+        self._wire: Wire | None = None
+        self._decoder: Decoder | None = None
+        self._pieces: list[bytes] = []
+        self._monotonic_s = monotonic_s
+
+    # The reader's side.
+
+    async def read(self) -> bytes:
+        """The next piece of the body, decoded; see `Answer.read`. Pieces that wait are joined."""
+        while True:
+            if (self._pieces or self._decoder is not None) and (piece := self._take()):
+                return piece
+            if self.failure is not None:
+                raise self.failure
+            if self.is_complete:
+                return b""
+            self.expect(ErrorKind.UPSTREAM_IDLE_TIMEOUT, self._idle_limit_s)
+            await self._wait()
+
+    def abort(self) -> None:
+        """Stop the upstream now; see `Answer.abort`."""
+        self._pieces.clear()
+        self._decoder = None
+        if self.is_complete or self.failure is not None:
+            return
+        wire = self._wire
+        self.fail(GatewayError(ErrorKind.UPSTREAM_CUT, "The answer was given up by its reader."))
+        self.wake()
+        if wire is not None:
+            wire.close()
+
+    async def wait_for_head(self) -> None:
+        """Return when `status` and `headers` are there, or raise what came instead."""
+        while not self.status:
+            if self.failure is not None:
+                raise self.failure
+            await self._wait()
+
+    # The connection's side. `has_news` says that `wake` is due once the bytes at hand are parsed.
+
+    def attach(self, wire: Wire) -> None:
+        """Begin on this connection."""
+        self._wire = wire
+
+    def take_head(self, status: int, headers: Headers, decoder: Decoder | None) -> None:
+        """The final head is here."""
+        self.status = status
+        self.headers = headers
+        self._decoder = decoder
+        self.expect_nothing()
+        self.has_news = True
+
+    def take_body(self, data: bytes) -> None:
+        """A piece of body, as it came. Raises `GatewayError` when it is past the limit."""
+        size = len(data)
+        self.buffered_bytes += size + PIECE_OVERHEAD_BYTES
+        self._received_bytes += size
+        check_body_size(self._received_bytes, self._body_bytes_max)
+        self._pieces.append(data)
+        self.has_news = True
+
+    def finish(self) -> None:
+        """The answer is complete; the connection is somebody else's now."""
+        self.is_complete = True
+        self._leave()
+
+    def fail(self, failure: BaseException) -> None:
+        """The answer will not be completed. What has arrived can still be read first."""
+        if self.failure is None and not self.is_complete:
+            self.failure = failure
+            self._leave()
+
+    def wake(self) -> None:
+        """Let the reader see the news."""
+        self.has_news = False
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def expect(self, kind: ErrorKind, limit_s: float | None) -> None:
+        """From now on the upstream has `limit_s` to go on; after it, the failure is `kind`."""
+        if limit_s is None:
+            self.expect_nothing()
+        else:
+            due_s = self._monotonic_s() + limit_s
+            self._wait_kind = kind
+            self.due_s = min(self._total_due_s, due_s)
+        if self._wire is not None:
+            self._wire.watch(self.due_s)
+
+    def expect_nothing(self) -> None:
+        """From now on only the total limit counts."""
+        self.due_s = self._total_due_s
+
+    def make_timeout(self, now_s: float) -> GatewayError:
+        """The failure of an exchange whose `due_s` has passed."""
+        is_total = now_s >= self._total_due_s
+        return map_timeout(ErrorKind.UPSTREAM_TOTAL_TIMEOUT if is_total else self._wait_kind)
+
+    def _leave(self) -> None:
+        self._wire = None
+        self.has_news = True
+        if self.upload is not None:
+            self.upload.cancel()
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        except BaseException:
+            # Cancelled: nobody will read this answer, and its tokens cost money.
+            self.abort()
+            raise
+        finally:
+            self._waiter = None
+        self.expect_nothing()
+
+    def _take(self) -> bytes:
+        if self._decoder is not None:
+            return self._take_decoded(self._decoder)
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._empty()
+        return data
+
+    def _take_decoded(self, decoder: Decoder) -> bytes:
+        try:
+            piece = decoder.take(DECODED_PIECE_BYTES_MAX)
+            if not piece and self._pieces:
+                decoder.feed(b"".join(self._pieces))
+                self._empty()
+                piece = decoder.take(DECODED_PIECE_BYTES_MAX)
+            if not piece and self.is_complete:
+                decoder.close()
+            self._decoded_bytes += len(piece)
+            check_body_size(self._decoded_bytes, self._body_bytes_max)
+        except GatewayError as failure:
+            self.abort()
+            self.failure = failure
+            raise
+        return piece
+
+    def _empty(self) -> None:
+        self._pieces.clear()
+        self.buffered_bytes = 0
+        if self._wire is not None:
+            self._wire.resume_reading()
