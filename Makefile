@@ -7,7 +7,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV :=
 export PYTHONPATH :=
 
-.PHONY: serve test check bench docs install install-test lock clean format
+.PHONY: serve test check bench docs catalogue install install-test lock clean format
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make check   format, lint, types, architecture (under a minute)'
 	@echo 'make bench   the gateway beside its floor, as ratios'
 	@echo 'make docs    regenerate what is generated in docs/'
+	@echo 'make catalogue rebuild the shipped catalogue of models from genai-prices'
 	@echo 'make install put the nagara command into .venv'
 
 serve: install
@@ -38,6 +39,9 @@ bench: install-test
 
 docs: install-test
 	@$(BIN)/python -m docs
+
+catalogue: install-test
+	@$(BIN)/python -m nagara.catalogue
 
 install: .venv/.runtime
 install-test: .venv/.test

@@ -7,6 +7,7 @@ what failed, and can wait for it at shutdown.
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
@@ -31,10 +32,12 @@ class SystemClock:
     monotonic_s = staticmethod(time.monotonic)
 
 
+_random = random.Random(os.urandom(32))  # noqa: S311 - ids must differ, not be secret
+
+
 def make_id(prefix: str) -> str:
     """A time-ordered id: 48 bits of milliseconds, then 80 random bits, as 32 hex digits."""
-    milliseconds = time.time_ns() // 1_000_000
-    return f"{prefix}{milliseconds:012x}{os.urandom(10).hex()}"
+    return f"{prefix}{time.time_ns() // 1_000_000:012x}{_random.getrandbits(80):020x}"
 
 
 class Tasks:
@@ -48,7 +51,7 @@ class Tasks:
 
     def spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start `work` as a task that is kept alive and whose failure is logged."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._finish)
         return task

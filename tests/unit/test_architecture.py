@@ -18,6 +18,7 @@ LAYERS: dict[str, int] = {
     "routing": 1,
     "access": 1,
     "billing": 1,
+    "catalogue": 2,
     "storage": 2,
     "limits": 2,
     "upstream": 2,
@@ -28,6 +29,7 @@ LAYERS: dict[str, int] = {
     "cli": 5,
     "app": 5,
     "settings": 5,
+    "config": 5,
     "__main__": 5,
 }
 

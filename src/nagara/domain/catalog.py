@@ -101,8 +101,10 @@ class Transport(enum.Enum):
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A company or server we call: data, no network code. One of these per file in `providers/`.
 
-    `paths` says which operations it has, in their own dialect, and where below `base_url`.
-    `catalogue_id` is its id in the price data, where it differs from `name`.
+    `paths` says which operations it has, in their own dialect, and where below `base_url`; a path
+    may begin with `/..` to leave segments of the base URL. `base_url` may hold `{NAME}`, which
+    stands for an environment variable, or else for its value in `base_url_defaults`. The offers
+    of the catalogue name it by `name`.
     """
 
     name: str
@@ -110,14 +112,35 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     homepage: str
     base_url: str | None
     base_url_env: str | None = None
+    base_url_defaults: Mapping[str, str] = {}
     credential_env: tuple[str, ...] = ()
     auth: Auth = Auth.BEARER
     paths: Mapping[Operation, str]
     headers: tuple[tuple[str, str], ...] = ()
-    catalogue_id: str | None = None
     transport: Transport = Transport.HTTP
+    is_credential_optional: bool = False
+    """A server of one's own: it may be called without a credential."""
+    has_open_models: bool = False
+    """Whether it is asked for any model name, because no catalogue says which it has."""
     has_stream_usage_option: bool = True
     """Whether chat takes `stream_options.include_usage`; without it the provider always reports."""
+
+
+class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider as the operator set it up: the name it has here, its address, its credential.
+
+    `models` of None means all that it offers. `credential_source` says where the credential came
+    from, in words that may be printed. `priority` of None leaves the order to the routes.
+    """
+
+    name: str
+    provider: Provider
+    base_url: str | None = None
+    credential: Secret | None = None
+    credential_source: str = "none"
+    models: tuple[str, ...] | None = None
+    priority: int | None = None
+    weight: int = 1
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +156,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+
+    def address(self, operation: Operation) -> str | None:
+        """The whole URL for `operation`; None if the provider does not have it, or no address."""
+        base_url, path = self.base_url or self.provider.base_url, self.provider.paths.get(operation)
+        if base_url is None or path is None:
+            return None
+        base_url = base_url.rstrip("/")
+        while path.startswith("/../"):
+            base_url, path = base_url.rpartition("/")[0], path[3:]
+        return base_url + path
 
 
 class RateCard(msgspec.Struct, frozen=True):
@@ -202,7 +235,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `routes` is keyed by every id that a caller may send: model ids and aliases. `sandbox` holds
     the same keys, served by the sandbox: what test keys see.
-    `storage_error_since_s` is set, in monotonic seconds, while the store cannot be read.
+    `providers` are the configured ones by the operator's name, for `provider/model` ids.
     """
 
     keys: Mapping[bytes, Key]
@@ -210,3 +243,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     routes: Mapping[str, Route]
     sandbox: Mapping[str, Route]
+    providers: Mapping[str, ConfiguredProvider] = {}

@@ -30,6 +30,13 @@ def format_dollars(amount_nano: int, *, places_min: int = 2) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+def format_rate(rate_pico: int) -> str:
+    """Dollars for one unit as plain decimal text: no exponent, no trailing zeros, nothing lost."""
+    whole, pico = divmod(rate_pico, PICO_PER_DOLLAR)
+    fraction = f"{pico:012d}".rstrip("0")
+    return f"{whole}.{fraction}" if fraction else f"{whole}"
+
+
 def parse_dollars(text: str) -> int:
     """Nano-dollars from decimal text such as `"12.50"`.
 
@@ -38,7 +45,8 @@ def parse_dollars(text: str) -> int:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, _, fraction = digits.partition(".")
     is_decimal = whole.isascii() and whole.isdigit() and (fraction + "0").isascii()
-    if not is_decimal or not (fraction + "0").isdigit() or len(fraction) > 9:
+    is_too_long = len(whole) > 19 or len(fraction) > 9
+    if not is_decimal or not (fraction + "0").isdigit() or is_too_long:
         raise ValueError(f"{text!r} is not an amount in dollars, such as 12.50")
     amount = int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(9, "0"))
     if amount > AMOUNT_NANO_MAX:

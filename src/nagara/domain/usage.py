@@ -57,3 +57,8 @@ class Usage(msgspec.Struct, frozen=True):
     def output_tokens(self) -> int:
         """All tokens that came out, reasoning included."""
         return sum(n for meter, n in self.quantities.items() if meter in OUTPUT_METERS)
+
+
+def make_usage(*quantities: tuple[Meter, int]) -> Usage:
+    """Usage of the quantities that are there; one below zero is an odd sum, and left out."""
+    return Usage({meter: count for meter, count in quantities if count > 0})

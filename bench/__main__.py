@@ -1,0 +1,160 @@
+"""`python -m bench`: the gateway and nginx in turn, before the same upstream, on the same core.
+
+Rounds alternate, so that whatever else the machine does falls on both alike, and the medians are
+compared. It ends by itself in under 90 seconds, leaves nothing running and no file behind.
+Exit codes: 0 with figures, met or not; 1 when a run failed; 2 when a program is missing.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench import load, processes, report, subjects
+from bench.processes import BenchError, Cores
+from bench.report import Line, Round
+from bench.subjects import Subject
+from bench.upstreams import READY_PATH, nginx_upstream_config
+
+PLAIN_TARGET = 4.5
+STREAM_TARGET = 1.8
+READY_TARGET_S = 1.0
+IDLE_TARGET_MB = 100.0
+
+Measure = Callable[[Subject], float]
+"""One round: puts load on a subject and gives the CPU µs it took for each unit of work."""
+
+
+def main() -> int:
+    """Run everything and print it; the exit code."""
+    options = _read_options()
+    programs = {name: _find(name) for name in ("nginx", "wrk")}
+    missing = [name for name, path in programs.items() if path is None]
+    if missing:
+        names = " ".join(missing)
+        print(f"The bench needs {names}; on Debian and Ubuntu: apt-get install {names}",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    try:
+        with tempfile.TemporaryDirectory(prefix="nagara-bench-") as folder:
+            lines = run(Path(folder), str(programs["nginx"]), str(programs["wrk"]), options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(report.as_records(lines)) if options.json else report.render(lines))
+    return 0
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each subject")
+    parser.add_argument("--seconds", type=int, default=2, help="length of a plain round")
+    parser.add_argument("--turns", type=int, default=2, help="streams a connection in a round")
+    parser.add_argument("--json", action="store_true", help="print records, not a table")
+    return parser.parse_args()
+
+
+def _find(program: str) -> str | None:
+    """Its path; Debian keeps nginx where a user's PATH does not look."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+
+
+def run(folder: Path, nginx: str, wrk: str, options: argparse.Namespace) -> list[Line]:
+    """All figures of one run. Raises `BenchError` when anything could not be measured."""
+    cores = processes.pick_cores()
+    with plain_upstream(nginx, cores.load, folder / "plain-upstream") as upstream_port:
+        start = subjects.measure_starts(upstream_port, cores.measured, folder)
+        key = subjects.make_key(folder / "data")
+        plain = _rounds(
+            folder / "plain", folder / "data", nginx, upstream_port, cores, options.rounds,
+            _plain_measure(folder, wrk, key, cores, options.seconds),
+        )  # fmt: skip
+    with stream_upstream(cores.load) as upstream_port:
+        reads: dict[str, list[float]] = {"nagara": [], "nginx": []}
+        streamed = _rounds(
+            folder / "streamed", folder / "data", nginx, upstream_port, cores, options.rounds,
+            _stream_measure(key, cores, options.turns, reads),
+        )  # fmt: skip
+    alone = {name: sum(each) / len(each) for name, each in reads.items()}
+    return [
+        report.ratio_line("chat call, 1 KB", plain, PLAIN_TARGET),
+        report.ratio_line(
+            "streamed chunk", streamed, STREAM_TARGET,
+            f"; reads a chunk {alone['nagara']:.2f} and {alone['nginx']:.2f}",
+        ),
+        Line("time to ready", start.later_s, READY_TARGET_S, "s",
+             f"first start {start.first_s:.2f} s"),
+        Line("idle memory", start.idle_bytes / 1e6, IDLE_TARGET_MB, "MB", "resident"),
+    ]  # fmt: skip
+
+
+@contextmanager
+def plain_upstream(nginx: str, core: int, folder: Path) -> Iterator[int]:
+    """The upstream of plain calls; its port."""
+    port = processes.free_port()
+    folder.mkdir()
+    config = folder / "nginx.conf"
+    config.write_text(nginx_upstream_config(port, folder))
+    with processes.running([nginx, "-c", str(config), "-p", str(folder)], core=core) as process:
+        processes.wait_for_ok(process, port, READY_PATH)
+        yield port
+
+
+@contextmanager
+def stream_upstream(core: int) -> Iterator[int]:
+    """The upstream of streams; its port."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "bench.upstreams", str(port)]
+    with processes.running(command, core=core) as process:
+        processes.wait_for_ok(process, port, READY_PATH)
+        yield port
+
+
+def _rounds(
+    folder: Path,
+    data: Path,
+    nginx: str,
+    upstream_port: int,
+    cores: Cores,
+    count: int,
+    measure: Measure,
+) -> list[Round]:
+    """Gateway and nginx in turn, `count` times each, after one round that only warms both up."""
+    with ExitStack() as stack:
+        pair = [
+            stack.enter_context(subjects.gateway(upstream_port, cores.measured, data)),
+            stack.enter_context(subjects.nginx_proxy(nginx, upstream_port, cores.measured, folder)),
+        ]
+        for subject in pair:
+            measure(subject)
+        return [Round(each.name, measure(each)) for _ in range(count) for each in pair]
+
+
+def _plain_measure(folder: Path, wrk: str, key: str, cores: Cores, seconds: int) -> Measure:
+    script = folder / "chat.lua"
+    load.write_wrk_script(script, key)
+
+    def measure(subject: Subject) -> float:
+        before_s = processes.cpu_s(subject.process)
+        seen = load.plain(wrk, subject.port, script, cores.load, seconds)
+        return (processes.cpu_s(subject.process) - before_s) / seen.requests * 1e6
+
+    return measure
+
+
+def _stream_measure(key: str, cores: Cores, turns: int, reads: dict[str, list[float]]) -> Measure:
+    def measure(subject: Subject) -> float:
+        before_s = processes.cpu_s(subject.process)
+        seen = load.streams(subject.port, key, cores.load, turns)
+        reads[subject.name].append(seen.reads / seen.chunks)
+        return (processes.cpu_s(subject.process) - before_s) / seen.chunks * 1e6
+
+    return measure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What is generated in this folder, and how."""

@@ -1,0 +1,222 @@
+"""The composition root: settings in, a running gateway out. Every object is built here, once.
+
+Starting goes from the ground up (store, keys, catalogue, routes, upstreams, pipeline, edge) and
+closing the other way round. Nothing here decides anything about a request.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from nagara.catalogue.shipped import pick_newer
+from nagara.config.load import Config, find_data_folder
+from nagara.config.watch import ConfigWatch
+from nagara.domain.catalog import Catalogue, Snapshot
+from nagara.limits.memory import MemoryLimiter
+from nagara.observe.log import Log, LogHandler
+from nagara.pipeline import Pipeline, PipelineLimits
+from nagara.routing.table import build_routes
+from nagara.runtime import Clock, SystemClock, Tasks
+from nagara.sandbox.answer import Sandbox
+from nagara.settings import Settings
+from nagara.storage.catalog import load_catalogue
+from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.first_start import FirstKeys, open_first_account
+from nagara.storage.secret import open_pepper
+from nagara.storage.snapshots import Snapshots
+from nagara.storage.sqlite import SqliteDriver
+from nagara.upstream.attempt import Upstreams
+from nagara.upstream.bounds import PoolLimits, Timeouts
+from nagara.upstream.pool import Pool
+from nagara.upstream.proxy import ProxySettings, read_proxy_settings
+from nagara.upstream.tls import TlsSettings
+from nagara.web.cors import Origins
+from nagara.web.inference import InferenceEdge, InferenceLimits
+from nagara.web.rest import Rest
+from nagara.web.routes import Routes
+from nagara.web.server import ServerLimits
+
+SETTLE_S = 2.0
+"""How long exchanges may take to end once they were told to, at the very end."""
+
+
+class Gateway:
+    """A started gateway: `asgi` serves until `close`."""
+
+    def __init__(
+        self, config: Config, folder: Path, clock: Clock, log: Log, reload: Callable[[], Config]
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.first_keys: FirstKeys | None = None
+        self._clock = clock
+        self._log = log
+        self._reload = reload
+        self._background = Tasks()
+        self._stack = AsyncExitStack()
+        self._is_stopping = False
+        self.snapshots: Snapshots
+        self.asgi: Routes
+        self._catalogue: Catalogue
+        self._pipeline: Pipeline
+        self._edge: InferenceEdge | None = None
+
+    @classmethod
+    async def open(
+        cls, config: Config, environment: Mapping[str, str], reload: Callable[[], Config]
+    ) -> "Gateway":
+        """Start everything. Raises `StorageError`, `ConfigError` or `ValueError` if it cannot be.
+
+        `reload` reads the configuration anew, for when its files change.
+        """
+        folder = find_data_folder(config.settings.data, environment)
+        gateway = cls(config, folder, SystemClock(), make_log(config.settings), reload)
+        try:
+            await gateway._start(environment)
+        except BaseException:
+            await gateway.close()
+            raise
+        return gateway
+
+    async def _start(self, environment: Mapping[str, str]) -> None:
+        settings = self.config.settings
+        prepare_data_folder(self.folder)
+        driver = await SqliteDriver.open(database_path(self.folder))
+        self._stack.push_async_callback(driver.close)
+        pepper = await open_pepper(driver, self.folder, environment.get("NAGARA_SECRET"))
+        self.first_keys = await open_first_account(
+            driver,
+            pepper,
+            now_s=int(self._clock.now_s()),
+            opening_grant_nano=settings.opening_grant_nano,
+        )
+        self._catalogue = pick_newer(await load_catalogue(driver))
+        self.snapshots = Snapshots(driver, pepper, self._clock, self._log, settings.storage_stale_s)
+        await self.snapshots.reload_keys()
+        self._take_config(self.config)
+
+        pool = make_pool(settings, environment, self._clock)
+        self._stack.push_async_callback(pool.close)
+        self._pipeline = Pipeline(
+            self.snapshots,
+            Upstreams(pool, Sandbox(), read_timeouts(settings)),
+            MemoryLimiter(),
+            read_pipeline_limits(settings),
+            self._clock,
+            self._log,
+        )
+        self._edge = InferenceEdge(
+            self._pipeline, read_edge_limits(settings), self._clock, self._log
+        )
+        rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
+        self.asgi = Routes(self._edge, rest.build(), Origins(settings.allowed_origins))
+        self._background.spawn("watch keys", self.snapshots.watch())
+        watch = ConfigWatch(self.config, self._reload, self._apply)
+        self._background.spawn("watch configuration", watch.run())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What requests see now."""
+        return self.snapshots.current
+
+    def stop_accepting(self) -> None:
+        """From now on new requests are turned away; those that run may end."""
+        self._is_stopping = True
+        if self._edge is not None:
+            self._edge.is_closing = True
+
+    async def close(self) -> None:
+        """End what runs, then let go of everything. Harmless after a start that failed."""
+        if self._edge is not None:
+            await self._edge.settle(SETTLE_S)
+        await self._background.close(0)
+        await self._stack.aclose()
+        self._log.close()
+
+    def _take_config(self, config: Config) -> None:
+        table = build_routes(config.declared, self._catalogue)
+        for warning in table.warnings:
+            logging.getLogger("nagara.config").warning("%s", warning)
+        self.snapshots.replace_routes(self._catalogue, table, config.declared.providers)
+
+    def _apply(self, config: Config) -> None:
+        """Put a changed configuration into effect. Raises `ConfigError` if it cannot be used."""
+        self._take_config(config)
+        self._pipeline.limits = read_pipeline_limits(config.settings)
+        self.config = config
+
+
+def make_log(settings: Settings) -> Log:
+    """The log, with the standard library's loggers led into it."""
+    is_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    log = Log(sys.stderr, is_json=is_json, level=logging.getLevelName(settings.log_level.upper()))
+    root = logging.getLogger()
+    root.handlers = [LogHandler(log)]
+    root.setLevel(logging.INFO)
+    # What clients do wrong is answered, and is no news to the operator.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    return log
+
+
+def make_pool(settings: Settings, environment: Mapping[str, str], clock: Clock) -> Pool:
+    """The client for providers. Raises `ValueError` for a CA bundle or proxy that is no such."""
+    trusts = settings.trust_proxy_environment
+    proxies = read_proxy_settings(environment) if trusts else ProxySettings()
+    limits = PoolLimits(
+        connections_per_origin_max=settings.connections_per_origin_max,
+        waiting_max=settings.connections_waiting_max,
+        wait_s=settings.connection_wait_s,
+        idle_expiry_s=settings.idle_connection_expiry_s,
+        head_bytes_max=settings.response_head_bytes_max,
+        header_count_max=settings.response_header_count_max,
+        buffer_bytes_high=settings.stream_buffer_bytes_high,
+        body_bytes_max=None,
+    )
+    return Pool(limits, TlsSettings(settings.ca_bundle or None), proxies, clock)
+
+
+def read_timeouts(settings: Settings) -> Timeouts:
+    """The settings, as the upstream client takes them."""
+    return Timeouts(
+        connect_s=settings.connect_timeout_s,
+        first_byte_s=settings.first_byte_timeout_s,
+        idle_s=settings.idle_timeout_s,
+        total_s=settings.total_timeout_s,
+    )
+
+
+def read_pipeline_limits(settings: Settings) -> PipelineLimits:
+    """The settings, as the pipeline takes them."""
+    return PipelineLimits(
+        attempts_max=settings.attempts_max,
+        event_bytes_max=settings.event_bytes_max,
+        response_bytes_max=settings.response_bytes_max,
+        requests_per_minute_max=settings.requests_per_minute_max,
+    )
+
+
+def read_edge_limits(settings: Settings) -> InferenceLimits:
+    """The settings, as the edge takes them."""
+    return InferenceLimits(
+        body_bytes_max=settings.body_bytes_max,
+        requests_in_flight_max=settings.requests_in_flight_max,
+        overload_retry_after_s=settings.overload_retry_after_s,
+        drain_timeout_s=settings.drain_timeout_s if settings.drain_on_disconnect else 0.0,
+    )
+
+
+def read_server_limits(settings: Settings) -> ServerLimits:
+    """The settings, as the server takes them."""
+    return ServerLimits(
+        header_bytes_max=settings.header_bytes_max,
+        header_count_max=settings.header_count_max,
+        head_timeout_s=settings.head_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+        body_total_timeout_s=settings.body_total_timeout_s,
+        keep_alive_s=settings.keep_alive_s,
+        shutdown_grace_s=settings.shutdown_grace_s,
+    )

@@ -1,0 +1,146 @@
+"""A model as people and programs are shown it by `nagara models`: rows, facts, JSON.
+
+Prices are dollars per million units here, as providers' price pages have them; the API's list has
+them for one unit.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from nagara.catalogue.changes import Changes
+from nagara.domain.catalog import Catalogue, Model
+from nagara.domain.money import format_rate
+from nagara.domain.usage import Meter
+
+COLUMNS = ("id", "startup", "context", "input $/M", "output $/M", "for", "providers")
+OFFER_COLUMNS = ("provider", "its name", "input $/M", "output $/M")
+UNITS_PER_MILLION = 1_000_000
+
+
+def model_row(model: Model) -> tuple[str, ...]:
+    """The model under `COLUMNS`."""
+    return (
+        model.id,
+        model.startup,
+        str(model.context_window or "-"),
+        format_per_million(model.rates_pico, Meter.INPUT),
+        format_per_million(model.rates_pico, Meter.OUTPUT),
+        ", ".join(model.operations[:1]) or "-",
+        ", ".join(offer.provider for offer in model.offers),
+    )
+
+
+def model_facts(model: Model) -> list[tuple[str, str]]:
+    """Everything but the offers, in words."""
+    return [
+        ("id", model.id),
+        ("name", model.display_name),
+        ("startup", model.startup),
+        ("description", model.description or "-"),
+        ("created", _day(model.created_s or None)),
+        ("deprecated from", _day(model.deprecates_at_s)),
+        ("context window", str(model.context_window or "-")),
+        ("output tokens at most", str(model.output_tokens_max or "-")),
+        ("input", ", ".join(model.input_modalities)),
+        ("output", ", ".join(model.output_modalities)),
+        ("operations", ", ".join(model.operations) or "-"),
+        ("parameters", ", ".join(model.parameters) or "-"),
+        ("aliases", ", ".join(model.aliases) or "-"),
+        ("$ per million", _prices_in_words(model.rates_pico)),
+    ]
+
+
+def offer_rows(model: Model) -> list[tuple[str, ...]]:
+    """The model's offers under `OFFER_COLUMNS`."""
+    return [
+        (
+            offer.provider,
+            offer.model,
+            format_per_million(offer.rates_pico, Meter.INPUT),
+            format_per_million(offer.rates_pico, Meter.OUTPUT),
+        )
+        for offer in model.offers
+    ]
+
+
+def view_model(model: Model) -> dict[str, object]:
+    """The model for JSON, with exact prices by meter."""
+    return {
+        "id": model.id,
+        "display_name": model.display_name,
+        "startup": model.startup,
+        "description": model.description,
+        "created": model.created_s or None,
+        "deprecates_at": model.deprecates_at_s,
+        "context_window": model.context_window,
+        "max_output_tokens": model.output_tokens_max,
+        "input_modalities": model.input_modalities,
+        "output_modalities": model.output_modalities,
+        "operations": model.operations,
+        "parameters": model.parameters,
+        "aliases": model.aliases,
+        "usd_per_million": view_prices(model.rates_pico),
+        "offers": [
+            {
+                "provider": offer.provider,
+                "model": offer.model,
+                "usd_per_million": view_prices(offer.rates_pico),
+            }
+            for offer in model.offers
+        ],
+    }
+
+
+def view_prices(rates_pico: Mapping[Meter, int]) -> dict[str, msgspec.Raw]:
+    """Dollars per million units by meter, as exact JSON numbers."""
+    return {
+        meter.value: msgspec.Raw(format_rate(rate * UNITS_PER_MILLION).encode())
+        for meter, rate in rates_pico.items()
+    }
+
+
+def view_changes(catalogue: Catalogue, changes: Changes) -> dict[str, object]:
+    """What a sync did, for JSON."""
+    return {
+        "source": catalogue.source,
+        "models": len(catalogue.models),
+        "added": changes.added,
+        "removed": changes.removed,
+        "repriced": [
+            {
+                "id": change.id,
+                "before_usd_per_million": view_prices(change.before_pico),
+                "after_usd_per_million": view_prices(change.after_pico),
+            }
+            for change in changes.repriced
+        ],
+    }
+
+
+def changes_in_words(changes: Changes) -> list[str]:
+    """A line for each model that came, went or was re-priced."""
+    return [
+        *(f"+ {model_id}" for model_id in changes.added),
+        *(f"- {model_id}" for model_id in changes.removed),
+        *(
+            f"~ {change.id}: {_prices_in_words(change.before_pico)} -> "
+            f"{_prices_in_words(change.after_pico)}"
+            for change in changes.repriced
+        ),
+    ]
+
+
+def format_per_million(rates_pico: Mapping[Meter, int], meter: Meter) -> str:
+    """Dollars per million units, or a dash where the meter has no price."""
+    rate = rates_pico.get(meter)
+    return "-" if rate is None else format_rate(rate * UNITS_PER_MILLION)
+
+
+def _prices_in_words(rates_pico: Mapping[Meter, int]) -> str:
+    return ", ".join(f"{m} {format_per_million(rates_pico, m)}" for m in rates_pico) or "-"
+
+
+def _day(time_s: int | None) -> str:
+    return "-" if time_s is None else datetime.fromtimestamp(time_s, UTC).date().isoformat()

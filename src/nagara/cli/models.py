@@ -1,0 +1,159 @@
+"""`nagara models`: look at the catalogue, and build it anew from the price data.
+
+Shows the stored catalogue, or the shipped one where that is newer or nothing is stored yet. Only
+`sync` writes, only `sync` loads genai-prices, and only `sync --update` reaches the network.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+
+from nagara.catalogue.changes import compare
+from nagara.catalogue.shipped import pick_newer
+from nagara.cli.key_views import write_json
+from nagara.cli.model_views import (
+    COLUMNS,
+    OFFER_COLUMNS,
+    changes_in_words,
+    model_facts,
+    model_row,
+    offer_rows,
+    view_changes,
+    view_model,
+)
+from nagara.cli.place import Place, takes_place
+from nagara.cli.tables import print_facts, print_table
+from nagara.domain.catalog import Catalogue, Model, Operation
+from nagara.routing.lookup import nearest_ids
+from nagara.storage.catalog import load_catalogue, save_catalogue
+from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.sqlite import SqliteDriver
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
+
+
+@click.group(no_args_is_help=True)
+def models() -> None:
+    """List, show and update the catalogue of models."""
+
+
+@models.command("list")
+@click.option("--startup", help="Only models made by this startup, such as anthropic.")
+@click.option("--search", metavar="TEXT", help="Only models with this in an id, alias or name.")
+@click.option(
+    "--operation",
+    type=click.Choice([operation.value for operation in Operation]),
+    help="Only models for this.",
+)
+@as_json
+@takes_place
+def list_models(
+    startup: str | None, search: str | None, operation: str | None, is_json: bool, place: Place
+) -> None:
+    """List the known models with their list prices."""
+    catalogue = asyncio.run(_load(place))
+    if startup is not None and startup not in {known.id for known in catalogue.startups}:
+        near = nearest_ids(startup, [known.id for known in catalogue.startups])
+        raise click.ClickException(f"there is no startup {startup!r}{_advise(near)}")
+    found = list(_select(catalogue, startup, search, operation))
+    if is_json:
+        write_json({"source": catalogue.source, "models": [view_model(model) for model in found]})
+    elif found:
+        print_table(COLUMNS, [model_row(model) for model in found])
+    else:
+        click.echo("No model is like that.", err=True)
+
+
+@models.command()
+@click.argument("model_id", metavar="ID")
+@as_json
+@takes_place
+def show(model_id: str, is_json: bool, place: Place) -> None:
+    """Show one model, by its id or an alias: its facts, prices and who offers it."""
+    model = _find(asyncio.run(_load(place)), model_id)
+    if is_json:
+        write_json(view_model(model))
+        return
+    print_facts(model_facts(model))
+    click.echo()
+    print_table(OFFER_COLUMNS, offer_rows(model))
+
+
+@models.command()
+@click.option("--update", "has_newest", is_flag=True, help="Fetch the newest prices first.")
+@as_json
+@takes_place
+def sync(has_newest: bool, is_json: bool, place: Place) -> None:
+    """Build the catalogue anew from genai-prices and say what changed.
+
+    Needs the extra: pip install 'nagara[catalogue]'.
+    """
+    from nagara.catalogue.sync import PricesUnavailableError, make_catalogue
+
+    try:
+        catalogue = make_catalogue(datetime.now(UTC).date(), has_newest=has_newest)
+    except PricesUnavailableError as error:
+        raise click.ClickException(str(error)) from error
+    before = asyncio.run(_load(place))
+    if before.built_at_s > catalogue.built_at_s:
+        raise click.ClickException("a newer catalogue is there already: this machine's day is old")
+    prepare_data_folder(place.data)
+    asyncio.run(_save(place, catalogue))
+    changes = compare(before, catalogue)
+    if is_json:
+        write_json(view_changes(catalogue, changes))
+        return
+    for line in changes_in_words(changes):
+        click.echo(line)
+    click.echo(
+        f"{len(catalogue.models)} models from {catalogue.source}: {len(changes.added)} added, "
+        f"{len(changes.removed)} removed, {len(changes.repriced)} re-priced."
+    )
+
+
+async def _load(place: Place) -> Catalogue:
+    path = database_path(place.data)
+    if not path.exists():
+        return pick_newer(None)
+    driver = await SqliteDriver.open(path)
+    try:
+        return pick_newer(await load_catalogue(driver))
+    finally:
+        await driver.close()
+
+
+async def _save(place: Place, catalogue: Catalogue) -> None:
+    driver = await SqliteDriver.open(database_path(place.data))
+    try:
+        if not await save_catalogue(driver, catalogue):
+            raise click.ClickException("a newer catalogue was stored meanwhile")
+    finally:
+        await driver.close()
+
+
+def _select(
+    catalogue: Catalogue, startup: str | None, search: str | None, operation: str | None
+) -> Iterator[Model]:
+    wanted = (search or "").casefold()
+    for model in catalogue.models:
+        names = (model.id, model.display_name, *model.aliases)
+        if (
+            startup in (None, model.startup)
+            and (operation is None or operation in model.operations)
+            and any(wanted in name.casefold() for name in names)
+        ):
+            yield model
+
+
+def _find(catalogue: Catalogue, model_id: str) -> Model:
+    for model in catalogue.models:
+        if model_id == model.id or model_id in model.aliases:
+            return model
+    near = nearest_ids(model_id, [model.id for model in catalogue.models])
+    raise click.ClickException(f"there is no model {model_id!r}{_advise(near)}")
+
+
+def _advise(near: list[str]) -> str:
+    return f": did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,59 @@
+"""Where an installation lies: the two options that every command shares.
+
+The command line wins over the environment, that over the configuration file, and that over the
+default, as for `nagara serve`: both must find the same database. Nothing is made here.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from nagara.config.load import find_path, read_data_folder
+from nagara.domain.configuration import ConfigError
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The data folder, and the configuration file where one was named."""
+
+    data: Path
+    config: Path | None
+
+
+def takes_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--data` and `--config` to a click command, which gets them as `place: Place`."""
+
+    def keep_config(ctx: click.Context, _: click.Parameter, config: Path | None) -> Path | None:
+        option = ctx.params.pop("data")
+        path = find_path(str(config) if config else None, os.environ, Path.cwd())
+        try:
+            data = read_data_folder(path, os.environ, option)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+        ctx.params["place"] = Place(data, path)
+        return config
+
+    data = click.option(
+        "--data",
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        envvar="NAGARA_DATA",
+        show_envvar=True,
+        show_default="the configuration's, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara",
+        is_eager=True,
+        help="The folder of the database and the secret.",
+    )
+    config = click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        envvar="NAGARA_CONFIG",
+        show_envvar=True,
+        expose_value=False,
+        callback=keep_config,
+        help="The configuration file.",
+    )
+    return data(config(command))

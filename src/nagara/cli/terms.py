@@ -1,0 +1,75 @@
+"""What a key is bound to, as it is written on a command line: callbacks of click's options.
+
+Each refuses what it cannot read with a message that shows how to write it, and leaves an option
+that was not given as None.
+"""
+
+import re
+from datetime import UTC, datetime
+
+import click
+
+from nagara.domain.money import parse_dollars
+
+NAME_CHARS_MAX = 255
+# The last second that a date can be written for.
+TIME_S_MAX = 253_402_300_799
+
+_SPAN = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
+_SPAN_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def read_name(_: click.Context, __: click.Parameter, value: str) -> str:
+    """1 to 255 printable characters, without the space around them."""
+    name = value.strip()
+    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise click.BadParameter(f"a name has 1 to {NAME_CHARS_MAX} printable characters")
+    return name
+
+
+def read_expiry(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Unix seconds in the future, from a span (`30d`) or an ISO date, UTC if it has no zone."""
+    if value is None:
+        return None
+    now_s = int(datetime.now(UTC).timestamp())
+    if span := _SPAN.fullmatch(value):
+        expires_at_s = now_s + int(span[1]) * _SPAN_S[span[2]]
+    else:
+        expires_at_s = _read_date(value)
+    if not now_s < expires_at_s <= TIME_S_MAX:
+        raise click.BadParameter(f"{value!r} is not in the future, or is after the year 9999")
+    return expires_at_s
+
+
+def read_dollars(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Nano-dollars, not negative."""
+    if value is None:
+        return None
+    try:
+        amount_nano = parse_dollars(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if amount_nano < 0:
+        raise click.BadParameter(f"{value!r} is negative")
+    return amount_nano
+
+
+def read_models(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[str] | None:
+    """Model ids between commas."""
+    if value is None:
+        return None
+    models = frozenset(part.strip() for part in value.split(",")) - {""}
+    if not models or not all(model.isprintable() for model in models):
+        raise click.BadParameter(f"{value!r} is no list of models such as gpt-4.1,gpt-4.1-mini")
+    return models
+
+
+def _read_date(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{value!r} is neither a span such as 12h, 30d or 8w nor a date such as 2027-01-31 or "
+            "2027-01-31T12:00Z"
+        ) from error

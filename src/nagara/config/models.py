@@ -1,0 +1,156 @@
+"""The operator's own models and aliases, as the file declares them.
+
+What can be known without the catalogue is checked here: fields, prices, the providers and
+credentials that deployments name. Whether ids and aliases clash is known only with the catalogue.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from nagara.config.document import Document
+from nagara.config.providers import Credentials, UnusableError
+from nagara.config.tables import (
+    DeploymentTable,
+    ModelTable,
+    PricesTable,
+    Problems,
+    nearest,
+    read_fields,
+    read_tables,
+)
+from nagara.domain.catalog import ConfiguredProvider
+from nagara.domain.configuration import DeclaredAlias, DeclaredDeployment, DeclaredModel
+from nagara.domain.money import rate_from_mtok
+from nagara.domain.usage import Meter
+from nagara.providers import PROVIDERS, SANDBOX
+
+MODEL_ID_LENGTH_MAX = 200
+PRICE_MTOK_MAX = Decimal(1_000_000)
+NO_MODEL_ID = "is no model id: it needs printable text, no spaces"
+NO_PRICE = 'has to be a price in dollars, such as "0.10"'
+# A cache write is priced alike for both of its lifetimes, unless a catalogue says otherwise.
+METERS_BY_PRICE: Mapping[str, tuple[Meter, ...]] = {
+    "input_mtok": (Meter.INPUT,),
+    "output_mtok": (Meter.OUTPUT,),
+    "cache_read_mtok": (Meter.CACHE_READ,),
+    "cache_write_mtok": (Meter.CACHE_WRITE_5M, Meter.CACHE_WRITE_1H),
+}
+
+
+def read_models(
+    document: Document,
+    providers: Mapping[str, ConfiguredProvider],
+    credentials: Credentials,
+    problems: Problems,
+) -> tuple[DeclaredModel, ...]:
+    """The [models] of the file, without those that are no tables."""
+    models = []
+    for name, table in read_tables(document, "models", problems).items():
+        keys = ("models", name)
+        if not is_model_id(name):
+            problems.add(document.where(*keys), NO_MODEL_ID)
+        fields = read_fields(ModelTable, document, keys, table, problems)
+        if fields is None:
+            continue
+        deployments = (
+            read_deployment(document, keys, entry, providers, credentials, problems)
+            for entry in fields.deployments
+        )
+        models.append(
+            DeclaredModel(
+                id=name,
+                where=document.where(*keys),
+                display_name=fields.display_name,
+                context_window=fields.context_window,
+                output_tokens_max=fields.output_tokens_max,
+                aliases=tuple(fields.aliases),
+                rates_pico=read_rates(document, keys, fields.prices, problems),
+                deployments=tuple(d for d in deployments if d is not None),
+            )
+        )
+    return tuple(models)
+
+
+def is_model_id(name: str) -> bool:
+    """Whether a caller could send this id in a header or a path."""
+    is_short = 0 < len(name) <= MODEL_ID_LENGTH_MAX
+    return is_short and name.isascii() and name.isprintable() and " " not in name
+
+
+def read_deployment(
+    document: Document,
+    keys: tuple[str, ...],
+    table: object,
+    providers: Mapping[str, ConfiguredProvider],
+    credentials: Credentials,
+    problems: Problems,
+) -> DeclaredDeployment | None:
+    """One deployment of a model; None if it is wrong beyond use."""
+    keys = (*keys, "deployments")
+    fields = read_fields(DeploymentTable, document, keys, table, problems)
+    if fields is None:
+        return None
+    if fields.provider not in providers and fields.provider != SANDBOX.name:
+        what = f"names {fields.provider!r}, which is no provider in use"
+        problems.add(
+            document.where(*keys), what + nearest(fields.provider, {**providers, **PROVIDERS})
+        )
+        return None
+    secret = None
+    if fields.credential is not None:
+        try:
+            secret, _ = credentials.find(fields.credential)
+        except UnusableError as error:
+            problems.add(document.where(*keys, "credential"), str(error))
+    return DeclaredDeployment(
+        provider=fields.provider,
+        model=fields.model,
+        credential=secret,
+        priority=fields.priority,
+        weight=fields.weight,
+    )
+
+
+def read_rates(
+    document: Document, keys: tuple[str, ...], table: object, problems: Problems
+) -> Mapping[Meter, int] | None:
+    """Prices in dollars per million tokens as pico-dollars a token; None if there are none."""
+    if table is None:
+        return None
+    keys = (*keys, "prices")
+    fields = read_fields(PricesTable, document, keys, table, problems)
+    rates: dict[Meter, int] = {}
+    for name, meters in METERS_BY_PRICE.items():
+        price = getattr(fields, name, None)
+        if price is None:
+            continue
+        rate = read_rate(price)
+        if rate is None:
+            problems.add(document.where(*keys, name), NO_PRICE)
+        else:
+            rates.update(dict.fromkeys(meters, rate))
+    return rates
+
+
+def read_rate(price: str | float) -> int | None:
+    """Pico-dollars a token; None if it is no price. A float counts as what it looks like."""
+    try:
+        dollars = Decimal(str(price))
+    except (InvalidOperation, ValueError):
+        return None
+    is_price = dollars.is_finite() and 0 <= dollars <= PRICE_MTOK_MAX
+    return rate_from_mtok(dollars) if is_price else None
+
+
+def read_aliases(document: Document, problems: Problems) -> tuple[DeclaredAlias, ...]:
+    """The [aliases] of the file: other names for model ids."""
+    aliases = []
+    for name, target in read_tables(document, "aliases", problems).items():
+        where = document.where("aliases", name)
+        if not isinstance(target, str) or not target:
+            problems.add(where, "has to be the id of a model, as text")
+        elif not is_model_id(name):
+            problems.add(where, NO_MODEL_ID)
+        else:
+            aliases.append(DeclaredAlias(name, target, where))
+    return tuple(aliases)

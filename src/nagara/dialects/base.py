@@ -1,0 +1,151 @@
+"""What a dialect offers to the pass-through lane.
+
+In that lane caller and upstream speak the same dialect: bytes are forwarded, and a copy is metered.
+A dialect knows how to read the few fields that matter of a request, how to write the request for
+the upstream, what an answer says of usage, when a stream is complete, and how it puts an error.
+"""
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from nagara.dialects.json_fields import Fields, decode_untyped
+from nagara.dialects.sse import SseSplitter
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import Usage
+
+View = TypeVar("View", bound=msgspec.Struct)
+
+
+class RequestView(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a request that the gateway acts on; `fields` is the whole of it.
+
+    `output_tokens_max` is the caller's own cap. `has_usage_request` says that the caller asked for
+    usage in the stream, or that the dialect always gives it.
+    """
+
+    fields: Fields
+    model: str
+    is_streamed: bool = False
+    output_tokens_max: int | None = None
+    has_usage_request: bool = True
+
+
+class ForwardedStream:
+    """One streamed answer on its way through: whole events out, usage and completeness noted.
+
+    `feed` gives the bytes to forward now; an event is held back until it is whole, so that a cut
+    never leaves half of one before the error event. A dialect's subclass looks at each event in
+    `take_event`. With `caller_model` the upstream's model name is replaced by it.
+    """
+
+    def __init__(self, event_bytes_max: int, caller_model: str | None = None) -> None:
+        self._splitter = SseSplitter(event_bytes_max)
+        self._caller_model = caller_model
+        self.usage: Usage | None = None
+        self.is_complete = False
+        """Whether the answer is whole, so that an orderly end of the connection is its end."""
+        self.is_ended = False
+        """Whether the last event came: nothing after it needs to be waited for."""
+        self.has_failed = False
+        """Whether the upstream itself sent an error event."""
+        self.output_bytes = 0
+        """Bytes of the events that were forwarded: what an estimate is counted from."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to forward for these. Raises `GatewayError` for events that are malformed."""
+        events = self._splitter.feed(data)
+        if len(events) == 1:
+            forwarded = self.take_event(events[0])
+        else:
+            forwarded = b"".join([self.take_event(event) for event in events])
+        self.output_bytes += len(forwarded)
+        return forwarded
+
+    def close(self) -> bytes:
+        """What is still to be sent after the upstream's orderly end.
+
+        Raises `GatewayError` (UPSTREAM_CUT) when the terminal event never came.
+        """
+        rest = self._splitter.unfinished
+        # Some servers leave out the last empty line. A whole event is still whole.
+        last = self.take_event(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
+        if not self.is_complete:
+            raise cut_stream()
+        return last + self.terminator()
+
+    def take_event(self, event: bytes) -> bytes:
+        """The bytes to forward for one whole event."""
+        raise NotImplementedError
+
+    def terminator(self) -> bytes:
+        """What this API's streams end with, if the upstream left it out."""
+        return b""
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """The events that end this stream with an error, in its dialect."""
+        raise NotImplementedError
+
+
+def cut_stream() -> GatewayError:
+    """The error of a stream that ended without its terminal event."""
+    return GatewayError(
+        ErrorKind.UPSTREAM_CUT,
+        "The provider closed the stream before the answer was complete. "
+        "What was received is not the whole answer; send the request again.",
+    )
+
+
+def malformed_answer() -> GatewayError:
+    """The error of an answer, or an event of one, that cannot be read."""
+    return GatewayError(
+        ErrorKind.UPSTREAM_PROTOCOL,
+        "The provider sent an answer that is not valid JSON. Send the request again.",
+    )
+
+
+def read_view(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]) -> View:
+    """The view of an answer's JSON, read strictly and fast, or else slowly and leniently.
+
+    Half a surrogate pair is read; a field of an unexpected type is forwarded unmetered (an empty
+    view). Only what is not JSON at all is an error: `GatewayError` (UPSTREAM_PROTOCOL).
+    """
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return _read_leniently(data, view)
+
+
+def _read_leniently(data: bytes, view: type[View]) -> View:
+    try:
+        value = decode_untyped(data)
+    except ValueError as error:
+        raise malformed_answer() from error
+    try:
+        return msgspec.convert(value, view)
+    except msgspec.ValidationError:
+        return view()
+
+
+class Dialect(Protocol):
+    """One wire format, as a module that offers these functions."""
+
+    forwarded_headers: frozenset[bytes]
+    """Request headers of the caller that the upstream must receive."""
+
+    def read_request(self, body: bytes) -> RequestView:
+        """The view of a caller's body. Raises `GatewayError` that names the wrong field."""
+
+    def write_request(self, view: RequestView, model: str, *, asks_usage: bool) -> bytes:
+        """The body for the upstream: the caller's, with the deployment's model name."""
+
+    def read_usage(self, body: bytes) -> Usage | None:
+        """What an unstreamed answer says of usage. Raises `GatewayError` if it is not JSON."""
+
+    def encode_error(self, error: GatewayError, request_id: str) -> bytes:
+        """The body of an error answer."""
+
+    def forward_stream(
+        self, event_bytes_max: int, caller_model: str | None, *, hides_usage: bool
+    ) -> ForwardedStream:
+        """The stream of one answer. `hides_usage` keeps the usage that only we asked for."""

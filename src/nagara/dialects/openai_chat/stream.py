@@ -1,0 +1,87 @@
+"""Chat Completions streams in the pass-through lane.
+
+A stream is complete when `[DONE]` came, or when every choice that was begun has its finish reason
+and the connection ended in order: some compatible servers leave `[DONE]` out, and then it is added,
+since OpenAI's own API has it.
+"""
+
+import msgspec
+
+from nagara.dialects.base import ForwardedStream, read_view
+from nagara.dialects.json_fields import replace_model
+from nagara.dialects.openai_chat.response import ChatUsage
+from nagara.dialects.openai_error import encode_error
+from nagara.dialects.sse import DONE, encode_event, read_data
+from nagara.domain.errors import GatewayError
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: ChatUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+_decoder = msgspec.json.Decoder(_Chunk)
+
+
+class ChatStream(ForwardedStream):
+    """One chat stream. With `hides_usage` the usage chunk is metered and kept from the caller."""
+
+    def __init__(
+        self, event_bytes_max: int, caller_model: str | None, *, hides_usage: bool
+    ) -> None:
+        super().__init__(event_bytes_max, caller_model)
+        self._hides_usage = hides_usage
+        self._open_choices: set[int] = set()
+        self._has_finished_choice = False
+
+    def take_event(self, event: bytes) -> bytes:
+        """Meter one chunk; hide it if it only carries the usage that we asked for."""
+        data = read_data(event)
+        if not data:
+            return event
+        if data == b"[DONE]":
+            self.is_ended = self.is_complete = True
+            return event
+        chunk = read_view(data, _decoder, _Chunk)
+        if chunk.usage is not None:
+            self.usage = chunk.usage.to_usage()
+        if chunk.choices:
+            self._note_choices(chunk.choices)
+        elif chunk.error is not None:
+            self.has_failed = self.is_complete = True
+        elif self._hides_usage and chunk.usage is not None:
+            return b""
+        if self._caller_model is None:
+            return event
+        return encode_event(replace_model(data, self._caller_model))
+
+    def _note_choices(self, choices: list[_Choice]) -> None:
+        for choice in choices:
+            index = choice.index or 0
+            if choice.finish_reason is None:
+                self._open_choices.add(index)
+            else:
+                self._open_choices.discard(index)
+                self._has_finished_choice = True
+        self.is_complete = self._has_finished_choice and not self._open_choices
+
+    def terminator(self) -> bytes:
+        """`[DONE]`, unless it came, or the upstream ended with an error of its own."""
+        return b"" if self.is_ended or self.has_failed else DONE
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """An error chunk, which the SDKs raise; nothing follows it."""
+        return encode_event(encode_error(error, request_id))
+
+
+def forward_stream(
+    event_bytes_max: int, caller_model: str | None, *, hides_usage: bool
+) -> ForwardedStream:
+    """The stream of one chat answer."""
+    return ChatStream(event_bytes_max, caller_model, hides_usage=hides_usage)

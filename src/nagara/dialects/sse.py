@@ -1,0 +1,84 @@
+"""Server-sent events: bytes to whole events, in any split, within a bound.
+
+Theory of operation. A stream is a run of lines; a line ends at CR, LF or CRLF and nowhere else
+(U+0085 and U+2028 are legal inside JSON and are left alone). An empty line ends an event. The
+splitter keeps only the unfinished tail: `feed` takes bytes as they come from the socket and gives
+the events that are now whole, each with the bytes it came in, so that they can be forwarded as
+they are. `unfinished` is what is left when the stream ends; by the standard it is no event.
+
+A CR at the very end of what was fed may be half of a CRLF. It is taken as a line end, and the LF
+that follows then begins the next event as an empty line, which readers skip.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+"""
+
+import re
+
+from nagara.domain.errors import ErrorKind, GatewayError
+
+DONE = b"data: [DONE]\n\n"
+
+# Atomic groups, so that the two halves of one CRLF are never read as two line ends.
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+
+
+class SseSplitter:
+    """Cuts a byte stream into events. Time is linear in the input, memory is bounded."""
+
+    def __init__(self, event_bytes_max: int) -> None:
+        self._event_bytes_max = event_bytes_max
+        self._tail = bytearray()
+
+    @property
+    def unfinished(self) -> bytes:
+        """The bytes after the last whole event."""
+        return bytes(self._tail)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes, each with its own terminator.
+
+        Raises `GatewayError` (UPSTREAM_TOO_LARGE) when an event exceeds the bound.
+        """
+        if not self._tail:
+            # What a provider writes at once is nearly always one whole event: nothing is copied.
+            if data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
+                return [data]
+            self._tail += data
+            return self._cut(0)
+        # The terminator may straddle the seam by three bytes at most.
+        seam = max(0, len(self._tail) - 3)
+        self._tail += data
+        return self._cut(seam)
+
+    def _cut(self, position: int) -> list[bytes]:
+        events = []
+        start = 0
+        for match in _EVENT_END.finditer(self._tail, position):
+            events.append(bytes(self._tail[start : match.end()]))
+            start = match.end()
+        if start:
+            del self._tail[:start]
+        if len(self._tail) > self._event_bytes_max:
+            raise GatewayError(
+                ErrorKind.UPSTREAM_TOO_LARGE,
+                f"The provider sent an event of more than {self._event_bytes_max} bytes.",
+            )
+        return events
+
+
+def read_data(event: bytes) -> bytes:
+    """The data of one event, its lines joined by LF; empty for comments and pings without data."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]
+    lines = [
+        line[6:] if line.startswith(b"data: ") else line[5:]
+        for line in event.splitlines()
+        if line.startswith(b"data:")
+    ]
+    return b"\n".join(lines)
+
+
+def encode_event(data: bytes, name: str | None = None) -> bytes:
+    """One event of one data line; `data` must hold no line end, as JSON text does not."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + data + b"\n\n"

@@ -1,0 +1,194 @@
+"""Observations as log lines on standard error: for people on a terminal, JSON otherwise.
+
+Lines are gathered and written by a thread of its own, so that a slow terminal or a full pipe never
+holds up a request. When more lines wait than `lines_waiting_max`, new ones are dropped and counted:
+a lost log line never fails a request.
+"""
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from functools import lru_cache
+from typing import IO
+
+import msgspec
+
+from nagara.observe.observations import (
+    AttemptFailed,
+    Failure,
+    Notice,
+    Observation,
+    RequestEnded,
+    StorageFailed,
+    StorageRecovered,
+)
+
+LINES_WAITING_MAX = 10_000
+GATHER_S = 0.05
+
+_encoder = msgspec.json.Encoder()
+
+_LEVELS: dict[type, int] = {
+    StorageFailed: logging.ERROR,
+    StorageRecovered: logging.WARNING,
+    Failure: logging.ERROR,
+}
+
+
+class Log:
+    """Writes each observation of at least `level` to `stream`. Call it; close it at the end."""
+
+    def __init__(self, stream: IO[str] = sys.stderr, *, is_json: bool, level: int) -> None:
+        self._stream = stream
+        self._format = _format_json if is_json else _format_human
+        self._level = level
+        self._waiting: deque[tuple[float, int, Observation]] = deque()
+        self._dropped = 0
+        self._has_work = threading.Event()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="nagara-log", daemon=True)
+        self._thread.start()
+
+    def __call__(self, observation: Observation) -> None:
+        """Take one observation; it is written a moment later."""
+        level = level_of(observation)
+        if level < self._level:
+            return
+        if len(self._waiting) >= LINES_WAITING_MAX:
+            self._dropped += 1
+            return
+        self._waiting.append((time.time(), level, observation))
+        if not self._has_work.is_set():
+            self._has_work.set()
+
+    def close(self) -> None:
+        """Write what waits and stop."""
+        self._is_closing = True
+        self._has_work.set()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            self._has_work.wait()
+            if not self._is_closing:
+                time.sleep(GATHER_S)
+            self._has_work.clear()
+            self._write()
+
+    def _write(self) -> None:
+        lines = []
+        while self._waiting:
+            lines.append(self._format(*self._waiting.popleft()))
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            notice = Notice(message=f"{dropped} log lines were dropped: the log is too slow.")
+            lines.append(self._format(time.time(), logging.WARNING, notice))
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads the log any more. That is no reason to stop serving.
+            self._dropped += len(lines)
+
+
+class LogHandler(logging.Handler):
+    """Leads the standard library's loggers, ours and our libraries', into the one log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record as a notice, with its traceback if it has one."""
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[2] is not None:
+            # The exception's own text may quote what it choked on: a prompt, say. Left out.
+            kind = record.exc_info[0].__name__ if record.exc_info[0] else "error"
+            frames = "".join(traceback.format_tb(record.exc_info[2]))
+            message = f"{message}: {kind}\n{frames}"
+        self._log(Notice(message=message, level=record.levelno))
+
+
+def level_of(observation: Observation) -> int:
+    """How loud an observation is: a request's by its status, the others by their kind."""
+    if isinstance(observation, Notice | AttemptFailed):
+        return observation.level
+    if not isinstance(observation, RequestEnded):
+        return _LEVELS[type(observation)]
+    if observation.status >= 500:
+        return logging.ERROR if observation.status == 500 else logging.WARNING
+    return logging.INFO
+
+
+def _format_json(at_s: float, level: int, observation: Observation) -> str:
+    name, event = logging.getLevelName(level).lower(), _event_name(type(observation))
+    head = f'{{"time":"{_timestamp(at_s)}","level":"{name}","event":"{event}",'
+    if isinstance(observation, RequestEnded):
+        # One for every request: written as it is.
+        return head + _encoder.encode(observation)[1:].decode() + "\n"
+    fields = msgspec.to_builtins(observation)
+    fields.pop("level", None)
+    return head + _encoder.encode(fields)[1:].decode() + "\n"
+
+
+@lru_cache
+def _event_name(observation: type) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in observation.__name__).lstrip("_")
+
+
+@lru_cache(maxsize=4)
+def _second(at_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
+
+
+def _timestamp(at_s: float) -> str:
+    return f"{_second(int(at_s))}.{int(at_s * 1000) % 1000:03d}Z"
+
+
+def _format_human(at_s: float, level: int, observation: Observation) -> str:
+    clock = time.strftime("%H:%M:%S", time.localtime(at_s))
+    if isinstance(observation, RequestEnded):
+        return f"{clock}  {_describe_request(observation)}\n"
+    mark = "" if level < logging.WARNING else f"{logging.getLevelName(level).lower()}: "
+    return f"{clock}  {mark}{_describe(observation)}\n"
+
+
+def _describe_request(ended: RequestEnded) -> str:
+    parts = [f"{ended.status or '---'} {ended.method} {ended.path}"]
+    if ended.model:
+        where = f" → {ended.provider}/{ended.deployment}" if ended.provider else ""
+        parts.append(f"{ended.model}{where}")
+    if ended.usage:
+        counts = " ".join(f"{name} {count}" for name, count in ended.usage.items())
+        parts.append(counts + (" (estimated)" if ended.is_usage_estimated else ""))
+    if ended.charge_usd:
+        parts.append(f"${ended.charge_usd}")
+    if ended.attempts > 1:
+        parts.append(f"{ended.attempts} attempts")
+    parts.append(f"{ended.duration_ms:.0f} ms")
+    if ended.error or ended.outcome != "ok":
+        parts.append(f"{ended.outcome}: {ended.error}" if ended.error else ended.outcome)
+    return "  ".join(parts)
+
+
+def _describe(observation: Observation) -> str:
+    match observation:
+        case AttemptFailed():
+            reason = f" ({observation.reason})" if observation.reason else ""
+            return (
+                f"{observation.provider}/{observation.deployment} failed: "
+                f"{observation.error}{reason}  {observation.request_id}"
+            )
+        case StorageFailed():
+            return f"the database cannot be read, calls are refused: {observation.reason}"
+        case StorageRecovered():
+            return f"the database can be read again, after {observation.after_s:.1f} s"
+        case Failure():
+            return f"{observation.error}  {observation.request_id}\n{observation.traceback}"
+        case Notice():
+            return observation.message
+        case _:
+            return _event_name(type(observation))

@@ -1,0 +1,64 @@
+"""The endpoints that take text and give numbers: embeddings and moderations.
+
+Both are OpenAI's, take a `model` and an `input`, and are never streamed.
+
+Sources: https://platform.openai.com/docs/api-reference/embeddings
+and https://platform.openai.com/docs/api-reference/moderations
+"""
+
+import msgspec
+
+from nagara.dialects.base import RequestView
+from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
+from nagara.dialects.openai_chat import read_usage
+from nagara.dialects.openai_error import encode_error
+from nagara.dialects.request_fields import read_model, require_kind
+from nagara.domain.catalog import Operation
+from nagara.operations.endpoint import Endpoint
+
+# OpenAI fills in a model here when the caller names none, and its SDK does not ask for one.
+DEFAULT_MODERATION_MODEL = "omni-moderation-latest"
+
+
+def read_request(body: bytes) -> RequestView:
+    """The view of an embeddings request. Raises `GatewayError` that names the wrong field."""
+    fields = read_fields(body)
+    model = read_model(fields)
+    require_kind(fields, "input", "string", "array")
+    return RequestView(fields=fields, model=model)
+
+
+def read_moderation_request(body: bytes) -> RequestView:
+    """The view of a moderations request, whose model may be left out."""
+    fields = read_fields(body)
+    if fields.get("model", msgspec.Raw(b"null")) == msgspec.Raw(b"null"):
+        fields["model"] = encode_raw(DEFAULT_MODERATION_MODEL)
+    model = read_model(fields)
+    require_kind(fields, "input", "string", "array", "object")
+    return RequestView(fields=fields, model=model)
+
+
+def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage always comes
+    """The caller's body with the deployment's model."""
+    return write_fields(view.fields | {"model": encode_raw(model)})
+
+
+TEXT_ENDPOINTS = (
+    Endpoint(
+        operation=Operation.EMBEDDINGS,
+        path="/v1/embeddings",
+        read_request=read_request,
+        write_request=write_request,
+        read_usage=read_usage,
+        encode_error=encode_error,
+    ),
+    Endpoint(
+        operation=Operation.MODERATIONS,
+        path="/v1/moderations",
+        read_request=read_moderation_request,
+        write_request=write_request,
+        read_usage=read_usage,
+        encode_error=encode_error,
+        is_free=True,
+    ),
+)

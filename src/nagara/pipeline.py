@@ -1,0 +1,332 @@
+"""The life of one inference request, top to bottom.
+
+    admit   who calls, what they ask for, may they, where to, can they pay, not too fast   (pure)
+    serve   try candidates until one begins to answer, relay it, price it, note it         (I/O)
+
+No stage calls back up. Every way out of `admit`, and out of `serve` before the head of its answer
+is sent, is a `GatewayError` for the edge to render; after that, errors are events in the stream.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from nagara.access import authorize, require_standard
+from nagara.billing import check_balance, estimate_charge, estimate_usage, price
+from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot, Transport
+from nagara.domain.errors import ErrorKind, Fault, GatewayError
+from nagara.domain.money import format_dollars
+from nagara.domain.usage import Usage
+from nagara.limits.base import Limit, Limiter
+from nagara.observe.observations import AttemptFailed, Observe, RequestEnded
+from nagara.operations import Endpoint
+from nagara.routing.lookup import nearest_models, resolve_route
+from nagara.routing.plan import plan
+from nagara.runtime import Clock
+from nagara.sandbox.faults import split_fault
+from nagara.storage.snapshots import Snapshots
+from nagara.upstream.answer import Headers
+from nagara.upstream.attempt import Begun, Call, Upstreams
+from nagara.upstream.relay import StreamRelay, read_whole
+from nagara.upstream.reply import Reply, ResponseHeaders
+
+
+class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one request, and of the requests of one key. Zero a minute is no limit."""
+
+    attempts_max: int
+    event_bytes_max: int
+    response_bytes_max: int
+    requests_per_minute_max: int
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that may be served: by whom it is asked, and where it can go.
+
+    `began_s` is when it came, on the monotonic clock.
+    """
+
+    began_s: float
+    call: Call
+    key: Key
+    route: Route
+    candidates: Sequence[Deployment]
+    limit_headers: ResponseHeaders
+
+
+class Pipeline:
+    """Serves requests. One for the process; it holds nothing of a single request."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        upstreams: Upstreams,
+        limiter: Limiter,
+        limits: PipelineLimits,
+        clock: Clock,
+        observe: Observe,
+    ) -> None:
+        self.limits = limits
+        self._snapshots = snapshots
+        self._upstreams = upstreams
+        self._limiter = limiter
+        self._clock = clock
+        self._observe = observe
+
+    def admit(
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        query: bytes,
+        body: bytes,
+        began_s: float,
+        ended: RequestEnded,
+    ) -> Admitted:
+        """Stages 2 to 7. Nothing but memory is looked at; nothing is spent yet."""
+        snapshot, key = self._snapshots.authenticate(headers)
+        ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
+        require_standard(key)
+        view = endpoint.read_request(body)
+        ended.model, ended.is_streamed = view.model, view.is_streamed
+        route = find_route(snapshot, view.model, key)
+        candidates = plan(route, endpoint.operation, random.random())  # noqa: S311 - spreads load
+        if key.kind is not KeyKind.TEST and not endpoint.is_free:
+            cap = view.output_tokens_max or route.model.output_tokens_max
+            estimate = estimate_charge(route.model.rates_pico, len(body), cap)
+            check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
+        limit_headers = self._take_turn(key)
+        call = Call(
+            endpoint=endpoint,
+            view=view,
+            headers=headers,
+            query=query,
+            request_id=ended.request_id,
+            now_s=int(self._clock.now_s()),
+        )
+        return Admitted(
+            began_s=began_s,
+            call=call,
+            key=key,
+            route=route,
+            candidates=candidates,
+            limit_headers=limit_headers,
+        )
+
+    async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
+        """Stages 9 to 12: get an answer and hand it on.
+
+        Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
+        the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
+        """
+        begun, deployment = await self._attempt(admitted, ended)
+        call = admitted.call
+        caller_model = call.view.model if deployment.model != call.view.model else None
+        headers = head_of(admitted, deployment, ended)
+        if begun.is_event_stream and call.endpoint.forward_stream is not None:
+            await self._serve_stream(admitted, begun, caller_model, headers, reply, ended)
+        else:
+            await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+
+    async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
+        """Stage 9: the candidates in order, until one begins to answer."""
+        failed: list[tuple[Deployment, GatewayError]] = []
+        for deployment in admitted.candidates[: self.limits.attempts_max]:
+            ended.attempts += 1
+            ended.provider, ended.deployment = deployment.name, deployment.model
+            try:
+                return await self._upstreams.attempt(admitted.call, deployment), deployment
+            except GatewayError as error:
+                if error.kind.value.fault is not Fault.CLIENT:
+                    self._observe(describe_failure(admitted.call, deployment, error))
+                failed.append((deployment, error))
+                if not error.kind.value.is_retryable:
+                    break
+        raise sum_up(failed)
+
+    async def _serve_stream(
+        self,
+        admitted: Admitted,
+        begun: Begun,
+        caller_model: str | None,
+        headers: ResponseHeaders,
+        reply: Reply,
+        ended: RequestEnded,
+    ) -> None:
+        call = admitted.call
+        make_stream = call.endpoint.forward_stream
+        assert make_stream is not None
+        stream = make_stream(
+            self.limits.event_bytes_max, caller_model, hides_usage=begun.asked_usage
+        )
+        relay = StreamRelay(begun, stream, reply, call.request_id)
+        headers += [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            # nginx and its like hold streams back unless they are told not to.
+            (b"x-accel-buffering", b"no"),
+        ]
+        ended.status = 200
+        ended.first_byte_ms = round((self._clock.monotonic_s() - admitted.began_s) * 1000, 3)
+        try:
+            await relay.run(headers)
+        except asyncio.CancelledError:
+            await relay.interrupt(shutting_down())
+            raise
+        finally:
+            self._note(admitted, stream.usage, stream.output_bytes, ended)
+            if relay.failure is not None or stream.has_failed:
+                ended.outcome = "cut"
+                ended.error = relay.failure.code if relay.failure else "upstream_error_event"
+
+    async def _serve_whole(
+        self,
+        admitted: Admitted,
+        begun: Begun,
+        caller_model: str | None,
+        headers: ResponseHeaders,
+        reply: Reply,
+        ended: RequestEnded,
+    ) -> None:
+        whole = await read_whole(
+            begun, admitted.call.endpoint, caller_model, self.limits.response_bytes_max
+        )
+        self._note(admitted, whole.usage, len(whole.body), ended)
+        if ended.charge_usd is not None:
+            headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
+        headers += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(whole.body)).encode()),
+        ]
+        ended.status = 200
+        await reply.start(200, headers)
+        await reply.end(whole.body)
+
+    def _note(
+        self, admitted: Admitted, usage: Usage | None, answer_bytes: int, ended: RequestEnded
+    ) -> None:
+        """Stages 11 and 12, as far as they go without the ledger: what it was, what it costs."""
+        ended.bytes_out = answer_bytes
+        if admitted.call.endpoint.is_free:
+            return
+        if usage is None:
+            usage = estimate_usage(ended.bytes_in, answer_bytes)
+        ended.usage = usage.quantities
+        ended.is_usage_estimated = usage.is_estimated
+        is_free = admitted.key.kind is KeyKind.TEST
+        charge_nano = 0 if is_free else price(usage, admitted.route.model.rates_pico)
+        ended.charge_usd = format_dollars(charge_nano)
+
+    def _take_turn(self, key: Key) -> ResponseHeaders:
+        """Stage 7: one request of the key's minute."""
+        amount = self.limits.requests_per_minute_max
+        if not amount:
+            return []
+        limit = Limit("requests per minute", amount, 60)
+        decision = self._limiter.acquire(str(key.id), limit, self._clock.monotonic_s())
+        said = {
+            "x-ratelimit-limit-requests": str(amount),
+            "x-ratelimit-remaining-requests": str(decision.remaining),
+            "x-ratelimit-reset-requests": f"{decision.reset_s:.3f}s",
+        }
+        if decision.is_allowed:
+            return [(name.encode(), value.encode()) for name, value in said.items()]
+        retry_after_s = -int(-decision.retry_after_s // 1)
+        raise GatewayError(
+            ErrorKind.RATE_LIMIT,
+            f"Too fast: this key may make {amount} requests per minute. "
+            f"The next one is free in {retry_after_s} s.",
+            retry_after_s=retry_after_s,
+            headers=said,
+        )
+
+
+def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
+    """The route of a model that the key may use; raises `GatewayError` for any other."""
+    route = resolve_route(snapshot, model, key.kind) or find_faulty(snapshot, model, key)
+    if route is None:
+        nearest = nearest_models(snapshot, model)
+        raise GatewayError(
+            ErrorKind.MODEL_NOT_FOUND,
+            f"There is no model {model[:100]!r}. "
+            + (f"The nearest are {', '.join(nearest)}. " if nearest else "")
+            + "GET /v1/models lists them all.",
+            param="model",
+        )
+    if key.allowed_models is not None:
+        authorize(key, model, (route.model.id, *route.model.aliases))
+    return route
+
+
+def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
+    """The route of a model with a fault's suffix (`:fail-429`): only where the sandbox serves."""
+    name, fault = split_fault(model)
+    route = resolve_route(snapshot, name, key.kind) if fault is not None else None
+    if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
+        return None
+    return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
+
+
+def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:
+    """The headers that every answer has, whatever its body."""
+    return [
+        (b"x-request-id", ended.request_id.encode()),
+        # The name that Anthropic's SDK reads it by.
+        (b"request-id", ended.request_id.encode()),
+        (b"x-nagara-provider", deployment.name.encode()),
+        (b"x-nagara-model", encode_header(deployment.model)),
+        (b"x-nagara-attempts", str(ended.attempts).encode()),
+        *admitted.limit_headers,
+    ]
+
+
+def encode_header(text: str) -> bytes:
+    """Text as a header value: what is not printable ASCII is percent-encoded."""
+    return (text if text.isascii() and text.isprintable() else quote(text)).encode()
+
+
+def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
+    """The observation of a failed attempt, with the cause that the caller is not told."""
+    return AttemptFailed(
+        level=error.kind.value.log_level,
+        request_id=call.request_id,
+        provider=deployment.name,
+        deployment=deployment.model,
+        error=error.code or error.kind.name.lower(),
+        status=error.status,
+        reason=type(error.__cause__).__name__ if error.__cause__ is not None else None,
+    )
+
+
+def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
+    """One error for all the attempts: the last one's, which says what was tried."""
+    deployment, last = failed[-1]
+    if last.kind.value.fault is Fault.CLIENT:
+        return last
+    tried = ", ".join(
+        f"{deployment.name} ({error.code or error.status})" for deployment, error in failed
+    )
+    summed = GatewayError(
+        last.kind,
+        f"{last.message} Tried: {tried}.",
+        code=last.code,
+        status=last.status,
+        retry_after_s=last.retry_after_s,
+        headers={
+            "x-nagara-provider": deployment.name,
+            "x-nagara-attempts": str(len(failed)),
+        },
+    )
+    summed.__cause__ = last
+    return summed
+
+
+def shutting_down() -> GatewayError:
+    """The error of requests that come, or still run, when the gateway stops."""
+    return GatewayError(
+        ErrorKind.SHUTTING_DOWN,
+        "The gateway is shutting down. Send the request again; another process will take it.",
+        retry_after_s=1,
+    )

@@ -1,0 +1,22 @@
+"""Azure OpenAI, through its v1 API, which needs no api-version.
+
+The address is one's own resource. A model name here is the name of a deployment in Azure.
+"""
+
+from nagara.domain.catalog import Auth, Operation, Provider
+
+# https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
+PROVIDER = Provider(
+    name="azure",
+    display_name="Azure OpenAI",
+    homepage="https://azure.microsoft.com/products/ai-services/openai-service",
+    base_url="{AZURE_OPENAI_ENDPOINT}/openai/v1",
+    base_url_env="AZURE_OPENAI_BASE_URL",
+    credential_env=("AZURE_OPENAI_API_KEY",),
+    auth=Auth.API_KEY,
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.EMBEDDINGS: "/embeddings",
+    },
+)

@@ -1,0 +1,16 @@
+"""Cerebras: chat."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://inference-docs.cerebras.ai/resources/openai
+PROVIDER = Provider(
+    name="cerebras",
+    display_name="Cerebras",
+    homepage="https://www.cerebras.ai",
+    base_url="https://api.cerebras.ai/v1",
+    base_url_env="CEREBRAS_BASE_URL",
+    credential_env=("CEREBRAS_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+    },
+)

@@ -1,0 +1,20 @@
+"""Cohere, through its compatibility endpoint: chat and embeddings."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://docs.cohere.com/docs/compatibility-api
+PROVIDER = Provider(
+    name="cohere",
+    display_name="Cohere",
+    homepage="https://cohere.com",
+    base_url="https://api.cohere.ai/compatibility/v1",
+    base_url_env="COHERE_BASE_URL",
+    credential_env=(
+        "COHERE_API_KEY",
+        "CO_API_KEY",
+    ),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.EMBEDDINGS: "/embeddings",
+    },
+)

@@ -1,0 +1,18 @@
+"""Any address that speaks OpenAI's dialects. The base URL ends where `/chat/completions` begins."""
+
+from nagara.domain.catalog import Operation, Provider
+
+PROVIDER = Provider(
+    name="compatible",
+    display_name="OpenAI-compatible",
+    homepage="https://platform.openai.com/docs/api-reference",
+    base_url=None,
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.EMBEDDINGS: "/embeddings",
+        Operation.MODERATIONS: "/moderations",
+    },
+    is_credential_optional=True,
+    has_open_models=True,
+)

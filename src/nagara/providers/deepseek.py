@@ -1,0 +1,17 @@
+"""DeepSeek: chat, and messages under its Anthropic-compatible path."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://api-docs.deepseek.com and /guides/anthropic_api
+PROVIDER = Provider(
+    name="deepseek",
+    display_name="DeepSeek",
+    homepage="https://www.deepseek.com",
+    base_url="https://api.deepseek.com",
+    base_url_env="DEEPSEEK_BASE_URL",
+    credential_env=("DEEPSEEK_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.MESSAGES: "/anthropic/v1/messages",
+    },
+)

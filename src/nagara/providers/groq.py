@@ -1,0 +1,17 @@
+"""Groq: chat and responses."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://console.groq.com/docs/openai and /docs/responses-api
+PROVIDER = Provider(
+    name="groq",
+    display_name="Groq",
+    homepage="https://groq.com",
+    base_url="https://api.groq.com/openai/v1",
+    base_url_env="GROQ_BASE_URL",
+    credential_env=("GROQ_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+    },
+)

@@ -1,0 +1,17 @@
+"""Hugging Face's router: chat and responses at the provider that the model name asks for."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://huggingface.co/docs/inference-providers
+PROVIDER = Provider(
+    name="huggingface",
+    display_name="Hugging Face",
+    homepage="https://huggingface.co",
+    base_url="https://router.huggingface.co/v1",
+    base_url_env="HF_BASE_URL",
+    credential_env=("HF_TOKEN",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+    },
+)

@@ -1,0 +1,25 @@
+"""llama.cpp's own server: chat, responses, embeddings, messages and token counts.
+
+Its usual port, 8080, is also Nagara's: one of the two has to move.
+"""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+PROVIDER = Provider(
+    name="llama_cpp",
+    display_name="llama.cpp",
+    homepage="https://github.com/ggml-org/llama.cpp",
+    base_url="http://localhost:8080/v1",
+    base_url_env="LLAMA_CPP_BASE_URL",
+    credential_env=("LLAMA_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.EMBEDDINGS: "/embeddings",
+        Operation.MESSAGES: "/messages",
+        Operation.COUNT_TOKENS: "/messages/count_tokens",
+    },
+    is_credential_optional=True,
+    has_open_models=True,
+)

@@ -1,0 +1,18 @@
+"""MiniMax: chat, responses, and messages under its Anthropic-compatible path."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://platform.minimax.io/docs/api-reference
+PROVIDER = Provider(
+    name="minimax",
+    display_name="MiniMax",
+    homepage="https://www.minimax.io",
+    base_url="https://api.minimax.io/v1",
+    base_url_env="MINIMAX_BASE_URL",
+    credential_env=("MINIMAX_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.MESSAGES: "/../anthropic/v1/messages",
+    },
+)

@@ -1,0 +1,19 @@
+"""Mistral AI: chat, embeddings and moderations. Its streams end with usage without being asked."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://docs.mistral.ai/api
+PROVIDER = Provider(
+    name="mistral",
+    display_name="Mistral AI",
+    homepage="https://mistral.ai",
+    base_url="https://api.mistral.ai/v1",
+    base_url_env="MISTRAL_BASE_URL",
+    credential_env=("MISTRAL_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.EMBEDDINGS: "/embeddings",
+        Operation.MODERATIONS: "/moderations",
+    },
+    has_stream_usage_option=False,
+)

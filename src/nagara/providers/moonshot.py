@@ -1,0 +1,18 @@
+"""Moonshot AI (Kimi): chat, responses, and messages under its Anthropic-compatible path."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://platform.kimi.ai/docs/api/overview
+PROVIDER = Provider(
+    name="moonshot",
+    display_name="Moonshot AI",
+    homepage="https://www.moonshot.ai",
+    base_url="https://api.moonshot.ai/v1",
+    base_url_env="MOONSHOT_BASE_URL",
+    credential_env=("MOONSHOT_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.MESSAGES: "/../anthropic/v1/messages",
+    },
+)

@@ -1,0 +1,18 @@
+"""Nebius Token Factory: chat and embeddings. The price data does not list it."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://docs.tokenfactory.nebius.com/api-reference/introduction
+PROVIDER = Provider(
+    name="nebius",
+    display_name="Nebius Token Factory",
+    homepage="https://nebius.com",
+    base_url="https://api.tokenfactory.nebius.com/v1",
+    base_url_env="NEBIUS_BASE_URL",
+    credential_env=("NEBIUS_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.EMBEDDINGS: "/embeddings",
+    },
+    has_open_models=True,
+)

@@ -1,0 +1,18 @@
+"""Novita AI: chat, embeddings, and messages under its Anthropic-compatible path."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://novita.ai/docs/guides/llm-api and /docs/guides/llm-anthropic-compatibility
+PROVIDER = Provider(
+    name="novita",
+    display_name="Novita AI",
+    homepage="https://novita.ai",
+    base_url="https://api.novita.ai/openai/v1",
+    base_url_env="NOVITA_BASE_URL",
+    credential_env=("NOVITA_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.EMBEDDINGS: "/embeddings",
+        Operation.MESSAGES: "/../../anthropic/v1/messages",
+    },
+)

@@ -1,0 +1,19 @@
+"""OpenAI: chat, responses, embeddings and moderations."""
+
+from nagara.domain.catalog import Operation, Provider
+
+# https://platform.openai.com/docs/api-reference
+PROVIDER = Provider(
+    name="openai",
+    display_name="OpenAI",
+    homepage="https://openai.com",
+    base_url="https://api.openai.com/v1",
+    base_url_env="OPENAI_BASE_URL",
+    credential_env=("OPENAI_API_KEY",),
+    paths={
+        Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
+        Operation.EMBEDDINGS: "/embeddings",
+        Operation.MODERATIONS: "/moderations",
+    },
+)

@@ -1,0 +1,60 @@
+"""Where a request goes: the deployments to try, in order.
+
+Pure: the random draw that spreads load by weight is an argument.
+"""
+
+from collections.abc import Sequence
+
+from nagara.domain.catalog import Deployment, Operation, Route
+from nagara.domain.errors import ErrorKind, GatewayError
+
+# What to say when a model is there, but not in the dialect that the caller speaks.
+_PATHS = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.RESPONSES: "/v1/responses",
+    Operation.MESSAGES: "/v1/messages",
+    Operation.EMBEDDINGS: "/v1/embeddings",
+    Operation.MODERATIONS: "/v1/moderations",
+}
+
+
+def plan(route: Route, operation: Operation, draw: float) -> Sequence[Deployment]:
+    """The deployments that can serve `operation`, best first; `draw` lies in [0, 1).
+
+    Lower `priority` comes first; among equals, one is chosen by weight and the others follow.
+    Raises `GatewayError` (UNSUPPORTED) when none has the operation.
+    """
+    able = [d for d in route.deployments if operation in d.provider.paths]
+    if not able:
+        raise _unsupported(route, operation)
+    if len(able) == 1:
+        return able
+    return _order(able, draw)
+
+
+def _order(able: list[Deployment], draw: float) -> list[Deployment]:
+    able.sort(key=lambda d: d.priority)
+    best = [d for d in able if d.priority == able[0].priority]
+    first = _choose(best, draw)
+    return [first, *(d for d in able if d is not first)]
+
+
+def _choose(among: list[Deployment], draw: float) -> Deployment:
+    point = draw * sum(d.weight for d in among)
+    for deployment in among:
+        point -= deployment.weight
+        if point < 0:
+            return deployment
+    return among[-1]
+
+
+def _unsupported(route: Route, operation: Operation) -> GatewayError:
+    served = {o for d in route.deployments for o in d.provider.paths}
+    paths = [path for o, path in _PATHS.items() if o in served]
+    names = ", ".join(dict.fromkeys(d.name for d in route.deployments))
+    return GatewayError(
+        ErrorKind.UNSUPPORTED,
+        f"The model {route.model.id!r} is served by {names}, which has no {operation.value}."
+        + (f" It can be called at {', '.join(paths)}." if paths else ""),
+        param="model",
+    )

@@ -1,0 +1,167 @@
+"""Every setting of the gateway, in one table.
+
+The fields of `Settings` are the table: each has its name, its type, its default and a `Row` with
+the TOML section, the help, the range, and whether a reload applies it. The TOML reader, the
+environment (`NAGARA_` and the name in capitals), the example file and the documentation are all
+made from it, so a setting is added here and nowhere else. A name ends in its unit.
+"""
+
+import typing
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from nagara.domain.money import parse_dollars
+
+ENVIRONMENT_PREFIX = "NAGARA_"
+SECTIONS: Mapping[str, str] = {
+    "server": "Where it listens, and what it takes from clients.",
+    "upstream": "How providers are called.",
+    "keys": "Keys and accounts.",
+    "log": "What it writes about its work.",
+    "config": "This configuration itself.",
+}
+UNITS: Mapping[str, str] = {
+    "bytes": "bytes",
+    "ms": "milliseconds",
+    "s": "seconds",
+    "usd": "US dollars",
+}
+
+SettingValue = str | int | float | bool | tuple[str, ...]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What the table says of one setting, apart from its name, type and default.
+
+    `at_least` and `at_most` bound a number. `is_live` if a reload applies it without a restart.
+    """
+
+    section: str
+    help: str
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+    is_live: bool = False
+    is_dollars: bool = False
+
+
+def _server(help_: str, at_least: float | None = None, at_most: float | None = None) -> Row:
+    return Row(section="server", help=help_, at_least=at_least, at_most=at_most)
+
+
+def _upstream(help_: str, at_least: float | None = None, at_most: float | None = None) -> Row:
+    return Row(section="upstream", help=help_, at_least=at_least, at_most=at_most)
+
+
+DAY_S = 86_400
+MIB = 2**20
+BODY_BYTES_LIMIT = 2**32
+COUNT_LIMIT = 1_000_000
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings with their values. Build one with `load_config`, or `Settings()` in a test."""
+
+    # fmt: off
+    host: Annotated[str, _server("The address to listen on. Only this machine can reach the default.")] = "127.0.0.1"
+    port: Annotated[int, _server("The port to listen on; 0 takes a free one.", 0, 65_535)] = 8080
+    data: Annotated[str, _server("The folder of the database; empty for $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
+    body_bytes_max: Annotated[int, _server("The largest request body.", 1024, BODY_BYTES_LIMIT)] = 32 * MIB
+    header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
+    header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100
+    head_timeout_s: Annotated[float, _server("How long a client may take to send the head.", 0.01, DAY_S)] = 10.0
+    body_timeout_s: Annotated[float, _server("The longest pause between two pieces of a request body.", 0.01, DAY_S)] = 15.0
+    body_total_timeout_s: Annotated[float, _server("How long a client may take for the whole body.", 0.01, DAY_S)] = 120.0
+    keep_alive_s: Annotated[float, _server("How long an idle connection of a client is kept.", 0, DAY_S)] = 75.0
+    requests_in_flight_max: Annotated[int, _server("More requests than this at once are answered 503.", 1, COUNT_LIMIT)] = 1000
+    overload_retry_after_s: Annotated[int, _server("The retry-after of that answer.", 1, DAY_S)] = 1
+    shutdown_grace_s: Annotated[float, _server("How long running streams may go on after SIGTERM.", 0, DAY_S)] = 25.0
+    drain_on_disconnect: Annotated[bool, _server("When a client leaves, read the provider's answer to its end to learn the usage, instead of stopping it.")] = False
+    drain_bytes_max: Annotated[int, _server("The most that is read on for a client that left.", 0, BODY_BYTES_LIMIT)] = 16 * MIB
+    drain_timeout_s: Annotated[float, _server("The longest that is read on for a client that left.", 0, DAY_S)] = 60.0
+    allowed_origins: Annotated[tuple[str, ...], _server("Web origins whose pages may call, such as https://app.example; keys do not belong in browsers.")] = ()
+
+    connect_timeout_s: Annotated[float, _upstream("How long a connection may take, TLS included.", 0.01, DAY_S)] = 10.0
+    first_byte_timeout_s: Annotated[float, _upstream("How long a provider may take to begin its answer; models think long.", 0.01, DAY_S)] = 600.0
+    idle_timeout_s: Annotated[float, _upstream("The longest pause within an answer.", 0.01, DAY_S)] = 300.0
+    total_timeout_s: Annotated[float, _upstream("How long an answer may take in all.", 0.01, DAY_S)] = 1800.0
+    connections_per_origin_max: Annotated[int, _upstream("The most connections to one provider.", 1, COUNT_LIMIT)] = 1000
+    connections_waiting_max: Annotated[int, _upstream("The most requests that wait for such a connection.", 0, COUNT_LIMIT)] = 1000
+    connection_wait_s: Annotated[float, _upstream("How long one of them waits.", 0.01, DAY_S)] = 10.0
+    idle_connection_expiry_s: Annotated[float, _upstream("How long an idle connection to a provider is kept.", 0, DAY_S)] = 60.0
+    response_head_bytes_max: Annotated[int, _upstream("The largest head of an answer.", 1024, 16 * MIB)] = 65_536
+    response_header_count_max: Annotated[int, _upstream("The most headers in an answer.", 8, 10_000)] = 100
+    response_bytes_max: Annotated[int, _upstream("The largest answer that is not a stream.", 1024, BODY_BYTES_LIMIT)] = 64 * MIB
+    event_bytes_max: Annotated[int, _upstream("The largest event in a stream.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
+    stream_buffer_bytes_high: Annotated[int, _upstream("With this much waiting for a slow client, the provider is not read.", 1024, BODY_BYTES_LIMIT)] = 262_144
+    attempts_max: Annotated[int, Row(section="upstream", help="The most attempts for one request.", at_least=1, at_most=100, is_live=True)] = 3
+    ca_bundle: Annotated[str, _upstream("A PEM file of the certificate authorities to trust; empty for the system's.")] = ""
+    trust_proxy_environment: Annotated[bool, _upstream("Go through HTTPS_PROXY and HTTP_PROXY, except for NO_PROXY.")] = True
+    discover_local_servers: Annotated[tuple[str, ...], _upstream("Local model servers to look for at start, such as ollama.")] = ()
+
+    opening_grant_usd: Annotated[str, Row(section="keys", help="What the account default opens with, as decimal text.", is_dollars=True)] = "100"
+    requests_per_minute_max: Annotated[int, Row(section="keys", help="The most requests a minute for each key; 0 for no limit.", at_least=0, at_most=COUNT_LIMIT, is_live=True)] = 0
+    key_check_ms: Annotated[int, Row(section="keys", help="How often changed keys are looked for in the database.", at_least=10, at_most=60_000)] = 200
+    storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 30.0
+
+    log_format: Annotated[str, Row(section="log", help="human, json, or auto: human on a terminal.", choices=("auto", "human", "json"))] = "auto"
+    log_level: Annotated[str, Row(section="log", help="The least severe lines that are written.", choices=("debug", "info", "warning", "error"))] = "info"
+
+    config_check_s: Annotated[float, Row(section="config", help="How often the configuration file is looked at for changes; 0 for never.", at_least=0, at_most=DAY_S)] = 2.0
+    # fmt: on
+
+    @property
+    def opening_grant_nano(self) -> int:
+        """`opening_grant_usd` in nano-dollars."""
+        return parse_dollars(self.opening_grant_usd)
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One line of the table, with the name, type and default that the field of `Settings` has."""
+
+    name: str
+    type: type | object
+    default: SettingValue
+    row: Row
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def unit(self) -> str:
+        """Its unit in words, read from its name; empty for a plain number or text."""
+        return next((UNITS[part] for part in self.name.split("_") if part in UNITS), "")
+
+    @property
+    def allowed(self) -> str:
+        """What values it takes, for people: `"a whole number, 0 to 65535"`."""
+        row, unit = self.row, f" of {self.unit}" if self.unit else ""
+        if row.choices:
+            return " or ".join(f'"{choice}"' for choice in row.choices)
+        if row.is_dollars:
+            return 'US dollars as decimal text, such as "12.50"'
+        if self.type in (int, float):
+            kind = "a whole number" if self.type is int else "a number"
+            return f"{kind}{unit}, {row.at_least:.12g} to {row.at_most:.12g}"
+        return {bool: "true or false", str: "text"}.get(
+            typing.cast(type, self.type), "a list of text"
+        )
+
+
+def read_table() -> Mapping[str, Setting]:
+    """The table, by name, in its own order."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    fields = msgspec.structs.fields(Settings)
+    annotations = {name: typing.get_args(hint) for name, hint in hints.items()}
+    return {
+        field.name: Setting(field.name, annotations[field.name][0], field.default, row)
+        for field in fields
+        for row in annotations[field.name][1:]
+    }
+
+
+TABLE = read_table()

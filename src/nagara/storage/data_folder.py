@@ -1,0 +1,42 @@
+"""The data folder: where the database and the secret of this installation lie.
+
+Made with mode 0700 when it is not there. Never cleared, never moved. When it cannot be made or
+used, `StorageError` says what to do.
+"""
+
+import os
+from pathlib import Path
+
+from nagara.storage.driver import StorageError
+
+
+def database_path(folder: Path) -> Path:
+    """The SQLite file in the data folder."""
+    return folder / "nagara.db"
+
+
+def secret_path(folder: Path) -> Path:
+    """The file of the installation's secret in the data folder."""
+    return folder / "secret.key"
+
+
+def can_write(path: Path) -> bool:
+    """Whether this user may read and write a file, or make and remove files in a folder."""
+    mode = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def prepare_data_folder(folder: Path) -> None:
+    """Make the folder if it is not there, and make sure that files can be made in it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the data folder {folder} cannot be made ({error.strerror}): choose another with "
+            "--data or NAGARA_DATA"
+        ) from error
+    if not can_write(folder):
+        raise StorageError(
+            f"the data folder {folder} is not writable for this user: change its owner or "
+            "permissions, or choose another with --data or NAGARA_DATA"
+        )

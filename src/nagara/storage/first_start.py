@@ -1,0 +1,53 @@
+"""What a new installation begins with: the account `default` and its first two keys.
+
+All of it is one commit, so there is never an account without keys, and of two processes that start
+together one makes it and the other sees that it is made.
+"""
+
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from nagara.access import RANDOM_BYTES, issue_key
+from nagara.domain.catalog import KeyKind, Secret
+from nagara.domain.money import NANO_PER_DOLLAR
+from nagara.storage.driver import Driver, ExpectationError
+from nagara.storage.keys import KEYS_CHANGED, KeyTerms, find_account, insert_account, insert_key
+
+DEFAULT_ACCOUNT = "default"
+OPENING_GRANT_NANO = 100 * NANO_PER_DOLLAR
+
+
+class FirstKeys(msgspec.Struct, frozen=True):
+    """The two secrets to print; they cannot be had again."""
+
+    standard: Secret
+    provisioning: Secret
+
+
+async def open_first_account(
+    driver: Driver,
+    pepper: bytes,
+    *,
+    now_s: int,
+    opening_grant_nano: int = OPENING_GRANT_NANO,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> FirstKeys | None:
+    """Make the account `default` with a standard and a provisioning key; None if it is there."""
+    if await find_account(driver, DEFAULT_ACCOUNT) is not None:
+        return None
+    standard = issue_key(KeyKind.STANDARD, random_bytes(RANDOM_BYTES), pepper)
+    provisioning = issue_key(KeyKind.PROVISIONING, random_bytes(RANDOM_BYTES), pepper)
+    try:
+        await driver.commit(
+            [
+                insert_account(DEFAULT_ACCOUNT, now_s, opening_grant_nano),
+                insert_key(DEFAULT_ACCOUNT, standard, KeyTerms(name="first"), now_s),
+                insert_key(DEFAULT_ACCOUNT, provisioning, KeyTerms(name="provisioning"), now_s),
+                KEYS_CHANGED,
+            ]
+        )
+    except ExpectationError:
+        return None
+    return FirstKeys(standard.secret, provisioning.secret)

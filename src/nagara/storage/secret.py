@@ -1,0 +1,124 @@
+"""The pepper: the secret that the digests of all keys are made with.
+
+It lies beside the database in a file of its own, so that a copy of the database alone is of no use
+to anyone, or comes from the environment. Without it no key can be recognised, so it is never
+replaced while there are keys: a start with the wrong one fails and says so, instead of refusing
+every caller. The store keeps a fingerprint of it to know by.
+"""
+
+import base64
+import binascii
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from nagara.access import digest_key
+from nagara.storage.data_folder import secret_path
+from nagara.storage.driver import Driver, Statement, StorageError
+
+logger = logging.getLogger("nagara.storage")
+
+PEPPER_BYTES = 32
+
+_FINGERPRINT_OF = "nagara pepper"
+_READ_FINGERPRINT = "SELECT value FROM meta WHERE name = 'pepper'"
+_COUNT_KEYS = "SELECT COUNT(*) FROM keys WHERE deleted_at_s IS NULL"
+_SAVE_FINGERPRINT = (
+    "INSERT INTO meta (name, value) VALUES ('pepper', $1) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+async def open_pepper(
+    driver: Driver,
+    folder: Path,
+    given: str | None = None,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> bytes:
+    """The pepper of this store: `given` (hex or base64), or the folder's file, made at first.
+
+    Raises `StorageError` when it is missing, malformed, or not the one that the keys were made
+    with. Two processes that start together get the same one.
+    """
+    has_keys = (await driver.query(_COUNT_KEYS))[0][0] > 0
+    pepper = decode_pepper(given) if given else _read_file(secret_path(folder))
+    if pepper is None:
+        if has_keys:
+            raise StorageError(
+                f"{secret_path(folder)} is missing, and no key can be recognised without it: "
+                "put it back, or give the same secret in NAGARA_SECRET"
+            )
+        pepper = _make_file(secret_path(folder), random_bytes(PEPPER_BYTES))
+    await _check_fingerprint(driver, pepper, has_keys=has_keys)
+    return pepper
+
+
+def decode_pepper(text: str) -> bytes:
+    """The bytes of a secret written as 64 hex digits or as base64; `StorageError` for others."""
+    for decode in (bytes.fromhex, _decode_base64):
+        with contextlib.suppress(ValueError, binascii.Error):
+            pepper = decode(text.strip())
+            if len(pepper) == PEPPER_BYTES:
+                return pepper
+    raise StorageError(
+        f"NAGARA_SECRET must be {PEPPER_BYTES} bytes, as 64 hex digits or as base64: "
+        "'openssl rand -hex 32' makes one"
+    )
+
+
+def _decode_base64(text: str) -> bytes:
+    return base64.b64decode(text, altchars=b"-_" if set("-_") & set(text) else None, validate=True)
+
+
+async def _check_fingerprint(driver: Driver, pepper: bytes, *, has_keys: bool) -> None:
+    fingerprint = digest_key(pepper, _FINGERPRINT_OF)
+    rows = await driver.query(_READ_FINGERPRINT)
+    if rows and rows[0][0] == fingerprint:
+        return
+    if rows and has_keys:
+        raise StorageError(
+            "the secret (NAGARA_SECRET, or secret.key in the data folder) is not the one that the "
+            "keys in this database were made with: none would be recognised. Put the right one back"
+        )
+    await driver.commit([Statement(_SAVE_FINGERPRINT, (fingerprint,))])
+
+
+def _read_file(path: Path) -> bytes | None:
+    try:
+        pepper = path.read_bytes()
+        mode = path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read by this user: {error.strerror}") from error
+    if len(pepper) != PEPPER_BYTES:
+        raise StorageError(
+            f"{path} is not a secret of ours ({len(pepper)} bytes instead of {PEPPER_BYTES}): "
+            "restore it from a backup"
+        )
+    if mode & 0o077:
+        logger.warning("%s can be read by others (mode %03o): run chmod 600 on it", path, mode)
+    return pepper
+
+
+def _make_file(path: Path, pepper: bytes) -> bytes:
+    """Make the file whole or not at all; the content of whoever was first."""
+    try:
+        # mkstemp gives mode 0600, and a link, unlike a rename, never replaces what is there.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(pepper)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return path.read_bytes()
+        finally:
+            Path(name).unlink()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be made: {error.strerror}") from error
+    return pepper

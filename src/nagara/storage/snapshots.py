@@ -1,0 +1,111 @@
+"""The current snapshot: replaced whole when keys or the configuration change, never altered.
+
+Keys are read again whenever the store says that something changed; routes come from whoever loads
+the configuration. While the store cannot be read, the keys read last are trusted for `stale_s`
+seconds, since nothing can be changed there either; after that, and for a key that is not among
+them, the answer is that we cannot tell (503), never that the key is wrong (401).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from nagara.access import authenticate
+from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
+from nagara.routing.table import RouteTable
+from nagara.runtime import Clock
+from nagara.storage.driver import Driver, StorageError
+from nagara.storage.keys import load_accounts, load_keys
+
+RETRY_S = 0.25
+RETRY_AFTER_S = 1
+
+
+class Snapshots:
+    """Holds `current`. `watch` keeps its keys fresh until it is cancelled."""
+
+    def __init__(
+        self, driver: Driver, pepper: bytes, clock: Clock, observe: Observe, stale_s: float
+    ) -> None:
+        self.current = Snapshot(
+            keys={}, accounts={}, catalogue=Catalogue(0, "", (), ()), routes={}, sandbox={}
+        )
+        self._driver = driver
+        self._pepper = pepper
+        self._clock = clock
+        self._observe = observe
+        self._stale_s = stale_s
+        self._failing_since_s: float | None = None
+
+    def replace_routes(
+        self, catalogue: Catalogue, table: RouteTable, providers: Mapping[str, ConfiguredProvider]
+    ) -> None:
+        """Take a loaded configuration into use, from the next request on."""
+        self.current = msgspec.structs.replace(
+            self.current,
+            catalogue=catalogue,
+            routes=table.routes,
+            sandbox=table.sandbox,
+            providers=providers,
+        )
+
+    async def reload_keys(self) -> None:
+        """Read all keys and accounts. Raises `StorageError`; the snapshot then stays as it is."""
+        accounts = {account.id: account for account in await load_accounts(self._driver)}
+        keys = {key.digest: key for key in await load_keys(self._driver)}
+        self.current = msgspec.structs.replace(self.current, keys=keys, accounts=accounts)
+
+    async def watch(self) -> None:
+        """Reload the keys whenever the store changed, and note when it cannot be read."""
+        while True:
+            try:
+                async for _ in self._driver.watch():
+                    await self.reload_keys()
+                    self._recover()
+                return
+            except StorageError as error:
+                self._fail(error)
+                await asyncio.sleep(RETRY_S)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the store could be read when it was last tried."""
+        return self._failing_since_s is None
+
+    def authenticate(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[Snapshot, Key]:
+        """Who calls, and the snapshot that the request sees to its end.
+
+        Raises `GatewayError`: as `access.authenticate` does, or STORAGE_UNAVAILABLE.
+        """
+        snapshot = self.current
+        if self._failing_since_s is None:
+            return snapshot, authenticate(headers, snapshot, self._pepper, self._clock.now_s())
+        if self._clock.monotonic_s() - self._failing_since_s > self._stale_s:
+            raise _cannot_tell()
+        try:
+            return snapshot, authenticate(headers, snapshot, self._pepper, self._clock.now_s())
+        except GatewayError as error:
+            raise _cannot_tell() from error
+
+    def _fail(self, error: StorageError) -> None:
+        if self._failing_since_s is None:
+            self._failing_since_s = self._clock.monotonic_s()
+            self._observe(StorageFailed(reason=str(error)))
+
+    def _recover(self) -> None:
+        if self._failing_since_s is not None:
+            after_s = self._clock.monotonic_s() - self._failing_since_s
+            self._failing_since_s = None
+            self._observe(StorageRecovered(after_s=after_s))
+
+
+def _cannot_tell() -> GatewayError:
+    return GatewayError(
+        ErrorKind.STORAGE_UNAVAILABLE,
+        "The gateway cannot check keys right now, because its database cannot be read. "
+        "Nothing is wrong with the request; send it again shortly.",
+        retry_after_s=RETRY_AFTER_S,
+    )

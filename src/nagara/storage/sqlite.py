@@ -1,0 +1,180 @@
+"""The driver for SQLite: one file, one writer thread, a few readers, any number of processes.
+
+WAL mode: readers never wait for the writer, nor it for them. Other processes may use the same file
+(the command line does while the gateway runs); their commits are noticed by polling SQLite's own
+change counter.
+
+When the file cannot be used (read-only, full disk, damaged, removed, written by a newer version),
+`open` and every verb raise `StorageError` with what to do. Once a full disk was freed or a removed
+file put back, the same driver works on: nothing needs reopening.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nagara.storage.driver import Result, Row, Statement, StorageError, Value
+from nagara.storage.migrations import (
+    READ_VERSION,
+    RECORD_VERSION,
+    VERSION_TABLE,
+    Migration,
+    load_migrations,
+)
+from nagara.storage.sqlite_connection import (
+    check_identity,
+    execute,
+    identify,
+    open_connection,
+    tell,
+)
+from nagara.storage.sqlite_writer import SqliteWriter
+
+READERS_MAX = 2
+READS_WAITING_MAX = 1000
+# Well inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
+POLL_S = 0.05
+
+_ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
+
+
+class SqliteDriver:
+    """A `Driver` over one SQLite file. Made by `open`; must be closed."""
+
+    def __init__(self, writer: SqliteWriter, path: Path) -> None:
+        self._writer = writer
+        self._path = path
+        self._identity = identify(path)
+        self._readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="nagara-reader")
+        self._own = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._reads_waiting = 0
+        self._closed = asyncio.Event()
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteDriver":
+        """Open or make the file and bring its schema up to date. Raises `StorageError`."""
+        connection = await asyncio.to_thread(_open_migrated, path)
+        return cls(SqliteWriter(connection, path), path)
+
+    async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """As `Driver.query`; `StorageError` at once when too many wait already."""
+        if self._closed.is_set():
+            raise StorageError(f"the database {self._path} was closed")
+        if self._reads_waiting >= READS_WAITING_MAX:
+            raise StorageError(f"{self._reads_waiting} reads wait for the database {self._path}")
+        self._reads_waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._readers, self._read, sql, params)
+        finally:
+            self._reads_waiting -= 1
+
+    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+        """As `Driver.commit`."""
+        return await self._writer.commit(statements)
+
+    async def watch(self) -> AsyncIterator[None]:
+        """As `Driver.watch`."""
+        connection = await asyncio.to_thread(open_connection, self._path)
+        try:
+            seen: int | None = None
+            while not self._closed.is_set():
+                # Counts what other connections committed, and this one never commits.
+                version = await asyncio.to_thread(self._read_version, connection)
+                if version != seen:
+                    seen = version
+                    yield
+                await self._pause()
+        finally:
+            connection.close()
+
+    async def close(self) -> None:
+        """As `Driver.close`."""
+        self._closed.set()
+        await self._writer.close()
+        await asyncio.to_thread(self._readers.shutdown)
+        while self._connections:
+            self._connections.pop().close()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+
+    def _read(self, sql: str, params: Sequence[Value]) -> list[Row]:
+        try:
+            return execute(self._reader(), sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise tell(error, self._path) from error
+
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's own connection, which cannot write."""
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = open_connection(self._path)
+            # A write that slipped into a query would escape the writer's queue; let it fail.
+            connection.execute("PRAGMA query_only=ON")
+            self._own.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    def _read_version(self, connection: sqlite3.Connection) -> int:
+        check_identity(self._path, self._identity)
+        try:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise tell(error, self._path) from error
+
+
+def _open_migrated(path: Path) -> sqlite3.Connection:
+    connection = open_connection(path, can_make=True)
+    with contextlib.ExitStack() as undo:
+        # Closing it also rolls back a migration that failed half-way.
+        undo.callback(connection.close)
+        try:
+            _migrate(connection, path)
+        except sqlite3.Error as error:
+            raise tell(error, path) from error
+        undo.pop_all()
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing, in one transaction: a second process waits and finds it done."""
+    # The lock is for writing from the start, or two starts could both find the file empty.
+    connection.execute("BEGIN IMMEDIATE")
+    version = _read_schema_version(connection, path)
+    for migration in load_migrations()[version:]:
+        _apply(connection, migration)
+    connection.execute("COMMIT")
+
+
+def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if tables and "schema_versions" not in tables:
+        raise StorageError(
+            f"the database {path} belongs to another program: choose another folder with --data"
+        )
+    connection.execute(VERSION_TABLE)
+    version = connection.execute(READ_VERSION).fetchone()[0] or 0
+    known = len(load_migrations())
+    if version > known:
+        raise StorageError(
+            f"the database {path} was written by a newer nagara (its schema is version {version}, "
+            f"this one knows {known}): upgrade nagara, or choose another folder with --data"
+        )
+    return int(version)
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    for statement in migration.statements:
+        connection.execute(statement.replace("GENERATED_ID", _ID_COLUMN))
+    execute(connection, RECORD_VERSION, (migration.version, migration.name, int(time.time())))

@@ -1,0 +1,175 @@
+"""One connection to an SQLite file: how it is opened, and its errors told in words.
+
+Invariant: whoever gets a connection from here has a database of ours in WAL mode whose commits are
+on the disk when they return (synchronous FULL). Every `sqlite3.Error` becomes a `StorageError`
+that says what to do; SQLite's own words are only an addition to it.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from nagara.storage.data_folder import can_write
+from nagara.storage.driver import ConflictError, StorageError, Value
+
+BUSY_TIMEOUT_S = 5.0
+
+FileIdentity = tuple[int, int]
+"""Device and inode."""
+
+# Literals, quoted names and comments are matched only to be left alone.
+_TOKENS = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<number>\d+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_ADVICE = {
+    sqlite3.SQLITE_READONLY: "cannot be written: make the file and its folder writable for this "
+    "user, or choose another folder with --data",
+    sqlite3.SQLITE_PERM: "may not be used by this user: change its owner or permissions",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: make sure that its folder exists and that this "
+    "user may write there, or choose another with --data",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Free some space; nothing was lost",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database: move it away, or choose another folder "
+    "with --data",
+    sqlite3.SQLITE_CORRUPT: "is damaged: stop every nagara that uses it and restore a backup",
+    sqlite3.SQLITE_BUSY: f"was locked by another program for {BUSY_TIMEOUT_S:.0f} s: find out "
+    "which one holds it",
+    sqlite3.SQLITE_LOCKED: "is locked by another program: find out which one holds it",
+    sqlite3.SQLITE_IOERR: "could not be read or written by the operating system: look at the disk",
+}
+
+
+def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection:
+    """Open the file; `can_make` makes it if it is not there, with mode 0600.
+
+    May wait for a lock of another program. Raises `StorageError`.
+    The connection may move between threads, but only one may use it at a time.
+    """
+    if can_make and not path.exists():
+        _make_file(path)
+    identify(path)
+    # SQLite would open a read-only file, and fail at the first commit.
+    if not can_write(path):
+        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise tell(error, path) from error
+    with contextlib.ExitStack() as undo:
+        undo.callback(connection.close)
+        _configure(connection, path)
+        undo.pop_all()
+    return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file with mode 0600, unless somebody else just did.
+
+    Rule: the file itself is never opened here, or anywhere but in SQLite. Closing any descriptor
+    of it drops this process's POSIX locks on it, other connections' too; another process would
+    then take itself for the last one and remove the log that we still write to.
+    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
+        os.close(handle)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+        os.unlink(name)
+    except OSError as error:
+        raise StorageError(
+            f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
+        ) from error
+
+
+def identify(path: Path) -> FileIdentity:
+    """Which file lies at the path now; `StorageError` when none does."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise StorageError(
+            f"the database {path} is gone ({error.strerror}): put it back"
+        ) from error
+    return found.st_dev, found.st_ino
+
+
+def check_identity(path: Path, identity: FileIdentity) -> None:
+    """Raise `StorageError` when another file lies at the path than was opened, or none.
+
+    What is written to a file that was removed is lost, and SQLite does not notice.
+    """
+    if identify(path) != identity:
+        raise StorageError(f"the database {path} was replaced by another file: restart nagara")
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        mode = _enter_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error as error:
+        raise tell(error, path) from error
+    if mode != "wal":
+        raise StorageError(
+            f"the database {path} is on a file system that cannot share memory between programs "
+            "(a network mount?): choose a local folder with --data"
+        )
+
+
+def _enter_wal(connection: sqlite3.Connection) -> str:
+    # Two programs that make the file together can deadlock on this pragma; SQLite then answers
+    # "busy" at once without waiting for its timeout, and trying again is all that helps.
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
+
+
+@lru_cache(maxsize=512)
+def number_placeholders(sql: str) -> str:
+    """SQLite's `?1` for our `$1`, outside literals and comments.
+
+    SQLite takes `$1` for a *name*, and Python binds a sequence to names by order of appearance,
+    silently: `VALUES ($2, $1)` would swap.
+    """
+
+    def replace(token: re.Match[str]) -> str:
+        number = token["number"]
+        return token[0] if number is None else f"?{number}"
+
+    return _TOKENS.sub(replace, sql)
+
+
+def execute(
+    connection: sqlite3.Connection, sql: str, params: Sequence[Value] = ()
+) -> sqlite3.Cursor:
+    """Run one statement written with `$1` placeholders."""
+    return connection.execute(number_placeholders(sql), params)
+
+
+def tell(error: sqlite3.Error, path: Path, index: int = 0) -> StorageError:
+    """What to raise for SQLite's error in statement `index`: in words, with what to do."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConflictError(index, str(error))
+    advice = _ADVICE.get(_code(error))
+    if advice is None:
+        return StorageError(f"the database {path} refused: {error}")
+    return StorageError(f"the database {path} {advice} ({error})")
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The low byte is the kind; the rest tells its variants apart, which we need not.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

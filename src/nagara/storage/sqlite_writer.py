@@ -1,0 +1,177 @@
+"""The one thread that writes to an SQLite file, many callers' commits at a time.
+
+How it works. SQLite has one writer and a commit costs a wait for the disk, so callers queue. The
+thread takes all that wait, up to a limit, opens one transaction, runs each caller's statements in
+a savepoint of their own, and commits once. A savepoint that fails is rolled back alone; the others
+do not notice. Results are handed back to the event loop only after the commit, so whoever has a
+result has it on the disk. If the transaction itself fails, everyone in it is told so and nothing
+was changed.
+
+Invariant: every commit that was accepted is answered exactly once, also when the thread ends.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
+from nagara.storage.sqlite_connection import check_identity, execute, identify, tell
+
+GROUP_MAX = 128
+QUEUE_MAX = 10_000
+
+
+class Batch:
+    """One caller's statements, and what became of them."""
+
+    __slots__ = ("error", "future", "results", "statements")
+
+    def __init__(
+        self, statements: Sequence[Statement], future: "asyncio.Future[list[Result]]"
+    ) -> None:
+        self.statements = statements
+        self.future = future
+        self.results: list[Result] = []
+        self.error: Exception | None = None
+
+    def deliver(self) -> None:
+        """Answer the caller, unless it has left. On the loop's thread."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.results)
+
+
+class SqliteWriter:
+    """Takes batches on the loop's thread, commits them on its own. It closes the connection."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, queue_max: int = QUEUE_MAX
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._identity = identify(path)
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        # Counted on the loop's thread alone, at both ends: no lock is needed.
+        self._waiting = 0
+        self._queue_max = queue_max
+        self._is_closing = False
+        self._ended = self._loop.create_future()
+        # A daemon, because a program that dies without closing must not hang; the file stands it.
+        self._thread = threading.Thread(target=self._run, name="nagara-writer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+        """As `Driver.commit`; `StorageError` at once when too many wait already."""
+        if self._is_closing:
+            raise StorageError(f"the database {self._path} was closed")
+        if self._waiting >= self._queue_max:
+            raise StorageError(
+                f"{self._waiting} commits wait for the database {self._path}: the disk is too slow"
+            )
+        batch = Batch(statements, self._loop.create_future())
+        self._waiting += 1
+        self._queue.put(batch)
+        return await batch.future
+
+    async def close(self) -> None:
+        """Commit what waits, then end the thread and close the connection."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+
+    def _run(self) -> None:
+        try:
+            while group := self._next_group():
+                self._commit_group(group)
+                self._call_loop(self._deliver, group)
+        finally:
+            self._connection.close()
+            self._call_loop(self._end)
+
+    def _next_group(self) -> list[Batch]:
+        """Wait for a batch, and take those behind it along; empty when it is time to end."""
+        group: list[Batch] = []
+        batch = self._queue.get()
+        while batch is not None:
+            group.append(batch)
+            if len(group) == GROUP_MAX or self._queue.empty():
+                return group
+            batch = self._queue.get()
+        # The sign to end came behind some last batches: they go first, and it is put back.
+        if group:
+            self._queue.put(None)
+        return group
+
+    def _commit_group(self, group: list[Batch]) -> None:
+        try:
+            check_identity(self._path, self._identity)
+            # Taking the write lock at once: a lock that was upgraded later could fail half-way.
+            self._connection.execute("BEGIN IMMEDIATE")
+            for batch in group:
+                self._run_batch(batch)
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, StorageError) as error:
+            # There may be nothing left to roll back: SQLite does it itself when the disk is full.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            for batch in group:
+                batch.error = batch.error or _tell(error, self._path)
+
+    def _run_batch(self, batch: Batch) -> None:
+        self._connection.execute("SAVEPOINT batch")
+        try:
+            for index, statement in enumerate(batch.statements):
+                batch.results.append(self._run_statement(index, statement))
+        except sqlite3.Error as error:
+            batch.error = tell(error, self._path, len(batch.results))
+            # A full disk may have ended the whole transaction, and everyone's part of it.
+            if not self._connection.in_transaction:
+                raise
+        except (ExpectationError, OverflowError, ValueError, TypeError) as error:
+            # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
+            batch.error = error
+        if batch.error is not None:
+            self._connection.execute("ROLLBACK TO batch")
+        self._connection.execute("RELEASE batch")
+
+    def _run_statement(self, index: int, statement: Statement) -> Result:
+        cursor = execute(self._connection, statement.sql, statement.params)
+        rows = cursor.fetchall()
+        touched = cursor.rowcount if cursor.description is None else len(rows)
+        if statement.rows_expected is not None and touched != statement.rows_expected:
+            raise ExpectationError(index, statement.rows_expected, touched)
+        return Result(rows, touched)
+
+    def _deliver(self, group: list[Batch]) -> None:
+        self._waiting -= len(group)
+        for batch in group:
+            batch.deliver()
+
+    def _end(self) -> None:
+        self._is_closing = True
+        while not self._queue.empty():
+            if (batch := self._queue.get()) is not None:
+                batch.error = StorageError(f"the database {self._path} was closed")
+                batch.deliver()
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _call_loop(self, call: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            # The loop was closed under us: nobody is left to be answered.
+            return
+
+
+def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:
+    return error if isinstance(error, StorageError) else tell(error, path)

@@ -1,0 +1,165 @@
+"""One try at a deployment: build the request, send it, wait until the answer begins.
+
+An attempt succeeds when the first piece of a good answer is there; until then nothing has gone to
+the caller and another deployment may be tried. Every way to fail is a `GatewayError`.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import msgspec
+
+from nagara import __version__
+from nagara.dialects.base import RequestView
+from nagara.domain.catalog import Auth, Deployment, Operation, Transport
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import Endpoint
+from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.bounds import Timeouts
+from nagara.upstream.origin import read_base_url
+from nagara.upstream.pool import Pool
+from nagara.upstream.refusal import classify_refusal
+
+REFUSAL_BYTES_MAX = 64 * 1024
+
+_AUTH_HEADERS = {Auth.X_API_KEY: b"x-api-key", Auth.API_KEY: b"api-key"}
+_USER_AGENT = f"nagara/{__version__}".encode()
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt needs of the caller's request; the same for every candidate."""
+
+    endpoint: Endpoint
+    view: RequestView
+    headers: Headers
+    query: bytes
+    request_id: str
+    now_s: int
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """An answer that has begun: its head, and the first piece of its body."""
+
+    answer: Answer
+    first: bytes
+    is_event_stream: bool
+    asked_usage: bool
+
+
+class Sandbox(Protocol):
+    """The built-in provider, as an attempt uses it."""
+
+    async def answer(
+        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+    ) -> Answer:
+        """Begin to answer one request."""
+
+
+class Upstreams:
+    """Everything that can be asked: the network through one pool, and the sandbox."""
+
+    def __init__(self, pool: Pool, sandbox: Sandbox, timeouts: Timeouts) -> None:
+        self._pool = pool
+        self._sandbox = sandbox
+        self._timeouts = timeouts
+
+    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
+        """Try one deployment. Raises `GatewayError` if it gives no answer to forward.
+
+        Cancelling the attempt closes the upstream connection.
+        """
+        provider = deployment.provider
+        asks_usage = provider.has_stream_usage_option and not call.view.has_usage_request
+        body = call.endpoint.write_request(call.view, deployment.model, asks_usage=asks_usage)
+        if provider.transport is Transport.SANDBOX:
+            answer = await self._sandbox.answer(
+                call.endpoint.operation,
+                deployment.model,
+                body,
+                now_s=call.now_s,
+                request_id=call.request_id,
+            )
+        else:
+            answer = await self._send(call, deployment, body)
+        try:
+            if answer.status >= 400:
+                raise await _read_refusal(answer, deployment)
+            return await _begin(answer, asks_usage=asks_usage)
+        except BaseException:
+            answer.abort()
+            raise
+
+    async def _send(self, call: Call, deployment: Deployment, body: bytes) -> Answer:
+        address = deployment.address(call.endpoint.operation)
+        if address is None:
+            raise GatewayError(
+                ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
+            )
+        base = _read_address(address)
+        target = base.prefix + b"?" + call.query if call.query else base.prefix
+        headers = build_headers(deployment, call.headers, call.endpoint.forwarded_headers)
+        return await self._pool.send(base.origin, b"POST", target, headers, body, self._timeouts)
+
+
+_read_address = lru_cache(maxsize=4096)(read_base_url)
+
+
+def build_headers(
+    deployment: Deployment,
+    caller_headers: Sequence[tuple[bytes, bytes]],
+    forwarded: frozenset[bytes],
+) -> Headers:
+    """The upstream request's headers: ours, the credential, and those the dialect lets through.
+
+    A header of the caller's wins over the provider's default of the same name.
+    """
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"accept", b"application/json, text/event-stream"),
+        # Compressing a stream delays its events, and a short answer is not worth it.
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", _USER_AGENT),
+    ]
+    provider = deployment.provider
+    if deployment.credential is not None and provider.auth is not Auth.NONE:
+        secret = deployment.credential.reveal().encode()
+        name = _AUTH_HEADERS.get(provider.auth)
+        headers.append((name, secret) if name else (b"authorization", b"Bearer " + secret))
+    passed = [header for header in caller_headers if header[0] in forwarded]
+    headers += passed
+    if provider.headers:
+        names = {name for name, _ in passed}
+        ours = ((name.encode(), value.encode()) for name, value in provider.headers)
+        headers += [header for header in ours if header[0] not in names]
+    return headers
+
+
+async def _begin(answer: Answer, *, asks_usage: bool) -> Begun:
+    if not 200 <= answer.status < 300:
+        raise GatewayError(
+            ErrorKind.UPSTREAM_PROTOCOL,
+            f"The provider answered {answer.status}, which is neither an answer nor an error.",
+        )
+    is_event_stream = any(
+        name == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in answer.headers
+    )
+    return Begun(answer, await answer.read(), is_event_stream, asks_usage)
+
+
+async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:
+    body = bytearray()
+    try:
+        while len(body) < REFUSAL_BYTES_MAX and (piece := await answer.read()):
+            body += piece
+    except GatewayError:
+        # What came of the body will do; the status says the most.
+        pass
+    error = classify_refusal(
+        answer.status, answer.headers, bytes(body), deployment.name, deployment.credential
+    )
+    if deployment.provider.transport is Transport.SANDBOX:
+        # The sandbox plays what a caller may see, so that retry logic can be tried against it.
+        error.status = answer.status
+    return error

@@ -1,0 +1,121 @@
+"""Pumps an upstream's answer to the client: metering, back-pressure, and how an answer ends.
+
+Theory of operation. The relay reads a piece, lets the dialect's stream look at it, and sends what
+is to be forwarded; it reads the next piece only when the server has taken this one, so a slow
+client slows the upstream down and memory stays flat. The head goes out with the first event. From
+then on every failure is an event in the caller's dialect: a stream that breaks off never looks
+complete. When the terminal event has been sent, the client's answer is ended at once, and what the
+upstream still sends is read only so that its connection can be used again.
+
+An answer that is no stream is read whole, within a bound, and sent with its length.
+"""
+
+import asyncio
+
+import msgspec
+
+from nagara.dialects.base import ForwardedStream, malformed_answer
+from nagara.dialects.json_fields import replace_model
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import Usage
+from nagara.operations import Endpoint
+from nagara.upstream.attempt import Begun
+from nagara.upstream.reply import Reply, ResponseHeaders
+
+END_OF_CONNECTION_S = 1.0
+"""How long a finished upstream may take to end its body before its connection is closed."""
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """An unstreamed answer: its body as it goes to the caller, and its usage."""
+
+    body: bytes
+    usage: Usage | None
+
+
+async def read_whole(
+    begun: Begun, endpoint: Endpoint, caller_model: str | None, bytes_max: int
+) -> Whole:
+    """Read an unstreamed answer to its end.
+
+    Raises `GatewayError` when it breaks off, is too large or is not JSON; it is then aborted.
+    """
+    pieces, size = [begun.first], len(begun.first)
+    try:
+        while piece := await begun.answer.read():
+            pieces.append(piece)
+            size += len(piece)
+            if size > bytes_max:
+                raise GatewayError(
+                    ErrorKind.UPSTREAM_TOO_LARGE,
+                    f"The provider's answer is larger than {bytes_max} bytes.",
+                )
+    except BaseException:
+        begun.answer.abort()
+        raise
+    body = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+    if not body:
+        raise malformed_answer()
+    usage = endpoint.read_usage(body)
+    return Whole(body if caller_model is None else replace_model(body, caller_model), usage)
+
+
+class StreamRelay:
+    """One streamed answer under way. `run` pumps it; `stream` tells what was learned."""
+
+    def __init__(
+        self,
+        begun: Begun,
+        stream: ForwardedStream,
+        reply: Reply,
+        request_id: str,
+    ) -> None:
+        self.stream = stream
+        self.failure: GatewayError | None = None
+        self._answer = begun.answer
+        self._piece = begun.first
+        self._reply = reply
+        self._request_id = request_id
+
+    async def run(self, headers: ResponseHeaders) -> None:
+        """Send the answer's head and pump its events until it is ended, one way or another.
+
+        Cancelled, it aborts the upstream and ends the client's stream with an error event.
+        """
+        await self._reply.start(200, headers)
+        try:
+            last = await self._pump()
+        except GatewayError as error:
+            self.failure = error
+            last = self.stream.fail(error, self._request_id)
+        except asyncio.CancelledError:
+            self._answer.abort()
+            raise
+        await self._reply.end(last)
+        await self._finish_upstream()
+
+    async def interrupt(self, error: GatewayError) -> None:
+        """End the client's stream with `error`, after `run` was cancelled."""
+        self.failure = error
+        if not self._reply.is_ended:
+            await self._reply.end(self.stream.fail(error, self._request_id))
+
+    async def _pump(self) -> bytes:
+        piece, stream, write, read = self._piece, self.stream, self._reply.write, self._answer.read
+        while piece:
+            if forwarded := stream.feed(piece):
+                await write(forwarded)
+            if stream.is_ended:
+                return stream.terminator()
+            piece = await read()
+        return stream.close()
+
+    async def _finish_upstream(self) -> None:
+        if self.failure is None:
+            try:
+                async with asyncio.timeout(END_OF_CONNECTION_S):
+                    while await self._answer.read():
+                        pass
+            except (GatewayError, TimeoutError):
+                pass
+        self._answer.abort()

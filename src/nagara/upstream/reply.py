@@ -1,0 +1,39 @@
+"""The client's side of one request: how far its answer has gone.
+
+A thin cover over ASGI's `send` that remembers whether the head went out, and whether the answer has
+ended, so that nobody answers twice and a client that leaves after its answer is told from one that
+leaves before. Sending to a client that has gone does nothing.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+"""ASGI's send."""
+
+ResponseHeaders = list[tuple[bytes, bytes]]
+
+
+class Reply:
+    """One answer on its way out: `start`, any number of `write`, `end`."""
+
+    __slots__ = ("_send", "has_started", "is_ended")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_started = False
+        self.is_ended = False
+
+    async def start(self, status: int, headers: ResponseHeaders) -> None:
+        """Send the head."""
+        self.has_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, body: bytes) -> None:
+        """Send a piece; returns when the server can take another."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """Send the last piece and end the answer."""
+        self.is_ended = True
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,174 @@
+"""`GET /v1/models`, `/v1/models/{id}` and `/v1/startups`: answers from the snapshot, no I/O.
+
+What everyone may see is encoded once a snapshot and answered as kept bytes, or as 304 to a client
+that has them. A key with a list of models sees those; a test key sees what the sandbox serves.
+Errors are raised as `GatewayError` for the edge to render.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.routing.lookup import nearest_models, resolve_route
+from nagara.web.model_list import (
+    Document,
+    ModelList,
+    encode_model,
+    encode_models,
+    encode_page,
+    encode_startups,
+    make_document,
+    restrict,
+)
+
+PAGE_LIMIT_MAX = 1000
+
+
+class CatalogueAnswer(msgspec.Struct, frozen=True):
+    """A whole answer: 200 with a body, or 304 without."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class _View(msgspec.Struct, frozen=True):
+    """What was encoded from one table of routes of one snapshot."""
+
+    routes: Mapping[str, Route]
+    models: ModelList
+    startups: Document
+
+
+class CatalogueEndpoints:
+    """The three endpoints over whatever snapshot is current.
+
+    `key` is the caller's, already authenticated, or None where the call is anonymous.
+    `if_none_match` is that header's value.
+    """
+
+    def __init__(
+        self, current_snapshot: Callable[[], Snapshot], now_s: Callable[[], float] = time.time
+    ) -> None:
+        self._current_snapshot = current_snapshot
+        self._now_s = now_s
+        # By whether it is the sandbox's table. Only the current snapshot's views are kept.
+        self._views: dict[bool, _View] = {}
+
+    def list_models(
+        self, key: Key | None, query: bytes = b"", if_none_match: bytes | None = None
+    ) -> CatalogueAnswer:
+        """The models that the caller may use; `limit`, `after_id`, `before_id` page as Anthropic's.
+
+        Raises INVALID_REQUEST for a `limit` that is none.
+        """
+        models = self._view(self._current_snapshot(), key).models
+        is_whole = key is None or key.allowed_models is None
+        if is_whole and not query:
+            return _answer(models.document, if_none_match)
+        entries = models.entries
+        if key is not None and key.allowed_models is not None:
+            entries = restrict(models, key.allowed_models)
+        return _answer(_cut_page(entries, query), if_none_match)
+
+    def get_model(
+        self, key: Key | None, model_id: str, if_none_match: bytes | None = None
+    ) -> CatalogueAnswer:
+        """One model by any of its names, which may be percent-encoded.
+
+        Raises MODEL_NOT_FOUND, with the nearest ids; also for one that the key may not use, which
+        is in its list no more than one that does not exist.
+        """
+        name = unquote(model_id)
+        snapshot = self._current_snapshot()
+        route = resolve_route(snapshot, name, key.kind if key else KeyKind.STANDARD)
+        if route is None or not _may_see(key, route):
+            raise _not_found(
+                name, [] if key and key.allowed_models else nearest_models(snapshot, name)
+            )
+        known = self._view(snapshot, key).models.entries.get(route.model.id)
+        entry = known if known is not None else encode_model(route, self._now_s())
+        return _answer(make_document(entry), if_none_match)
+
+    def list_startups(self, if_none_match: bytes | None = None) -> CatalogueAnswer:
+        """The makers of the models that are served here."""
+        return _answer(self._view(self._current_snapshot(), None).startups, if_none_match)
+
+    def _view(self, snapshot: Snapshot, key: Key | None) -> _View:
+        is_test = key is not None and key.kind is KeyKind.TEST
+        routes = snapshot.sandbox if is_test or not snapshot.providers else snapshot.routes
+        view = self._views.get(is_test)
+        if view is None or view.routes is not routes:
+            models = encode_models(routes, self._now_s())
+            view = _View(routes, models, encode_startups(snapshot.catalogue, routes))
+            self._views[is_test] = view
+        return view
+
+
+def _answer(document: Document, if_none_match: bytes | None) -> CatalogueAnswer:
+    etag = document.etag.encode()
+    # Keys see different lists, so a shared cache may keep none; everyone asks again with the tag.
+    common = (
+        (b"etag", etag),
+        (b"cache-control", b"private, no-cache"),
+        (b"vary", b"authorization, x-api-key"),
+    )
+    if if_none_match is not None and _has_tag(if_none_match, etag):
+        return CatalogueAnswer(304, common, b"")
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(document.body)).encode()),
+        *common,
+    )
+    return CatalogueAnswer(200, headers, document.body)
+
+
+def _has_tag(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether the header names this tag; `W/` does not matter there (RFC 9110, 13.1.2)."""
+    tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
+    return etag in tags or tags == [b"*"]
+
+
+def _cut_page(entries: Mapping[str, bytes], query: bytes) -> Document:
+    """https://docs.claude.com/en/api/models-list; without `limit` everything is one page."""
+    asked = parse_qs(query.decode("latin-1"))
+    items = list(entries.items())
+    ids = list(entries)
+    after, before = asked.get("after_id", [""])[0], asked.get("before_id", [""])[0]
+    start = ids.index(after) + 1 if after in entries else 0
+    end = ids.index(before) if before in entries else len(items)
+    limit = _read_limit(asked["limit"][0]) if "limit" in asked else len(items)
+    if before in entries:
+        page, has_more = items[max(start, end - limit) : end], end - limit > start
+    else:
+        page, has_more = items[start : start + limit], start + limit < end
+    return encode_page(dict(page), has_more=has_more)
+
+
+def _read_limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= PAGE_LIMIT_MAX:
+        return int(text)
+    raise GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        f"limit must be a whole number from 1 to {PAGE_LIMIT_MAX}, and is {text[:40]!r}.",
+        param="limit",
+    )
+
+
+def _may_see(key: Key | None, route: Route) -> bool:
+    if key is None or key.allowed_models is None:
+        return True
+    return not key.allowed_models.isdisjoint((route.model.id, *route.model.aliases))
+
+
+def _not_found(name: str, nearest: list[str]) -> GatewayError:
+    advice = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+    return GatewayError(
+        ErrorKind.MODEL_NOT_FOUND,
+        f"There is no model {name[:200]!r} here.{advice} GET /v1/models lists them all.",
+        param="model",
+    )

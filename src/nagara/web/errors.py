@@ -1,0 +1,77 @@
+"""Errors as HTTP answers, in the caller's dialect, always with `x-request-id`.
+
+The dialect is the endpoint's. Where no endpoint was reached it is read off the request: Anthropic's
+for its paths and for callers that send its version header, OpenAI's for all others.
+"""
+
+from collections.abc import Callable, Sequence
+
+from nagara.dialects import anthropic_messages
+from nagara.dialects.openai_error import encode_error
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.upstream.reply import Reply, ResponseHeaders
+
+EncodeError = Callable[[GatewayError, str], bytes]
+
+
+def choose_encoder(path: str, headers: Sequence[tuple[bytes, bytes]]) -> EncodeError:
+    """How to write an error for a request that reached no inference endpoint."""
+    is_anthropic = path.rstrip("/").endswith(("/messages", "/messages/count_tokens")) or any(
+        name == b"anthropic-version" for name, _ in headers
+    )
+    return anthropic_messages.encode_error if is_anthropic else encode_error
+
+
+def encode_head(error: GatewayError, request_id: str, body: bytes) -> ResponseHeaders:
+    """The headers of an error answer."""
+    said = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "x-request-id": request_id,
+        "request-id": request_id,
+        **error.headers,
+    }
+    if error.retry_after_s is not None:
+        said["retry-after"] = str(error.retry_after_s)
+    return [(name.encode(), value.encode()) for name, value in said.items()]
+
+
+async def send_error(
+    reply: Reply, error: GatewayError, request_id: str, encode: EncodeError
+) -> None:
+    """Answer a request with `error`; nothing of another answer may have been sent."""
+    body = encode(error, request_id)
+    await reply.start(error.status, encode_head(error, request_id, body))
+    await reply.end(body)
+
+
+def internal_error() -> GatewayError:
+    """What the caller reads of a mistake of ours; the log has the rest."""
+    return GatewayError(
+        ErrorKind.INTERNAL,
+        "The gateway made a mistake. Its log has the details under this request id.",
+    )
+
+
+def no_such_path(path: str, base_url: str) -> GatewayError:
+    """404 that names the right base URL, and the mistake if it is a usual one."""
+    if "/v1/v1/" in f"{path}/":
+        mistake = "It has /v1 twice: leave it out of the base URL or of the path. "
+    elif not path.startswith("/v1"):
+        mistake = "Every path begins with /v1. "
+    else:
+        mistake = ""
+    return GatewayError(
+        ErrorKind.NOT_FOUND,
+        f"There is nothing at {path[:200]!r}. {mistake}"
+        f"The base URL for OpenAI's SDKs is {base_url}/v1, for Anthropic's {base_url}.",
+    )
+
+
+def wrong_method(method: str, path: str, allowed: Sequence[str]) -> GatewayError:
+    """405 with `allow`."""
+    return GatewayError(
+        ErrorKind.METHOD_NOT_ALLOWED,
+        f"{path} does not take {method[:20]}; it takes {' or '.join(allowed)}.",
+        headers={"allow": ", ".join(allowed)},
+    )

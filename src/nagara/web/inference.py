@@ -1,0 +1,191 @@
+"""The edge of the inference endpoints: raw ASGI, a body in, an answer or an error out.
+
+A request runs in the one task that the server made for it, which goes on when the client leaves, so
+that settling does not depend on the client. The connection says when that happens: the task is then
+cancelled, which stops the upstream at once, or may read on for a while, as the settings say. A
+second task that waits for the client would cost a tenth of a call.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+import msgspec
+
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.observe.observations import Failure, Observe, RequestEnded
+from nagara.operations import Endpoint
+from nagara.pipeline import Pipeline, shutting_down
+from nagara.runtime import Clock
+from nagara.upstream.reply import Reply, Send
+from nagara.web.errors import internal_error, send_error
+from nagara.web.request_id import take_request_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+SETTLE_CHECK_S = 0.01
+
+
+class ClientConnection(Protocol):
+    """What the server tells of a client's connection, in the scope's state."""
+
+    on_lost: Callable[[], None] | None
+    """Called once when the client has gone."""
+
+
+class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds at the edge. `drain_timeout_s` of zero stops the upstream when the client leaves."""
+
+    body_bytes_max: int
+    requests_in_flight_max: int
+    overload_retry_after_s: int
+    drain_timeout_s: float
+
+
+class InferenceEdge:
+    """Takes requests for inference. `is_closing` turns new ones away."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        limits: InferenceLimits,
+        clock: Clock,
+        observe: Observe,
+    ) -> None:
+        self.is_closing = False
+        self._pipeline = pipeline
+        self._limits = limits
+        self._clock = clock
+        self._observe = observe
+        self._in_flight = 0
+
+    async def handle(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request from its head to its end."""
+        began_s = self._clock.monotonic_s()
+        reply = Reply(send)
+        ended = RequestEnded(
+            request_id=take_request_id(scope["headers"]),
+            method=scope["method"],
+            path=endpoint.path,
+            operation=endpoint.operation.value,
+        )
+        self._in_flight += 1
+        try:
+            self._check_load()
+            body = await self._read_body(scope, receive)
+            ended.bytes_in = len(body)
+            admitted = self._pipeline.admit(
+                endpoint, scope["headers"], scope["query_string"], body, began_s, ended
+            )
+            self._attend(scope, reply, ended)
+            await self._pipeline.serve(admitted, reply, ended)
+        except GatewayError as error:
+            await self._refuse(endpoint, error, reply, ended)
+        except asyncio.CancelledError:
+            # The client left, or the gateway stops; who is still there reads the second.
+            if not reply.has_started:
+                await self._refuse(endpoint, shutting_down(), reply, ended)
+        except Exception as error:  # noqa: BLE001 - the outermost edge
+            await self._confess(endpoint, error, reply, ended)
+        finally:
+            self._end(began_s, ended)
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until no request runs any more, for so long at the most."""
+        until_s = self._clock.monotonic_s() + timeout_s
+        while self._in_flight and self._clock.monotonic_s() < until_s:
+            await asyncio.sleep(SETTLE_CHECK_S)
+
+    def _attend(self, scope: Scope, reply: Reply, ended: RequestEnded) -> None:
+        """From now on the client's leaving stops the exchange, at once or after a while."""
+        connection: ClientConnection | None = scope.get("state", {}).get("connection")
+        task = asyncio.current_task()
+        if connection is None or task is None:
+            return
+        drain_timeout_s = self._limits.drain_timeout_s
+
+        def leave() -> None:
+            if reply.is_ended:
+                return
+            ended.has_client_left = True
+            if drain_timeout_s:
+                task.get_loop().call_later(drain_timeout_s, task.cancel)
+            else:
+                task.cancel()
+
+        connection.on_lost = leave
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        limit = self._limits.body_bytes_max
+        if _declared_length(scope) > limit:
+            raise _too_large(limit)
+        pieces, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise GatewayError(ErrorKind.CLIENT_LEFT, "The client left before its body ended.")
+            if message.get("body"):
+                pieces.append(message["body"])
+                size += len(message["body"])
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                return b"".join(pieces)
+            if scope.get("state", {}).get("is_body_late"):
+                raise GatewayError(
+                    ErrorKind.REQUEST_TIMEOUT, "The request's body took too long to arrive."
+                )
+
+    def _check_load(self) -> None:
+        if self.is_closing:
+            raise shutting_down()
+        if self._in_flight > self._limits.requests_in_flight_max:
+            raise GatewayError(
+                ErrorKind.OVERLOADED,
+                "The gateway is serving as many requests as it may. Send this one again shortly.",
+                retry_after_s=self._limits.overload_retry_after_s,
+            )
+
+    async def _refuse(
+        self, endpoint: Endpoint, error: GatewayError, reply: Reply, ended: RequestEnded
+    ) -> None:
+        ended.status, ended.outcome = error.status, "error"
+        ended.error = error.code or error.kind.value.openai_type
+        await send_error(reply, error, ended.request_id, endpoint.encode_error)
+
+    async def _confess(
+        self, endpoint: Endpoint, error: Exception, reply: Reply, ended: RequestEnded
+    ) -> None:
+        """A mistake of ours: traceback to the log, an error to the client if it can have one."""
+        self._observe(
+            Failure(
+                request_id=ended.request_id,
+                error=type(error).__name__,
+                traceback="".join(traceback.format_tb(error.__traceback__)),
+            )
+        )
+        if not reply.has_started:
+            await self._refuse(endpoint, internal_error(), reply, ended)
+
+    def _end(self, began_s: float, ended: RequestEnded) -> None:
+        self._in_flight -= 1
+        ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
+        self._observe(ended)
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def _too_large(limit: int) -> GatewayError:
+    return GatewayError(
+        ErrorKind.BODY_TOO_LARGE,
+        f"The body is larger than the {limit} bytes that this gateway takes.",
+        headers={"connection": "close"},
+    )

@@ -1,0 +1,180 @@
+"""Everything but inference, by Starlette: the catalogue, the account API, health, and the way out.
+
+Handlers raise `GatewayError`; here it becomes an answer, and each request one line in the log.
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from nagara import __version__
+from nagara.domain.catalog import Key
+from nagara.domain.errors import GatewayError
+from nagara.observe.observations import Failure, Observe, RequestEnded
+from nagara.runtime import Clock
+from nagara.storage.snapshots import Snapshots
+from nagara.web.account import read_balance
+from nagara.web.catalog import CatalogueAnswer, CatalogueEndpoints
+from nagara.web.errors import (
+    choose_encoder,
+    encode_head,
+    internal_error,
+    no_such_path,
+    wrong_method,
+)
+from nagara.web.request_id import take_request_id
+
+Handler = Callable[[Request], Awaitable[Response]]
+QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds by machines; a line for each would bury the others."""
+
+
+class Rest:
+    """The handlers, over the gateway's state."""
+
+    def __init__(
+        self, snapshots: Snapshots, clock: Clock, observe: Observe, is_stopping: Callable[[], bool]
+    ) -> None:
+        self._snapshots = snapshots
+        self._clock = clock
+        self._observe = observe
+        self._is_stopping = is_stopping
+        self._catalogue = CatalogueEndpoints(lambda: snapshots.current, clock.now_s)
+
+    def build(self) -> Starlette:
+        """The Starlette application."""
+        routes = [
+            Route("/", self._wrap(self.greet)),
+            Route("/healthz", self._wrap(self.tell_health)),
+            Route("/readyz", self._wrap(self.tell_readiness)),
+            Route("/v1/models", self._wrap(self.list_models)),
+            Route("/v1/models/{model:path}", self._wrap(self.get_model)),
+            Route("/v1/startups", self._wrap(self.list_startups)),
+            Route("/v1/account/balance", self._wrap(self.get_balance)),
+        ]
+        handlers = {
+            404: self._wrap_error(self.find_nothing),
+            405: self._wrap_error(self.find_method),
+        }
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        # "/v1/models/" is a mistake to be told, not to be redirected to another scheme or host.
+        app.router.redirect_slashes = False
+        return app
+
+    async def greet(self, _: Request) -> Response:
+        """What this is, for whoever opens the address in a browser or sends `HEAD /`."""
+        return JSONResponse({"name": "nagara", "version": __version__, "api": "/v1"})
+
+    async def tell_health(self, _: Request) -> Response:
+        """The process runs."""
+        return PlainTextResponse("ok\n")
+
+    async def tell_readiness(self, _: Request) -> Response:
+        """Whether requests should be sent here."""
+        if self._is_stopping():
+            return PlainTextResponse("stopping\n", 503)
+        if not self._snapshots.is_readable:
+            return PlainTextResponse("the database cannot be read\n", 503)
+        return PlainTextResponse("ready\n")
+
+    async def list_models(self, request: Request) -> Response:
+        """`GET /v1/models`, with a key or without."""
+        query = request.scope["query_string"]
+        return _respond(self._catalogue.list_models(self._find_key(request), query, _tag(request)))
+
+    async def get_model(self, request: Request) -> Response:
+        """`GET /v1/models/{id}`."""
+        model = request.path_params["model"]
+        return _respond(self._catalogue.get_model(self._find_key(request), model, _tag(request)))
+
+    async def list_startups(self, request: Request) -> Response:
+        """`GET /v1/startups`."""
+        return _respond(self._catalogue.list_startups(_tag(request)))
+
+    async def get_balance(self, request: Request) -> Response:
+        """`GET /v1/account/balance`."""
+        return JSONResponse(read_balance(self._snapshots, request.headers.raw))
+
+    async def find_nothing(self, request: Request) -> Response:
+        """Any other path."""
+        base_url = f"{request.url.scheme}://{request.headers.get('host', '')[:200]}"
+        raise no_such_path(request.url.path, base_url)
+
+    def _find_key(self, request: Request) -> Key | None:
+        has_key = "authorization" in request.headers or "x-api-key" in request.headers
+        return self._snapshots.authenticate(request.headers.raw)[1] if has_key else None
+
+    async def find_method(self, request: Request, allowed: str = "") -> Response:
+        """A path that is there, with another method."""
+        raise wrong_method(request.method, request.url.path, allowed.split(", "))
+
+    def _wrap(self, handler: Handler) -> Handler:
+        """The handler with its errors answered and its request noted."""
+
+        async def handle(request: Request) -> Response:
+            began_s = self._clock.monotonic_s()
+            ended = RequestEnded(
+                request_id=take_request_id(request.headers.raw),
+                method=request.method,
+                path=request.url.path[:200],
+            )
+            response = await self._answer(handler, request, ended)
+            ended.status = response.status_code
+            ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
+            if ended.path not in QUIET_PATHS:
+                self._observe(ended)
+            return response
+
+        return handle
+
+    async def _answer(self, handler: Handler, request: Request, ended: RequestEnded) -> Response:
+        try:
+            response = await handler(request)
+        except GatewayError as error:
+            return _error_response(request, error, ended)
+        except Exception as error:  # noqa: BLE001 - the outermost edge
+            self._observe(
+                Failure(
+                    request_id=ended.request_id,
+                    error=type(error).__name__,
+                    traceback="".join(traceback.format_tb(error.__traceback__)),
+                )
+            )
+            return _error_response(request, internal_error(), ended)
+        response.headers["x-request-id"] = response.headers["request-id"] = ended.request_id
+        return response
+
+    def _wrap_error(self, handler: Callable[..., Awaitable[Response]]) -> Any:
+        async def handle(request: Request, error: HTTPException) -> Response:
+            if error.status_code == 405:
+                allowed = (error.headers or {}).get("Allow", "GET")
+                return await self._wrap(lambda r: self.find_method(r, allowed))(request)
+            return await self._wrap(handler)(request)
+
+        return handle
+
+
+def _error_response(request: Request, error: GatewayError, ended: RequestEnded) -> Response:
+    ended.outcome, ended.error = "error", error.code or error.kind.value.openai_type
+    encode = choose_encoder(request.url.path, request.headers.raw)
+    body = encode(error, ended.request_id)
+    response = Response(body, error.status)
+    response.raw_headers = encode_head(error, ended.request_id, body)
+    return response
+
+
+def _respond(answer: CatalogueAnswer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.raw_headers = list(answer.headers)
+    return response
+
+
+def _tag(request: Request) -> bytes | None:
+    value = request.headers.get("if-none-match")
+    return value.encode("latin-1") if value is not None else None

@@ -1,0 +1,64 @@
+"""Path to handler, nothing else: the inference endpoints as raw ASGI, the rest by Starlette.
+
+Every request passes the same door first: pages of other origins are turned away, since keys do not
+belong in browsers.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import ENDPOINTS
+from nagara.upstream.reply import Reply
+from nagara.web.cors import Origins
+from nagara.web.errors import choose_encoder, send_error, wrong_method
+from nagara.web.inference import InferenceEdge
+from nagara.web.request_id import take_request_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Routes:
+    """The ASGI application."""
+
+    def __init__(self, inference: InferenceEdge, rest: App, origins: Origins) -> None:
+        self._inference = inference
+        self._rest = rest
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        origin = self._origins.find(scope)
+        if origin is not None:
+            if not self._origins.allows(origin, scope):
+                await _refuse(scope, send, cross_origin(origin))
+                return
+            if await self._origins.answer_preflight(scope, send):
+                return
+            send = self._origins.mark(origin, send)
+        endpoint = ENDPOINTS.get(scope["path"])
+        if endpoint is None:
+            await self._rest(scope, receive, send)
+        elif scope["method"] == "POST":
+            await self._inference.handle(endpoint, scope, receive, send)
+        else:
+            error = wrong_method(scope["method"], endpoint.path, ["POST"])
+            await _refuse(scope, send, error)
+
+
+async def _refuse(scope: Mapping[str, Any], send: Send, error: GatewayError) -> None:
+    headers = scope["headers"]
+    encode = choose_encoder(scope["path"], headers)
+    await send_error(Reply(send), error, take_request_id(headers), encode)
+
+
+def cross_origin(origin: str) -> GatewayError:
+    """The error of a page that may not call."""
+    return GatewayError(
+        ErrorKind.CROSS_ORIGIN,
+        f"Pages of {origin[:100]!r} may not call this gateway, since a key in a page is a key in "
+        "everyone's hands. Call it from a server, or add the origin to allowed_origins.",
+    )

@@ -1,0 +1,313 @@
+"""uvicorn, with what it leaves to others: bounds on heads and on slow senders, and a clean exit.
+
+Theory of operation. uvicorn parses and answers; the protocol here only watches how far a message
+has come. From its first byte to the end of its head a message has `head_timeout_s`, and its head
+`header_bytes_max` bytes. Then each pause in its body may last `body_timeout_s`, and all of it
+`body_total_timeout_s`. One timer a connection checks this, and only while a message is unfinished:
+a request that arrives in one piece, as most do, never arms it.
+
+A head that breaks a rule is answered here, since no application was asked yet. The connection's
+sending side is then closed and what still comes is thrown away for a moment, because closing at
+once would make the system drop the answer before it is read. A late body is reported to the
+application (`state["is_body_late"]`), which answers in the dialect of its endpoint.
+"""
+
+import asyncio
+import contextlib
+import enum
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, cast
+
+import msgspec
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from nagara.dialects.openai_error import encode_error
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.runtime import make_id
+from nagara.web.errors import encode_head
+
+LINGER_S = 1.0
+BACKLOG = 2048
+
+
+class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a connection."""
+
+    header_bytes_max: int
+    header_count_max: int
+    head_timeout_s: float
+    body_timeout_s: float
+    body_total_timeout_s: float
+    keep_alive_s: float
+    shutdown_grace_s: float
+
+
+class _CorkedTransport:
+    """A transport that sends an answer's head together with what follows it: one system call.
+
+    uvicorn writes them apart. What begins with a status line of 200 and above is held until the
+    next write, or until `flush`; all else of the transport is its own.
+    """
+
+    __slots__ = ("_held", "_transport", "is_closing", "write_eof")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+        self.is_closing = transport.is_closing
+        self.write_eof = transport.write_eof
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold if this is a head."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._held = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is held: the head of an answer that has no body."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+
+class _Phase(enum.Enum):
+    """How far the message on a connection has come."""
+
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    DISCARD = enum.auto()
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds. `limits` is set on a subclass by `make_protocol`."""
+
+    limits: ServerLimits
+    on_lost: Callable[[], None] | None = None
+    _phase = _Phase.IDLE
+    _head_bytes = 0
+    _began_s = 0.0
+    _heard_s = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client that connects and says nothing is treated as a slow head."""
+        self._corked = _CorkedTransport(transport)
+        super().connection_made(cast(asyncio.Transport, self._corked))
+        self._began_s = self.loop.time()
+        self._phase = _Phase.HEAD
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching, and tell whoever serves a request of this connection."""
+        self._stop_watching()
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, then see whether a message is left unfinished."""
+        if self._phase is _Phase.DISCARD:
+            return
+        super().data_received(data)
+        phase = self._phase
+        if phase is _Phase.IDLE:
+            if self._timer is not None:
+                self._stop_watching()
+        elif phase is _Phase.HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.header_bytes_max:
+                self._refuse_head(_headers_too_large(self.limits))
+            else:
+                self._watch()
+        else:
+            self._heard_s = self.loop.time()
+            self._watch()
+
+    def on_message_begin(self) -> None:
+        """A new head."""
+        super().on_message_begin()
+        self.scope["state"]["connection"] = self
+        self._phase, self._head_bytes = _Phase.HEAD, 0
+        self._began_s = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: hold it to its bounds, then let the application begin."""
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.header_bytes_max or len(self.headers) > self.limits.header_count_max:
+            self._refuse_head(_headers_too_large(self.limits))
+            return
+        self._phase = _Phase.BODY
+        self._began_s = self._heard_s = self.loop.time()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Body of a request that is still wanted."""
+        if self._phase is not _Phase.DISCARD:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The message is whole."""
+        if self._phase is not _Phase.DISCARD:
+            self._phase = _Phase.IDLE
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is written; one without a body is only its head."""
+        self.on_lost = None
+        self._corked.flush()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """What is not HTTP is answered as an error of ours, not as plain text."""
+        if self._phase is not _Phase.DISCARD:
+            self._refuse_head(
+                GatewayError(ErrorKind.INVALID_REQUEST, "This is not a valid HTTP/1.1 request.")
+            )
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._due_s(), self._check)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due_s(self) -> float:
+        if self._phase is _Phase.BODY:
+            pause_ends_s = self._heard_s + self.limits.body_timeout_s
+            return min(pause_ends_s, self._began_s + self.limits.body_total_timeout_s)
+        return self._began_s + self.limits.head_timeout_s
+
+    def _check(self) -> None:
+        self._timer = None
+        if self.transport.is_closing() or self._phase is _Phase.IDLE:
+            return
+        if self._phase is _Phase.DISCARD:
+            self.transport.close()
+        elif self.loop.time() < self._due_s():
+            self._watch()
+        elif self._phase is _Phase.HEAD:
+            self._give_up_on_head()
+        else:
+            self._report_late_body()
+
+    def _give_up_on_head(self) -> None:
+        if self._head_bytes:
+            self._refuse_head(
+                GatewayError(ErrorKind.REQUEST_TIMEOUT, "The request's head took too long.")
+            )
+        else:
+            self.transport.close()
+
+    def _report_late_body(self) -> None:
+        if self.cycle.response_complete:
+            self.transport.close()
+            return
+        # The answer must be the last on this connection: the rest of the body may still come.
+        self.cycle.keep_alive = False
+        self.cycle.scope["state"]["is_body_late"] = True
+        self.cycle.message_event.set()
+
+    def _refuse_head(self, error: GatewayError) -> None:
+        request_id = make_id("req_")
+        body = encode_error(error, request_id)
+        lines = [f"HTTP/1.1 {error.status} Refused".encode()]
+        for name, value in [*encode_head(error, request_id, body), (b"connection", b"close")]:
+            lines.append(name + b": " + value)
+        self._phase = _Phase.DISCARD
+        self._stop_watching()
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self._corked.flush()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_S, self._check)
+
+
+def make_protocol(limits: ServerLimits) -> type[GatewayProtocol]:
+    """The protocol with these limits; uvicorn builds one for each connection."""
+    return type("LimitedProtocol", (GatewayProtocol,), {"limits": limits})
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server on a socket of ours. It ends with exit code 0 when it is told to stop."""
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        limits: ServerLimits,
+        on_stopping: Callable[[], None],
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            http=make_protocol(limits),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=int(limits.keep_alive_s),
+            timeout_graceful_shutdown=max(1, round(limits.shutdown_grace_s)),
+            backlog=BACKLOG,
+        )
+        super().__init__(config)
+        self._on_stopping = on_stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; unlike uvicorn's own, do not raise them again at the end."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal stops in order; a second SIGINT does not wait any longer."""
+        if not self.should_exit:
+            self._on_stopping()
+        super().handle_exit(sig, frame)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `OSError` when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _headers_too_large(limits: ServerLimits) -> GatewayError:
+    return GatewayError(
+        ErrorKind.HEADERS_TOO_LARGE,
+        f"The request's head is larger than {limits.header_bytes_max} bytes or has more than "
+        f"{limits.header_count_max} headers.",
+    )

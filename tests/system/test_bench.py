@@ -1,0 +1,53 @@
+"""The bench measures what it says: every chunk is counted, and ratios are of medians."""
+
+import os
+import sys
+
+import pytest
+from bench import load, processes, report
+from bench.processes import BenchError
+from bench.report import Round
+from bench.upstreams import MARK, READY_PATH, STREAM_CHUNKS, plain_answer, stream_event
+
+
+def test_ratio_is_of_medians_of_alternating_rounds() -> None:
+    rounds = [
+        Round("nagara", 50.0), Round("nginx", 20.0), Round("nagara", 900.0),
+        Round("nginx", 25.0), Round("nagara", 60.0), Round("nginx", 1.0),
+    ]  # fmt: skip
+    line = report.ratio_line("call", rounds, target=3.0)
+    assert line.value == 60.0 / 20.0
+    assert line.is_met
+    assert not line._replace(target=2.9).is_met
+
+
+def test_every_event_holds_the_mark_once_and_is_about_225_bytes() -> None:
+    for index in range(STREAM_CHUNKS):
+        assert stream_event(index).count(MARK) == 1
+        assert 200 <= len(stream_event(index)) <= 250
+
+
+def test_request_is_about_1_kb_and_answer_about_800_bytes() -> None:
+    assert 900 <= len(load.chat_body(is_streamed=False)) <= 1100
+    assert 700 <= len(plain_answer()) <= 900
+
+
+def test_client_counts_every_chunk_of_every_stream() -> None:
+    port = processes.free_port()
+    core = max(os.sched_getaffinity(0))
+    command = [sys.executable, "-m", "bench.upstreams", str(port)]
+    with processes.running(command, core=core) as process:
+        processes.wait_for_ok(process, port, READY_PATH)
+        seen = load.streams(port, "none", core, turns=1)
+    assert not process.is_running()
+    assert seen.chunks == load.STREAMS * STREAM_CHUNKS
+    assert seen.reads >= seen.chunks * 0.9
+
+
+def test_a_process_that_ends_at_once_is_said_so() -> None:
+    core = max(os.sched_getaffinity(0))
+    with (
+        processes.running([sys.executable, "-c", "pass"], core=core) as process,
+        pytest.raises(BenchError, match="ended before"),
+    ):
+        processes.wait_for_ok(process, processes.free_port(), "/")

@@ -1,0 +1,98 @@
+"""Every provider is data that holds together."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import nagara.providers
+from nagara.domain.catalog import Deployment, Operation, Provider, Transport
+from nagara.providers import PROVIDERS, SANDBOX
+
+FILES = {
+    path.stem
+    for path in Path(nagara.providers.__file__).parent.glob("*.py")
+    if path.stem != "__init__"
+}
+REMOTE = [p for p in PROVIDERS.values() if p.transport is Transport.HTTP]
+
+
+def address(name: str, operation: Operation, base_url: str | None = None) -> str | None:
+    deployment = Deployment(name=name, provider=PROVIDERS[name], model="m", base_url=base_url)
+    return deployment.address(operation)
+
+
+def test_every_file_is_a_provider_of_its_own_name() -> None:
+    assert set(PROVIDERS) == FILES
+    assert all(name == provider.name for name, provider in PROVIDERS.items())
+
+
+@pytest.mark.parametrize("provider", REMOTE, ids=lambda p: p.name)
+def test_provider_can_be_reached(provider: Provider) -> None:
+    assert provider.paths
+    for operation in provider.paths:
+        base = provider.base_url or "https://host.example/root"
+        base = base.replace("{AZURE_OPENAI_ENDPOINT}", "https://x.example").format(
+            **provider.base_url_defaults
+        )
+        url = address(provider.name, operation, base)
+        assert url is not None
+        parts = urlsplit(url)
+        assert parts.scheme in ("http", "https")
+        assert parts.netloc
+        assert ".." not in parts.path
+        assert "//" not in parts.path
+
+
+@pytest.mark.parametrize("provider", REMOTE, ids=lambda p: p.name)
+def test_provider_has_its_credential_and_address_in_the_environment(provider: Provider) -> None:
+    is_compatible = provider.base_url is None
+    assert is_compatible or provider.credential_env
+    assert is_compatible or provider.base_url_env
+    assert provider.homepage.startswith("https://")
+
+
+def test_no_two_providers_share_a_variable() -> None:
+    variables = [
+        name
+        for provider in PROVIDERS.values()
+        for name in (*provider.credential_env, provider.base_url_env)
+        if name
+    ]
+    assert len(variables) == len(set(variables))
+
+
+def test_sandbox_has_every_operation_and_needs_nothing() -> None:
+    assert set(SANDBOX.paths) == set(Operation)
+    assert SANDBOX.transport is Transport.SANDBOX
+    assert SANDBOX.is_credential_optional
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "url"),
+    [
+        ("openai", Operation.CHAT, "https://api.openai.com/v1/chat/completions"),
+        ("openai", Operation.RESPONSES, "https://api.openai.com/v1/responses"),
+        ("anthropic", Operation.MESSAGES, "https://api.anthropic.com/v1/messages"),
+        (
+            "anthropic",
+            Operation.COUNT_TOKENS,
+            "https://api.anthropic.com/v1/messages/count_tokens",
+        ),
+        ("deepseek", Operation.MESSAGES, "https://api.deepseek.com/anthropic/v1/messages"),
+        ("zai", Operation.MESSAGES, "https://api.z.ai/api/anthropic/v1/messages"),
+        ("moonshot", Operation.MESSAGES, "https://api.moonshot.ai/anthropic/v1/messages"),
+        ("ollama", Operation.MESSAGES, "http://localhost:11434/v1/messages"),
+    ],
+)
+def test_address_is_the_documented_one(name: str, operation: Operation, url: str) -> None:
+    assert address(name, operation) == url
+
+
+def test_base_url_of_ones_own_replaces_the_providers() -> None:
+    assert address("openai", Operation.CHAT, "http://x:1/v1/") == "http://x:1/v1/chat/completions"
+
+
+def test_operation_that_the_provider_lacks_has_no_address() -> None:
+    assert address("anthropic", Operation.CHAT) is None
+    assert address("compatible", Operation.CHAT) is None

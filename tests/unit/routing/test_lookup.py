@@ -1,0 +1,103 @@
+"""The route of one request, and the nearest ids when there is none."""
+
+import pytest
+
+from nagara.config.load import load_config
+from nagara.domain.catalog import Catalogue, KeyKind, Model, Offer, Route, Snapshot
+from nagara.routing.lookup import nearest_ids, nearest_models, resolve_route
+from nagara.routing.table import build_routes
+
+MINI = Model(
+    id="gpt-4.1-mini",
+    startup="openai",
+    display_name="GPT-4.1 mini",
+    offers=(Offer("openai", "gpt-4.1-mini"),),
+)
+CATALOGUE = Catalogue(built_at_s=0, source="test", models=(MINI,), startups=())
+ENV = {"OPENAI_API_KEY": "sk-openai-0123456789", "OLLAMA_BASE_URL": "http://localhost:11434/v1"}
+
+
+def snapshot(env: dict[str, str]) -> Snapshot:
+    declared = load_config(None, env).declared
+    table = build_routes(declared, CATALOGUE)
+    return Snapshot(
+        keys={},
+        accounts={},
+        catalogue=CATALOGUE,
+        routes=table.routes,
+        sandbox=table.sandbox,
+        providers=declared.providers,
+    )
+
+
+def served(route: Route | None) -> list[tuple[str, str]] | None:
+    return [(d.name, d.model) for d in route.deployments] if route else None
+
+
+@pytest.mark.parametrize(
+    ("model_id", "standard", "test"),
+    [
+        ("gpt-4.1-mini", ("openai", "gpt-4.1-mini"), ("sandbox", "gpt-4.1-mini")),
+        ("openai/gpt-4.1-mini", ("openai", "gpt-4.1-mini"), ("sandbox", "gpt-4.1-mini")),
+        ("ollama/llama3.2", ("ollama", "llama3.2"), ("sandbox", "ollama/llama3.2")),
+        ("ollama/a/b:c", ("ollama", "a/b:c"), ("sandbox", "ollama/a/b:c")),
+        ("sandbox/gpt-4.1-mini", ("sandbox", "gpt-4.1-mini"), ("sandbox", "gpt-4.1-mini")),
+        ("groq/gpt-4.1-mini", None, ("sandbox", "gpt-4.1-mini")),
+        ("openai/none", None, None),
+        ("none", None, None),
+        ("ollama/", None, None),
+        ("/", None, None),
+        ("", None, None),
+        ("ollama/\n", None, None),
+        ("sandbox/none", None, None),
+        ("ollama/" + "x" * 100_000, None, None),
+    ],
+)
+def test_id_resolves_for_each_kind_of_key(
+    model_id: str, standard: tuple[str, str] | None, test: tuple[str, str] | None
+) -> None:
+    picture = snapshot(ENV)
+    assert served(resolve_route(picture, model_id, KeyKind.STANDARD)) == (standard and [standard])
+    assert served(resolve_route(picture, model_id, KeyKind.TEST)) == (test and [test])
+
+
+def test_without_providers_a_standard_key_gets_the_sandbox_by_any_providers_name() -> None:
+    picture = snapshot({})
+    route = resolve_route(picture, "anthropic/gpt-4.1-mini", KeyKind.STANDARD)
+    assert served(route) == [("sandbox", "gpt-4.1-mini")]
+    assert resolve_route(picture, "ollama/llama3.2", KeyKind.STANDARD) is None
+
+
+def test_model_at_an_open_provider_has_its_operations() -> None:
+    picture = snapshot(ENV)
+    route = resolve_route(picture, "ollama/llama3.2", KeyKind.STANDARD)
+    assert route is not None
+    assert set(route.model.operations) == set(picture.providers["ollama"].provider.paths)
+    assert route.deployments[0].base_url == "http://localhost:11434/v1"
+
+
+@pytest.mark.parametrize("model_id", ["gpt-4.1-mni", "GPT-4.1-MINI", "gpt-4-mini", "gpt-4.1"])
+def test_nearest_model_is_named(model_id: str) -> None:
+    assert nearest_models(snapshot(ENV), model_id) == ["gpt-4.1-mini"]
+
+
+@pytest.mark.parametrize("model_id", ["", "zzz", "x" * 1_000_000, "\0", "/" * 1000])
+def test_nothing_near_is_nothing(model_id: str) -> None:
+    assert nearest_models(snapshot(ENV), model_id) == []
+
+
+def test_nearest_is_sought_among_few_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+    real = nearest_ids.__globals__["difflib"].get_close_matches
+
+    def count(word: str, possibilities: dict[str, str], **limits: float) -> list[str]:
+        compared.append(len(possibilities))
+        found: list[str] = real(word, possibilities, **limits)
+        return found
+
+    monkeypatch.setattr("nagara.routing.lookup.difflib.get_close_matches", count)
+    found = nearest_ids("model-4321x", [f"model-{n}" for n in range(5000)])
+    assert "model-4321" in found
+    assert compared[0] <= 50
