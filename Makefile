@@ -19,6 +19,8 @@ help:
 	@echo 'make catalogue rebuild the shipped catalogue of models from genai-prices'
 	@echo 'make install put the nagara command into .venv'
 
+# From a checkout, the data lies in ./data, where the nagara command finds it too.
+serve: export NAGARA_DATA ?= data
 serve: install
 	@exec $(BIN)/nagara serve
 

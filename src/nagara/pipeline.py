@@ -303,18 +303,19 @@ def describe_failure(call: Call, deployment: Deployment, error: GatewayError) ->
 def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
     """One error for all the attempts: the last one's, which says what was tried."""
     deployment, last = failed[-1]
-    if last.kind.value.fault is Fault.CLIENT:
-        return last
     tried = ", ".join(
         f"{deployment.name} ({error.code or error.status})" for deployment, error in failed
     )
+    is_callers = last.kind.value.fault is Fault.CLIENT
     summed = GatewayError(
         last.kind,
-        f"{last.message} Tried: {tried}.",
+        last.message if is_callers else f"{last.message} Tried: {tried}.",
+        param=last.param,
         code=last.code,
         status=last.status,
         retry_after_s=last.retry_after_s,
         headers={
+            **last.headers,
             "x-nagara-provider": deployment.name,
             "x-nagara-attempts": str(len(failed)),
         },

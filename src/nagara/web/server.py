@@ -25,10 +25,9 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from nagara.dialects.openai_error import encode_error
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.runtime import make_id
-from nagara.web.errors import encode_head
+from nagara.web.errors import choose_encoder, encode_head
 
 LINGER_S = 1.0
 BACKLOG = 2048
@@ -100,8 +99,11 @@ class GatewayProtocol(HttpToolsProtocol):
 
     limits: ServerLimits
     on_lost: Callable[[], None] | None = None
+    # uvicorn sets it when a message begins, and what is no HTTP at all begins none.
+    url = b""
     _phase = _Phase.IDLE
     _head_bytes = 0
+    _heads_begun = 0
     _began_s = 0.0
     _heard_s = 0.0
     _timer: asyncio.TimerHandle | None = None
@@ -125,13 +127,18 @@ class GatewayProtocol(HttpToolsProtocol):
         """Parse, then see whether a message is left unfinished."""
         if self._phase is _Phase.DISCARD:
             return
+        is_within_message = self._phase is _Phase.BODY or self._head_bytes > 0
+        self._heads_begun = 0
         super().data_received(data)
         phase = self._phase
         if phase is _Phase.IDLE:
             if self._timer is not None:
                 self._stop_watching()
         elif phase is _Phase.HEAD:
-            self._head_bytes += len(data)
+            # Data that ended another message first is not this head's alone, and counts as its
+            # first byte: the bound then holds but for what the loop reads at once.
+            is_shared = self._heads_begun > (0 if is_within_message else 1)
+            self._head_bytes += 1 if is_shared else len(data)
             if self._head_bytes > self.limits.header_bytes_max:
                 self._refuse_head(_headers_too_large(self.limits))
             else:
@@ -145,6 +152,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["state"]["connection"] = self
         self._phase, self._head_bytes = _Phase.HEAD, 0
+        self._heads_begun += 1
         self._began_s = self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -153,7 +161,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if size > self.limits.header_bytes_max or len(self.headers) > self.limits.header_count_max:
             self._refuse_head(_headers_too_large(self.limits))
             return
-        self._phase = _Phase.BODY
+        self._phase, self._head_bytes = _Phase.BODY, 0
         self._began_s = self._heard_s = self.loop.time()
         super().on_headers_complete()
 
@@ -228,7 +236,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _refuse_head(self, error: GatewayError) -> None:
         request_id = make_id("req_")
-        body = encode_error(error, request_id)
+        # As far as the head was read: nothing of it, where it is no HTTP from its first byte.
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        body = choose_encoder(path, self.headers or ())(error, request_id)
         lines = [f"HTTP/1.1 {error.status} Refused".encode()]
         for name, value in [*encode_head(error, request_id, body), (b"connection", b"close")]:
             lines.append(name + b": " + value)
@@ -253,6 +263,7 @@ class Server(uvicorn.Server):
         self,
         app: Callable[..., Any],
         limits: ServerLimits,
+        on_started: Callable[[], None],
         on_stopping: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
@@ -270,7 +281,13 @@ class Server(uvicorn.Server):
             backlog=BACKLOG,
         )
         super().__init__(config)
+        self._on_started = on_started
         self._on_stopping = on_stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once requests are taken and signals are heeded, say so."""
+        await super().startup(sockets)
+        self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
