@@ -273,8 +273,6 @@ def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> 
     """The headers that every answer has, whatever its body."""
     return [
         (b"x-request-id", ended.request_id.encode()),
-        # The name that Anthropic's SDK reads it by.
-        (b"request-id", ended.request_id.encode()),
         (b"x-nagara-provider", deployment.name.encode()),
         (b"x-nagara-model", encode_header(deployment.model)),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
