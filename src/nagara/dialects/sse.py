@@ -41,7 +41,12 @@ class SseSplitter:
         """
         if not self._tail:
             # What a provider writes at once is nearly always one whole event: nothing is copied.
-            if data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
+            if (
+                data.endswith(b"\n\n")
+                and data.find(b"\n\n") == len(data) - 2
+                and b"\r" not in data
+                and len(data) <= self._event_bytes_max
+            ):
                 return [data]
             self._tail += data
             return self._cut(0)
@@ -55,15 +60,20 @@ class SseSplitter:
         start = 0
         for match in _EVENT_END.finditer(self._tail, position):
             events.append(bytes(self._tail[start : match.end()]))
+            self._check(match.end() - start)
             start = match.end()
         if start:
             del self._tail[:start]
-        if len(self._tail) > self._event_bytes_max:
+        self._check(len(self._tail))
+        return events
+
+    def _check(self, event_bytes: int) -> None:
+        # Whole events too, so that a bound does not depend on how the bytes were split.
+        if event_bytes > self._event_bytes_max:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
                 f"The provider sent an event of more than {self._event_bytes_max} bytes.",
             )
-        return events
 
 
 def read_data(event: bytes) -> bytes:
@@ -76,6 +86,14 @@ def read_data(event: bytes) -> bytes:
         if line.startswith(b"data:")
     ]
     return b"\n".join(lines)
+
+
+def replace_data(event: bytes, data: bytes) -> bytes:
+    """The event with `data` in place of its own; its other lines (comments, name, id) stay."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return encode_event(data)
+    others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
+    return b"\n".join([*others, encode_event(data)])
 
 
 def encode_event(data: bytes, name: str | None = None) -> bytes:
