@@ -49,16 +49,19 @@ class ForwardedStream:
         """Whether the last event came: nothing after it needs to be waited for."""
         self.has_failed = False
         """Whether the upstream itself sent an error event."""
+        self.failure: GatewayError | None = None
+        """Why nothing is read after events that could still be forwarded; it is ended then."""
         self.output_bytes = 0
         """Bytes of the events that were forwarded: what an estimate is counted from."""
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes to forward for these. Raises `GatewayError` for events that are malformed."""
+        """The bytes to forward for these. Raises `GatewayError` for events that are malformed.
+
+        When good events came before such a one, they are given, and the error is in `failure`.
+        """
         events = self._splitter.feed(data)
-        if len(events) == 1:
-            forwarded = self.take_event(events[0])
-        else:
-            forwarded = b"".join([self.take_event(event) for event in events])
+        is_one = len(events) == 1
+        forwarded = self.take_event(events[0]) if is_one else self._take_events(events)
         self.output_bytes += len(forwarded)
         return forwarded
 
@@ -77,6 +80,18 @@ class ForwardedStream:
     def take_event(self, event: bytes) -> bytes:
         """The bytes to forward for one whole event."""
         raise NotImplementedError
+
+    def _take_events(self, events: list[bytes]) -> bytes:
+        taken: list[bytes] = []
+        try:
+            for event in events:
+                taken.append(self.take_event(event))  # noqa: PERF401 - what came before a failure is kept
+        except GatewayError as error:
+            # The caller gets the same events however the bytes were split on their way.
+            if not taken:
+                raise
+            self.failure, self.is_ended = error, True
+        return b"".join(taken)
 
     def terminator(self) -> bytes:
         """What this API's streams end with, if the upstream left it out."""

@@ -37,7 +37,8 @@ class SseSplitter:
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes, each with its own terminator.
 
-        Raises `GatewayError` (UPSTREAM_TOO_LARGE) when an event exceeds the bound.
+        Raises `GatewayError` (UPSTREAM_TOO_LARGE) when an event exceeds the bound, once the events
+        before it have been given.
         """
         if not self._tail:
             # What a provider writes at once is nearly always one whole event: nothing is copied.
@@ -58,7 +59,7 @@ class SseSplitter:
             start = match.end()
         if start:
             del self._tail[:start]
-        if len(self._tail) > self._event_bytes_max:
+        if not events and len(self._tail) > self._event_bytes_max:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
                 f"The provider sent an event of more than {self._event_bytes_max} bytes.",

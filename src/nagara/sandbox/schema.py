@@ -170,7 +170,9 @@ class Maker:
         for schema in schemas[:-1]:
             found = (
                 value
-                for value in islice(self.values(schema, references, depth), len(items) + VARIANTS_MAX)
+                for value in islice(
+                    self.values(schema, references, depth), len(items) + VARIANTS_MAX
+                )
                 if not (is_unique and any(is_same(value, item) for item in items))
             )
             taken = list(islice(found, 1))

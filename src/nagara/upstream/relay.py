@@ -40,9 +40,9 @@ async def read_whole(
 
     Raises `GatewayError` when it breaks off, is too large or is not JSON; it is then aborted.
     """
-    pieces, size = [begun.first], len(begun.first)
+    pieces, size, piece = list[bytes](), 0, begun.first
     try:
-        while piece := await begun.answer.read():
+        while piece:
             pieces.append(piece)
             size += len(piece)
             if size > bytes_max:
@@ -50,10 +50,11 @@ async def read_whole(
                     ErrorKind.UPSTREAM_TOO_LARGE,
                     f"The provider's answer is larger than {bytes_max} bytes.",
                 )
+            piece = await begun.answer.read()
     except BaseException:
         begun.answer.abort()
         raise
-    body = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if not body:
         raise malformed_answer()
     usage = endpoint.read_usage(body)
@@ -106,6 +107,8 @@ class StreamRelay:
             if forwarded := stream.feed(piece):
                 await write(forwarded)
             if stream.is_ended:
+                if stream.failure is not None:
+                    raise stream.failure
                 return stream.terminator()
             piece = await read()
         return stream.close()
