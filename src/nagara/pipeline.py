@@ -31,7 +31,7 @@ from nagara.storage.snapshots import Snapshots
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
-from nagara.upstream.reply import Reply, ResponseHeaders
+from nagara.upstream.reply import Reply, ResponseHeaders, client_left
 
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +173,7 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(shutting_down())
+            await relay.interrupt(interruption(ended))
             raise
         finally:
             self._note(admitted, stream.usage, stream.output_bytes, ended)
@@ -321,6 +321,11 @@ def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
     )
     summed.__cause__ = last
     return summed
+
+
+def interruption(ended: RequestEnded) -> GatewayError:
+    """Why the task of a request was cancelled."""
+    return client_left() if ended.has_client_left else shutting_down()
 
 
 def shutting_down() -> GatewayError:
