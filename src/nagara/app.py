@@ -231,6 +231,7 @@ def read_edge_limits(settings: Settings) -> InferenceLimits:
         requests_in_flight_max=settings.requests_in_flight_max,
         overload_retry_after_s=settings.overload_retry_after_s,
         drain_timeout_s=settings.drain_timeout_s if settings.drain_on_disconnect else 0.0,
+        drain_bytes_max=settings.drain_bytes_max,
     )
 
 

@@ -31,7 +31,7 @@ from nagara.storage.snapshots import Snapshots
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
-from nagara.upstream.reply import Reply, ResponseHeaders
+from nagara.upstream.reply import Reply, ResponseHeaders, client_left
 
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +94,11 @@ class Pipeline:
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint.operation, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            cap = view.output_tokens_max or route.model.output_tokens_max
-            estimate = estimate_charge(route.model.rates_pico, len(body), cap)
+            cap = view.output_tokens_max
+            if cap is None:
+                cap = route.model.output_tokens_max
+            rates_pico, count = route.model.rates_pico, view.choice_count
+            estimate = estimate_charge(rates_pico, len(body), cap, count)
             check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
         limit_headers = self._take_turn(key)
         call = Call(
@@ -128,7 +131,13 @@ class Pipeline:
         if begun.is_event_stream and call.endpoint.forward_stream is not None:
             await self._serve_stream(admitted, begun, caller_model, headers, reply, ended)
         else:
-            await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+            try:
+                await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+            except GatewayError as error:
+                # It broke off after it had begun: what was generated may be billed, so it is not
+                # asked for again elsewhere.
+                self._observe(describe_failure(call, deployment, error))
+                raise sum_up([(deployment, error)], ended.attempts) from error
 
     async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
@@ -144,7 +153,7 @@ class Pipeline:
                 failed.append((deployment, error))
                 if not error.kind.value.is_retryable:
                     break
-        raise sum_up(failed)
+        raise sum_up(failed, ended.attempts)
 
     async def _serve_stream(
         self,
@@ -173,10 +182,12 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(shutting_down())
+            if not ended.has_client_left:
+                await relay.interrupt(shutting_down())
             raise
         finally:
-            self._note(admitted, stream.usage, stream.output_bytes, ended)
+            ended.bytes_out = stream.output_bytes
+            self._note(admitted, stream.usage, stream.text_bytes, ended)
             if relay.failure is not None or stream.has_failed:
                 ended.outcome = "cut"
                 ended.error = relay.failure.code if relay.failure else "upstream_error_event"
@@ -193,6 +204,7 @@ class Pipeline:
         whole = await read_whole(
             begun, admitted.call.endpoint, caller_model, self.limits.response_bytes_max
         )
+        ended.bytes_out = len(whole.body)
         self._note(admitted, whole.usage, len(whole.body), ended)
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
@@ -205,14 +217,13 @@ class Pipeline:
         await reply.end(whole.body)
 
     def _note(
-        self, admitted: Admitted, usage: Usage | None, answer_bytes: int, ended: RequestEnded
+        self, admitted: Admitted, usage: Usage | None, text_bytes: int, ended: RequestEnded
     ) -> None:
         """Stages 11 and 12, as far as they go without the ledger: what it was, what it costs."""
-        ended.bytes_out = answer_bytes
         if admitted.call.endpoint.is_free:
             return
         if usage is None:
-            usage = estimate_usage(ended.bytes_in, answer_bytes)
+            usage = estimate_usage(ended.bytes_in, text_bytes)
         ended.usage = usage.quantities
         ended.is_usage_estimated = usage.is_estimated
         is_free = admitted.key.kind is KeyKind.TEST
@@ -298,7 +309,7 @@ def describe_failure(call: Call, deployment: Deployment, error: GatewayError) ->
     )
 
 
-def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
+def sum_up(failed: Sequence[tuple[Deployment, GatewayError]], attempts: int) -> GatewayError:
     """One error for all the attempts: the last one's, which says what was tried."""
     deployment, last = failed[-1]
     tried = ", ".join(
@@ -315,11 +326,16 @@ def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
         headers={
             **last.headers,
             "x-nagara-provider": deployment.name,
-            "x-nagara-attempts": str(len(failed)),
+            "x-nagara-attempts": str(attempts),
         },
     )
     summed.__cause__ = last
     return summed
+
+
+def interruption(ended: RequestEnded) -> GatewayError:
+    """Why the task of a request was cancelled."""
+    return client_left() if ended.has_client_left else shutting_down()
 
 
 def shutting_down() -> GatewayError:

@@ -79,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     overload_retry_after_s: Annotated[int, _server("The retry-after of that answer.", 1, DAY_S)] = 1
     shutdown_grace_s: Annotated[float, _server("How long running streams may go on after SIGTERM.", 0, DAY_S)] = 25.0
     drain_on_disconnect: Annotated[bool, _server("When a client leaves, read the provider's answer to its end to learn the usage, instead of stopping it.")] = False
+    drain_bytes_max: Annotated[int, _server("The most that is read on for a client that left.", 0, BODY_BYTES_LIMIT)] = 16 * MIB
     drain_timeout_s: Annotated[float, _server("The longest that is read on for a client that left.", 0, DAY_S)] = 60.0
     allowed_origins: Annotated[tuple[str, ...], _server("Web origins whose pages may call, such as https://app.example; keys do not belong in browsers.")] = ()
 

@@ -152,9 +152,16 @@ def _timestamp(at_s: float) -> str:
 def _format_human(at_s: float, level: int, observation: Observation) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(at_s))
     if isinstance(observation, RequestEnded):
-        return f"{clock}  {_describe_request(observation)}\n"
+        return f"{clock}  {_escape(_describe_request(observation))}\n"
     mark = "" if level < logging.WARNING else f"{logging.getLevelName(level).lower()}: "
     return f"{clock}  {mark}{_describe(observation)}\n"
+
+
+def _escape(line: str) -> str:
+    """A model's name may hold line ends or a terminal's commands, if a caller wants to forge."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _describe_request(ended: RequestEnded) -> str:

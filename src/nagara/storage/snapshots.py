@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.access import authenticate
+from nagara.access import authenticate, read_key_text
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
@@ -111,6 +111,8 @@ class Snapshots:
         try:
             return snapshot, authenticate(headers, snapshot, self._pepper, self._clock.now_s())
         except GatewayError as error:
+            if read_key_text(headers) is None:
+                raise
             raise _cannot_tell() from error
 
     def _fail(self, error: StorageError) -> None:

@@ -14,7 +14,7 @@ import asyncio
 
 import msgspec
 
-from nagara.dialects.base import ForwardedStream, malformed_answer
+from nagara.dialects.base import ForwardedStream
 from nagara.dialects.json_fields import replace_model
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
@@ -40,9 +40,9 @@ async def read_whole(
 
     Raises `GatewayError` when it breaks off, is too large or is not JSON; it is then aborted.
     """
-    pieces, size = [begun.first], len(begun.first)
+    pieces, size, piece = list[bytes](), 0, begun.first
     try:
-        while piece := await begun.answer.read():
+        while piece:
             pieces.append(piece)
             size += len(piece)
             if size > bytes_max:
@@ -50,12 +50,11 @@ async def read_whole(
                     ErrorKind.UPSTREAM_TOO_LARGE,
                     f"The provider's answer is larger than {bytes_max} bytes.",
                 )
+            piece = await begun.answer.read()
     except BaseException:
         begun.answer.abort()
         raise
-    body = b"".join(pieces) if len(pieces) > 1 else pieces[0]
-    if not body:
-        raise malformed_answer()
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     usage = endpoint.read_usage(body)
     return Whole(body if caller_model is None else replace_model(body, caller_model), usage)
 
@@ -80,24 +79,25 @@ class StreamRelay:
     async def run(self, headers: ResponseHeaders) -> None:
         """Send the answer's head and pump its events until it is ended, one way or another.
 
-        Cancelled, it aborts the upstream and ends the client's stream with an error event.
+        However it is left, cancelled too, the upstream is then at its end or aborted.
         """
-        await self._reply.start(200, headers)
         try:
-            last = await self._pump()
-        except GatewayError as error:
-            self.failure = error
-            last = self.stream.fail(error, self._request_id)
-        except asyncio.CancelledError:
+            await self._reply.start(200, headers)
+            try:
+                last = await self._pump()
+            except GatewayError as error:
+                self.failure = error
+                last = self.stream.fail(error, self._request_id)
+            await self._reply.end(last)
+            if self.failure is None:
+                await self._finish_upstream()
+        finally:
             self._answer.abort()
-            raise
-        await self._reply.end(last)
-        await self._finish_upstream()
 
     async def interrupt(self, error: GatewayError) -> None:
-        """End the client's stream with `error`, after `run` was cancelled."""
-        self.failure = error
+        """End the client's stream with `error`, after `run` was cancelled; no-op if it ended."""
         if not self._reply.is_ended:
+            self.failure = error
             await self._reply.end(self.stream.fail(error, self._request_id))
 
     async def _pump(self) -> bytes:
@@ -106,16 +106,16 @@ class StreamRelay:
             if forwarded := stream.feed(piece):
                 await write(forwarded)
             if stream.is_ended:
+                if stream.failure is not None:
+                    raise stream.failure
                 return stream.terminator()
             piece = await read()
         return stream.close()
 
     async def _finish_upstream(self) -> None:
-        if self.failure is None:
-            try:
-                async with asyncio.timeout(END_OF_CONNECTION_S):
-                    while await self._answer.read():
-                        pass
-            except (GatewayError, TimeoutError):
-                pass
-        self._answer.abort()
+        try:
+            async with asyncio.timeout(END_OF_CONNECTION_S):
+                while await self._answer.read():
+                    pass
+        except (GatewayError, TimeoutError):
+            pass

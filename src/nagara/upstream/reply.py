@@ -8,6 +8,8 @@ leaves before. Sending to a client that has gone does nothing.
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from nagara.domain.errors import ErrorKind, GatewayError
+
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 """ASGI's send."""
 
@@ -37,3 +39,23 @@ class Reply:
         """Send the last piece and end the answer."""
         self.is_ended = True
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def abandon(self, bytes_max: int) -> None:
+        """The client has gone, and its answer is read on for its usage: drop what is written.
+
+        After `bytes_max` more, `write` raises `GatewayError` (CLIENT_LEFT).
+        """
+        dropped_bytes = 0
+
+        async def drop(message: MutableMapping[str, Any]) -> None:
+            nonlocal dropped_bytes
+            dropped_bytes += len(message.get("body", b""))
+            if dropped_bytes > bytes_max and message.get("more_body"):
+                raise client_left()
+
+        self._send = drop
+
+
+def client_left() -> GatewayError:
+    """What a request ends with whose client went away. Only the log will know."""
+    return GatewayError(ErrorKind.CLIENT_LEFT, "The client left before the end of its answer.")

@@ -16,7 +16,7 @@ import msgspec
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Failure, Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.pipeline import Pipeline, shutting_down
+from nagara.pipeline import Pipeline, interruption, shutting_down
 from nagara.runtime import Clock
 from nagara.upstream.reply import Reply, Send
 from nagara.web.errors import internal_error, send_error
@@ -43,6 +43,7 @@ class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
     requests_in_flight_max: int
     overload_retry_after_s: int
     drain_timeout_s: float
+    drain_bytes_max: int
 
 
 class InferenceEdge:
@@ -87,7 +88,7 @@ class InferenceEdge:
         except asyncio.CancelledError:
             # The client left, or the gateway stops; who is still there reads the second.
             if not reply.has_started:
-                await self._refuse(endpoint, shutting_down(), reply, ended)
+                await self._refuse(endpoint, interruption(ended), reply, ended)
         except Exception as error:  # noqa: BLE001 - the outermost edge
             await self._confess(endpoint, error, reply, ended)
         finally:
@@ -106,16 +107,18 @@ class InferenceEdge:
         task = asyncio.current_task()
         if connection is None or task is None:
             return
-        drain_timeout_s = self._limits.drain_timeout_s
+        limits = self._limits
 
         def leave() -> None:
             if reply.is_ended:
                 return
             ended.has_client_left = True
-            if drain_timeout_s:
-                task.get_loop().call_later(drain_timeout_s, task.cancel)
-            else:
+            if not limits.drain_timeout_s:
                 task.cancel()
+                return
+            reply.abandon(limits.drain_bytes_max)
+            timer = task.get_loop().call_later(limits.drain_timeout_s, task.cancel)
+            task.add_done_callback(lambda _: timer.cancel())
 
         connection.on_lost = leave
 

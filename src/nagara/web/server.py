@@ -146,6 +146,10 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._phase is not _Phase.DISCARD:
             self._phase = _Phase.IDLE
             super().on_message_complete()
+            if self.flow.read_paused and not self.pipeline:
+                # A large body's last piece paused reading. Unread, the socket would not tell that
+                # the client has left, and its provider would go on answering nobody.
+                self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """The answer is written: whoever leaves now leaves nothing undone."""
