@@ -148,6 +148,11 @@ class GatewayProcess:
         """The base URL for clients of OpenAI's API."""
         return f"{self.url}/v1"
 
+    def wait(self) -> int:
+        """Wait for the process to end by itself, and give its exit code."""
+        assert self._process is not None, "not started"
+        return self._process.wait(STOP_TIMEOUT_S)
+
     def stop(self) -> int:
         """Ask the process to end, as a supervisor does, and give its exit code."""
         assert self._process is not None, "not started"

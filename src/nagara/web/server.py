@@ -317,6 +317,13 @@ class Server(uvicorn.Server):
             self._on_stopping()
         super().handle_exit(sig, frame)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which leaves requests running when it was told not to wait for them."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `OSError` when the address cannot be had."""
