@@ -19,6 +19,8 @@ help:
 	@echo 'make catalogue rebuild the shipped catalogue of models from genai-prices'
 	@echo 'make install put the nagara command into .venv'
 
+# From a checkout, the data lies in ./data, where the nagara command finds it too.
+serve: export NAGARA_DATA ?= data
 serve: install
 	@exec $(BIN)/nagara serve
 
@@ -73,6 +75,13 @@ endif
 	@$(call sync,requirements/test.lock)
 	@touch $@ .venv/.runtime
 
+# The programs of other people that the README shows: too much for everyone's test environment.
+install-clients: .venv/.clients
+.venv/.clients: requirements/clients.lock pyproject.toml | .venv/bin/python
+	@echo 'Setting up .venv with client programs …' >&2
+	@$(call sync,requirements/clients.lock)
+	@touch $@ .venv/.test .venv/.runtime
+
 # The locks name no index, so that they serve behind any mirror.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --extra catalogue --group build pyproject.toml
@@ -80,6 +89,7 @@ lock:
 	@test -n "$(UV)" || { echo 'make lock needs uv' >&2; exit 1; }
 	@$(LOCK) -o requirements/runtime.lock
 	@$(LOCK) --group test -o requirements/test.lock
+	@$(LOCK) --group test --group clients -o requirements/clients.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

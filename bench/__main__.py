@@ -139,6 +139,7 @@ def _plain_measure(folder: Path, wrk: str, key: str, cores: Cores, seconds: int)
     load.write_wrk_script(script, key)
 
     def measure(subject: Subject) -> float:
+        load.check_plain(subject.port, key)
         before_s = processes.cpu_s(subject.process)
         seen = load.plain(wrk, subject.port, script, cores.load, seconds)
         return (processes.cpu_s(subject.process) - before_s) / seen.requests * 1e6

@@ -5,6 +5,8 @@ that failed, or for a stream that lost a chunk, is worth nothing and raises `Ben
 """
 
 import asyncio
+import contextlib
+import http.client
 import json
 import subprocess
 from pathlib import Path
@@ -15,7 +17,7 @@ import uvloop
 
 from bench import processes
 from bench.processes import BenchError
-from bench.upstreams import CHUNK_INTERVAL_S, MARK, MODEL, STREAM_CHUNKS
+from bench.upstreams import CHUNK_INTERVAL_S, MARK, MODEL, STREAM_CHUNKS, plain_answer
 
 PATH = "/v1/chat/completions"
 CONNECTIONS = 32
@@ -75,6 +77,17 @@ def write_wrk_script(path: Path, key: str) -> None:
     """A script for wrk that posts `chat_body` with `key`, and ends with `PlainLoad` as JSON."""
     path.touch(mode=0o600)
     path.write_text(_SCRIPT % {"key": key, "body": chat_body(is_streamed=False).decode()})
+
+
+def check_plain(port: int, key: str) -> None:
+    """One call whose answer must be the upstream's; wrk looks at statuses only."""
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
+    with contextlib.closing(connection):
+        connection.request("POST", PATH, chat_body(is_streamed=False), headers)
+        answer = connection.getresponse().read()
+    if json.loads(answer) != json.loads(plain_answer()):
+        raise BenchError(f"port {port} did not hand on the upstream's answer: {answer[:300]!r}")
 
 
 def plain(wrk: str, port: int, script: Path, core: int, duration_s: int) -> PlainLoad:

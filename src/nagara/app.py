@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
+
 from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
 from nagara.config.watch import ConfigWatch
-from nagara.domain.catalog import Catalogue, Snapshot
+from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import Pipeline, PipelineLimits
@@ -29,6 +31,7 @@ from nagara.storage.snapshots import Snapshots
 from nagara.storage.sqlite import SqliteDriver
 from nagara.upstream.attempt import Upstreams
 from nagara.upstream.bounds import PoolLimits, Timeouts
+from nagara.upstream.discovery import find_running
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
 from nagara.upstream.tls import TlsSettings
@@ -62,6 +65,7 @@ class Gateway:
         self._catalogue: Catalogue
         self._pipeline: Pipeline
         self._edge: InferenceEdge | None = None
+        self._local_servers: list[ConfiguredProvider] = []
 
     @classmethod
     async def open(
@@ -83,7 +87,7 @@ class Gateway:
     async def _start(self, environment: Mapping[str, str]) -> None:
         settings = self.config.settings
         prepare_data_folder(self.folder)
-        driver = await SqliteDriver.open(database_path(self.folder))
+        driver = await SqliteDriver.open(database_path(self.folder), settings.key_check_ms / 1000)
         self._stack.push_async_callback(driver.close)
         pepper = await open_pepper(driver, self.folder, environment.get("NAGARA_SECRET"))
         self.first_keys = await open_first_account(
@@ -95,10 +99,13 @@ class Gateway:
         self._catalogue = pick_newer(await load_catalogue(driver))
         self.snapshots = Snapshots(driver, pepper, self._clock, self._log, settings.storage_stale_s)
         await self.snapshots.reload_keys()
-        self._take_config(self.config)
-
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
+        self._local_servers = await find_running(
+            self.config.local_servers, pool, settings.discovery_timeout_s
+        )
+        self.config = self._add_local_servers(self.config)
+        self._take_config(self.config)
         self._pipeline = Pipeline(
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
@@ -135,6 +142,22 @@ class Gateway:
         await self._stack.aclose()
         self._log.close()
 
+    def _add_local_servers(self, config: Config) -> Config:
+        """The configuration with the servers that were found running at the start."""
+        found = {server.name: server for server in self._local_servers}
+        declared = msgspec.structs.replace(
+            config.declared, providers={**found, **config.declared.providers}
+        )
+        return msgspec.structs.replace(config, declared=declared)
+
+    def _take_catalogue(self, catalogue: Catalogue) -> None:
+        """Put a catalogue into use that `nagara models sync` stored."""
+        self._catalogue = catalogue
+        self._take_config(self.config)
+        logging.getLogger("nagara.catalogue").info(
+            "the catalogue was renewed: %d models", len(catalogue.models)
+        )
+
     def _take_config(self, config: Config) -> None:
         table = build_routes(config.declared, self._catalogue)
         for warning in table.warnings:
@@ -143,8 +166,10 @@ class Gateway:
 
     def _apply(self, config: Config) -> None:
         """Put a changed configuration into effect. Raises `ConfigError` if it cannot be used."""
+        config = self._add_local_servers(config)
         self._take_config(config)
         self._pipeline.limits = read_pipeline_limits(config.settings)
+        self.snapshots.stale_s = config.settings.storage_stale_s
         self.config = config
 
 

@@ -31,7 +31,10 @@ OUTPUT_TOKENS_ASSUMED = 4096
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What a request may cost: `needed_nano`, and the parts it was computed from."""
+    """What a request may cost: `needed_nano`, and the parts it was computed from.
+
+    `output_rate_pico` is what one more token in every answer would cost.
+    """
 
     needed_nano: int
     input_pico: int
@@ -67,12 +70,15 @@ def estimate_usage(request_bytes: int, answer_bytes: int) -> Usage:
 
 
 def estimate_charge(
-    rates_pico: Mapping[Meter, int], request_bytes: int, output_tokens_max: int | None
+    rates_pico: Mapping[Meter, int],
+    request_bytes: int,
+    output_tokens_max: int | None,
+    choice_count: int = 1,
 ) -> Estimate:
-    """What a request of so many bytes may cost with that cap on its output."""
+    """What a request of so many bytes may cost with that cap on each of its answers."""
     input_tokens = -(-request_bytes // BYTES_PER_TOKEN)
     input_pico = input_tokens * find_rate(rates_pico, Meter.INPUT)
-    output_rate = find_rate(rates_pico, Meter.OUTPUT)
+    output_rate = find_rate(rates_pico, Meter.OUTPUT) * choice_count
     cap = OUTPUT_TOKENS_ASSUMED if output_tokens_max is None else output_tokens_max
     return Estimate(round_to_nano(input_pico + cap * output_rate), input_pico, output_rate)
 

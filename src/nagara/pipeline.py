@@ -94,8 +94,11 @@ class Pipeline:
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint.operation, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            cap = view.output_tokens_max or route.model.output_tokens_max
-            estimate = estimate_charge(route.model.rates_pico, len(body), cap)
+            cap = view.output_tokens_max
+            if cap is None:
+                cap = route.model.output_tokens_max
+            rates_pico, count = route.model.rates_pico, view.choice_count
+            estimate = estimate_charge(rates_pico, len(body), cap, count)
             check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
         limit_headers = self._take_turn(key)
         call = Call(
@@ -128,7 +131,13 @@ class Pipeline:
         if begun.is_event_stream and call.endpoint.forward_stream is not None:
             await self._serve_stream(admitted, begun, caller_model, headers, reply, ended)
         else:
-            await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+            try:
+                await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+            except GatewayError as error:
+                # It broke off after it had begun: what was generated may be billed, so it is not
+                # asked for again elsewhere.
+                self._observe(describe_failure(call, deployment, error))
+                raise sum_up([(deployment, error)], ended.attempts) from error
 
     async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
@@ -144,7 +153,7 @@ class Pipeline:
                 failed.append((deployment, error))
                 if not error.kind.value.is_retryable:
                     break
-        raise sum_up(failed)
+        raise sum_up(failed, ended.attempts)
 
     async def _serve_stream(
         self,
@@ -173,10 +182,12 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(interruption(ended))
+            if not ended.has_client_left:
+                await relay.interrupt(shutting_down())
             raise
         finally:
-            self._note(admitted, stream.usage, stream.output_bytes, ended)
+            ended.bytes_out = stream.output_bytes
+            self._note(admitted, stream.usage, stream.text_bytes, ended)
             if relay.failure is not None or stream.has_failed:
                 ended.outcome = "cut"
                 ended.error = relay.failure.code if relay.failure else "upstream_error_event"
@@ -193,6 +204,7 @@ class Pipeline:
         whole = await read_whole(
             begun, admitted.call.endpoint, caller_model, self.limits.response_bytes_max
         )
+        ended.bytes_out = len(whole.body)
         self._note(admitted, whole.usage, len(whole.body), ended)
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
@@ -205,14 +217,13 @@ class Pipeline:
         await reply.end(whole.body)
 
     def _note(
-        self, admitted: Admitted, usage: Usage | None, answer_bytes: int, ended: RequestEnded
+        self, admitted: Admitted, usage: Usage | None, text_bytes: int, ended: RequestEnded
     ) -> None:
         """Stages 11 and 12, as far as they go without the ledger: what it was, what it costs."""
-        ended.bytes_out = answer_bytes
         if admitted.call.endpoint.is_free:
             return
         if usage is None:
-            usage = estimate_usage(ended.bytes_in, answer_bytes)
+            usage = estimate_usage(ended.bytes_in, text_bytes)
         ended.usage = usage.quantities
         ended.is_usage_estimated = usage.is_estimated
         is_free = admitted.key.kind is KeyKind.TEST
@@ -273,8 +284,6 @@ def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> 
     """The headers that every answer has, whatever its body."""
     return [
         (b"x-request-id", ended.request_id.encode()),
-        # The name that Anthropic's SDK reads it by.
-        (b"request-id", ended.request_id.encode()),
         (b"x-nagara-provider", deployment.name.encode()),
         (b"x-nagara-model", encode_header(deployment.model)),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
@@ -300,23 +309,24 @@ def describe_failure(call: Call, deployment: Deployment, error: GatewayError) ->
     )
 
 
-def sum_up(failed: Sequence[tuple[Deployment, GatewayError]]) -> GatewayError:
+def sum_up(failed: Sequence[tuple[Deployment, GatewayError]], attempts: int) -> GatewayError:
     """One error for all the attempts: the last one's, which says what was tried."""
     deployment, last = failed[-1]
-    if last.kind.value.fault is Fault.CLIENT:
-        return last
     tried = ", ".join(
         f"{deployment.name} ({error.code or error.status})" for deployment, error in failed
     )
+    is_callers = last.kind.value.fault is Fault.CLIENT
     summed = GatewayError(
         last.kind,
-        f"{last.message} Tried: {tried}.",
+        last.message if is_callers else f"{last.message} Tried: {tried}.",
+        param=last.param,
         code=last.code,
         status=last.status,
         retry_after_s=last.retry_after_s,
         headers={
+            **last.headers,
             "x-nagara-provider": deployment.name,
-            "x-nagara-attempts": str(len(failed)),
+            "x-nagara-attempts": str(attempts),
         },
     )
     summed.__cause__ = last

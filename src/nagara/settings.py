@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # fmt: off
     host: Annotated[str, _server("The address to listen on. Only this machine can reach the default.")] = "127.0.0.1"
     port: Annotated[int, _server("The port to listen on; 0 takes a free one.", 0, 65_535)] = 8080
-    data: Annotated[str, _server("The folder of the database; empty for $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
+    data: Annotated[str, _server("The folder of the database; empty for ./data if a gateway began there, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
     body_bytes_max: Annotated[int, _server("The largest request body.", 1024, BODY_BYTES_LIMIT)] = 32 * MIB
     header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
     header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100
@@ -101,10 +101,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trust_proxy_environment: Annotated[bool, _upstream("Go through HTTPS_PROXY and HTTP_PROXY, except for NO_PROXY.")] = True
     discover_local_servers: Annotated[tuple[str, ...], _upstream("Local model servers to look for at start, such as ollama.")] = ()
 
+    discovery_timeout_s: Annotated[float, _upstream("How long they have to answer.", 0.01, 60)] = 0.5
+
     opening_grant_usd: Annotated[str, Row(section="keys", help="What the account default opens with, as decimal text.", is_dollars=True)] = "100"
     requests_per_minute_max: Annotated[int, Row(section="keys", help="The most requests a minute for each key; 0 for no limit.", at_least=0, at_most=COUNT_LIMIT, is_live=True)] = 0
     key_check_ms: Annotated[int, Row(section="keys", help="How often changed keys are looked for in the database.", at_least=10, at_most=60_000)] = 200
-    storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 30.0
+    storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 1.0
 
     log_format: Annotated[str, Row(section="log", help="human, json, or auto: human on a terminal.", choices=("auto", "human", "json"))] = "auto"
     log_level: Annotated[str, Row(section="log", help="The least severe lines that are written.", choices=("debug", "info", "warning", "error"))] = "info"

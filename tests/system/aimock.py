@@ -7,17 +7,15 @@ ends: what the client got and what the gateway sent on.
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import pytest
 import requests
 
 from tests.system.gateway import START_TIMEOUT_S, STOP_TIMEOUT_S, Output
-from tests.system.npm_packages import find_package
+from tests.system.npm_packages import find_node, find_package
 
 FIXTURES: Final = Path(__file__).with_name("aimock.json")
 LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
@@ -31,9 +29,7 @@ class AimockProcess:
         self.url = ""
 
     def __enter__(self) -> Self:
-        node = shutil.which("node")
-        if node is None:
-            pytest.skip("node is not installed")
+        node = find_node()
         program = find_package("@copilotkit/aimock") / "dist" / "cli.js"
         self._process = subprocess.Popen(
             [node, program, "--port", "0", "--fixtures", FIXTURES],

@@ -42,13 +42,14 @@ def send(
     """One request on its own connection; underscores in header names become hyphens."""
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
     with WireConnection(gateway.port) as connection:
-        connection.send(encode_request(method, path, named, body))
+        host = f"127.0.0.1:{gateway.port}"
+        connection.send(encode_request(method, path, named, body, host))
         return connection.read_answer(method)
 
 
 def post(gateway: ServedGateway, call: Call, key: str | None = None, **headers: str) -> WireAnswer:
     """The call with `key`, or with the gateway's own standard key."""
-    headers.setdefault("authorization", f"Bearer {key or gateway.standard_key}")
+    headers.setdefault("authorization", f"Bearer {key or gateway.key}")
     body = json.dumps(call.body).encode()
     return send(gateway, "POST", call.path, body, content_type="application/json", **headers)
 

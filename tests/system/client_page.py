@@ -1,4 +1,4 @@
-"""Does what `docs/clients.md` says, as it says it, with a gateway's address and key put in.
+"""Does what the README says of clients, as it says it, with a gateway's address and key put in.
 
 A section is a client. In it, a TOML, JSON or YAML block is a file, whose path is the first one in
 backticks in the text before it; the other blocks are scripts, in order. So what the page promises
@@ -8,18 +8,15 @@ is closed to the clients, so what works needs no account.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
-
 from tests.system.gateway import GatewayProcess
-from tests.system.npm_packages import find_packages
+from tests.system.npm_packages import find_node, find_packages
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "clients.md"
+PAGE: Final = Path(__file__).parents[2] / "README.md"
 DOCUMENTED_URL: Final = "http://127.0.0.1:8080"
 DOCUMENTED_KEY: Final = "ng-YOUR-KEY"
 
@@ -66,7 +63,7 @@ class Finished(NamedTuple):
 class Client:
     """One client of the page in an empty HOME of its own, its files written.
 
-    `programs` become commands on its PATH, in front of the machine's own.
+    `programs` become commands on its PATH, in front of those of the tests' own environment.
     """
 
     def __init__(self, title: str, gateway: GatewayProcess, home: Path, **programs: Path) -> None:
@@ -85,11 +82,11 @@ class Client:
         """Run scripts of the section as one, by their places; they are of one language."""
         scripts = [self._section.scripts[place] for place in which]
         text = "".join(script.text for script in scripts)
-        path = os.pathsep.join([str(self._home / "bin"), os.environ["PATH"]])
+        path = [str(self._home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         done = subprocess.run(
             self._make_command(scripts[0].language, text),
             cwd=self._folder,
-            env={**ENVIRONMENT, "HOME": str(self._home), "PATH": path},
+            env={**ENVIRONMENT, "HOME": str(self._home), "PATH": os.pathsep.join(path)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -103,17 +100,15 @@ class Client:
         if language == "python":
             return [sys.executable, "-c", text]
         assert language == "js", f"no interpreter is known for {language}"
-        if (node := shutil.which("node")) is None:
-            pytest.skip("node is not installed")
         (self._folder / "node_modules").symlink_to(find_packages())
         program = self._folder / "program.mjs"
         program.write_text(text)
-        return [node, str(program)]
+        return [str(find_node()), str(program)]
 
 
 def read_section(title: str, gateway: GatewayProcess) -> Section:
     """The section of one client, with this gateway's address and key put in."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), FLAGS)
+    found = re.search(rf"^### {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE.read_text(), FLAGS)
     assert found, f"{PAGE.name} has no section {title!r}"
     page = found[1].replace(DOCUMENTED_URL, gateway.url).replace(DOCUMENTED_KEY, gateway.key)
     section = Section({}, [])

@@ -5,6 +5,7 @@ and `upstream`. The prompts are worded so that the sandbox and the fixtures of `
 know what to do; what an answer must hold is the same for both but for one word.
 """
 
+import asyncio
 import json
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +14,14 @@ import openai
 import pydantic
 import pytest
 
+from tests.system.gateway import GatewayProcess
+
 CHAT_MODEL: Final = "gpt-4.1-mini"
 CLAUDE_MODEL: Final = "claude-sonnet-5"
 EMBEDDING_MODEL: Final = "text-embedding-3-small"
 MODERATION_MODEL: Final = "omni-moderation-latest"
+
+PARALLEL: Final = 30
 
 GREETING: Final = "Say hello."
 WEATHER: Final = 'How is the weather? sandbox:call get_weather {"city": "Paris"}'
@@ -36,7 +41,6 @@ class Upstream(NamedTuple):
     word: str
     openai_provider: str
     anthropic_provider: str
-    can_count_tokens: bool
 
 
 class Person(pydantic.BaseModel):
@@ -246,19 +250,6 @@ class MessagesScenarios:
         )
         assert WEATHER_RESULT in read_text(told)
 
-    def test_message_tokens_are_counted(
-        self, anthropic_client: anthropic.Anthropic, upstream: Upstream
-    ) -> None:
-        if not upstream.can_count_tokens:
-            pytest.skip("this upstream does not count tokens")
-        short, long = (
-            anthropic_client.messages.count_tokens(
-                model=CLAUDE_MODEL, messages=[{"role": "user", "content": text}]
-            ).input_tokens
-            for text in (GREETING, GREETING * 50)
-        )
-        assert 0 < short < long
-
 
 class OtherScenarios:
     """Embeddings, moderations, models, and what a wrong key and a wrong name are told."""
@@ -300,6 +291,20 @@ class OtherScenarios:
         with pytest.raises(openai.NotFoundError) as caught:
             openai_client.responses.create(model="gpt-4.1-mimi", input=GREETING)
         assert CHAT_MODEL in caught.value.message
+
+    async def test_many_streams_at_once_are_each_whole(
+        self, gateway: GatewayProcess, upstream: Upstream
+    ) -> None:
+        async def read_stream(client: openai.AsyncOpenAI) -> str:
+            async with client.responses.stream(model=CHAT_MODEL, input=GREETING) as stream:
+                return (await stream.get_final_response()).output_text
+
+        async with openai.AsyncOpenAI(
+            base_url=gateway.openai_url, api_key=gateway.key, max_retries=0
+        ) as client:
+            texts = await asyncio.gather(*(read_stream(client) for _ in range(PARALLEL)))
+        assert len(set(texts)) == 1
+        assert upstream.word in texts[0]
 
 
 class SdkScenarios(ChatScenarios, ResponsesScenarios, MessagesScenarios, OtherScenarios):

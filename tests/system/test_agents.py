@@ -1,10 +1,9 @@
 """Real agents, headless, on a first start: Claude Code, Codex CLI and OpenCode.
 
-Each runs in its own empty HOME, set to the gateway by the lines that `docs/clients.md` gives and by
+Each runs in its own empty HOME, set to the gateway by the lines that the README gives and by
 nothing else.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +13,7 @@ import pytest
 from tests.system.aimock import AimockProcess
 from tests.system.client_page import Client
 from tests.system.gateway import GatewayProcess
-from tests.system.npm_packages import find_file
+from tests.system.npm_packages import find_file, find_node
 
 
 class Agent(NamedTuple):
@@ -61,8 +60,7 @@ def provided_gateway(
 @pytest.fixture(params=AGENTS, ids=lambda agent: agent.command)
 def agent(request: pytest.FixtureRequest) -> Agent:
     """Each agent in turn."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
+    find_node()
     assert isinstance(request.param, Agent)
     return request.param
 

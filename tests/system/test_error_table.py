@@ -73,7 +73,7 @@ def test_a_malformed_key_is_401(gateway: ServedGateway, call: Call, value: str) 
 def test_a_failed_checksum_says_that_the_key_looks_mistyped(
     gateway: ServedGateway, call: Call
 ) -> None:
-    wrong = mistyped(gateway.standard_key)
+    wrong = mistyped(gateway.key)
     message = message_of(post(gateway, call, wrong), call.path, 401)
     assert "mistyped" in message
     assert wrong not in message
@@ -98,7 +98,7 @@ def test_two_different_keys_are_400(gateway: ServedGateway, call: Call) -> None:
 @on_every_endpoint
 def test_either_header_takes_the_key(gateway: ServedGateway, call: Call) -> None:
     body = json.dumps(call.body).encode()
-    key = gateway.standard_key
+    key = gateway.key
     answer = send(gateway, "POST", call.path, body, content_type="application/json", x_api_key=key)
     assert answer.status == 200
 
@@ -110,7 +110,7 @@ def test_a_standard_key_on_the_account_api_is_invalid_provisioning_key(
     gateway: ServedGateway,
 ) -> None:
     path = "/v1/account/balance"
-    answer = send(gateway, "GET", path, authorization=f"Bearer {gateway.standard_key}")
+    answer = send(gateway, "GET", path, authorization=f"Bearer {gateway.key}")
     message = message_of(answer, path, 401)
     assert type_of(answer, path) == "invalid_provisioning_key"
     assert "provisioning key" in message
@@ -147,7 +147,7 @@ def test_anthropics_base_url_is_named_without_v1(gateway: ServedGateway, path: s
 @on_every_endpoint
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_a_wrong_method_is_405_with_allow(gateway: ServedGateway, call: Call, method: str) -> None:
-    answer = send(gateway, method, call.path, authorization=f"Bearer {gateway.standard_key}")
+    answer = send(gateway, method, call.path, authorization=f"Bearer {gateway.key}")
     message_of(answer, call.path, 405)
     assert "POST" in (answer.header("allow") or "")
 
@@ -233,11 +233,11 @@ def test_a_body_that_is_no_json_object_is_400(
 ) -> None:
     answer = send(
         gateway, "POST", call.path, body,
-        content_type="application/json", authorization=f"Bearer {gateway.standard_key}",
+        content_type="application/json", authorization=f"Bearer {gateway.key}",
     )  # fmt: skip
     message = message_of(answer, call.path, 400)
     assert type_of(answer, call.path) == "invalid_request_error"
-    assert "JSON" in message
+    assert "JSON" in message or (not body and "empty" in message)
 
 
 REQUIRED = [

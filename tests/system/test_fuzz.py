@@ -37,7 +37,7 @@ class Sender:
 
     def __init__(self, gateway: ServedGateway) -> None:
         self._gateway = gateway
-        self._keys = (gateway.standard_key, gateway.provisioning_key)
+        self._keys = (gateway.key, gateway.provisioning_key)
         self._connection = WireConnection(gateway.port)
 
     def close(self) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import anthropic
 import pytest
 import requests
 
 from tests.system.gateway import GatewayProcess
-from tests.system.sdk_scenarios import SdkScenarios, Upstream
+from tests.system.sdk_scenarios import CLAUDE_MODEL, GREETING, SdkScenarios, Upstream
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,20 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 @pytest.fixture(scope="module")
 def upstream() -> Upstream:
     """The sandbox, under every provider's models."""
-    return Upstream("sandbox", "sandbox", "sandbox", can_count_tokens=True)
+    return Upstream("sandbox", "sandbox", "sandbox")
 
 
 class TestSandbox(SdkScenarios):
-    """The scenarios, answered by the built-in provider."""
+    """The scenarios, answered by the built-in provider, and what aimock does not have."""
+
+    def test_message_tokens_are_counted(self, anthropic_client: anthropic.Anthropic) -> None:
+        short, long = (
+            anthropic_client.messages.count_tokens(
+                model=CLAUDE_MODEL, messages=[{"role": "user", "content": text}]
+            ).input_tokens
+            for text in (GREETING, GREETING * 50)
+        )
+        assert 0 < short < long
 
 
 @pytest.mark.parametrize("scheme", ["authorization", "x-api-key"])

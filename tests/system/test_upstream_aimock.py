@@ -40,7 +40,7 @@ def gateway(
 @pytest.fixture(scope="module")
 def upstream() -> Upstream:
     """aimock, as both providers."""
-    return Upstream("upstream", "openai", "anthropic", can_count_tokens=False)
+    return Upstream("upstream", "openai", "anthropic")
 
 
 class TestAimock(SdkScenarios):

@@ -49,7 +49,7 @@ def gateway(shared: ServedGateway) -> Iterator[ServedGateway]:
 
 
 def authorized(gateway: ServedGateway) -> tuple[tuple[str, str], ...]:
-    return (JSON, ("authorization", f"Bearer {gateway.standard_key}"))
+    return (JSON, ("authorization", f"Bearer {gateway.key}"))
 
 
 def chat_request(gateway: ServedGateway, *headers: tuple[str, str]) -> bytes:
@@ -202,6 +202,26 @@ def test_pipelined_requests_are_answered_in_order(gateway: ServedGateway) -> Non
         answers = [connection.read_answer() for _ in ids]
     assert [answer.status for answer in answers] == [200] * 5
     assert [answer.header("x-request-id") for answer in answers] == ids
+
+
+def test_half_a_head_behind_a_body_is_not_taken_for_a_large_head(gateway: ServedGateway) -> None:
+    first = encode_request("POST", CHAT, authorized(gateway), BODY.ljust(BODY_BYTES_MAX))
+    second = chat_request(gateway, ("x-filler", "a" * (HEADER_BYTES_MAX - 2000)))
+    middle = HEADER_BYTES_MAX - 3000
+    assert len(first) + middle > HEADER_BYTES_MAX
+    with WireConnection(gateway.port) as connection:
+        connection.send(first + second[:middle])
+        assert connection.read_answer().status == 200
+        connection.send(second[middle:])
+        assert connection.read_answer().status == 200
+
+
+def test_what_follows_a_good_request_does_not_spoil_its_answer(gateway: ServedGateway) -> None:
+    with WireConnection(gateway.port) as connection:
+        connection.send(chat_request(gateway) + b"\x00 this is no HTTP\r\n\r\n")
+        received = connection.read_to_end()
+    statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", received)
+    assert statuses in ([b"200"], [b"200", b"400"], [b"400"]), received
 
 
 def test_http_1_0_is_answered_and_closed(gateway: ServedGateway) -> None:

@@ -150,9 +150,10 @@ def encode_request(
     path: str,
     headers: Iterable[tuple[str, str]] = (),
     body: bytes | None = None,
+    host: str = "127.0.0.1",
 ) -> bytes:
     """A request with a host, and a content-length when there is a body."""
-    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
+    lines = [f"{method} {path} HTTP/1.1", f"host: {host}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
         lines.append(f"content-length: {len(body)}")

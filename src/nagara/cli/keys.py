@@ -19,8 +19,9 @@ from nagara.cli.store import open_store
 from nagara.cli.tables import print_facts, print_table
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
 from nagara.domain.catalog import Account, Key, KeyKind
+from nagara.settings import Settings
 from nagara.storage.driver import Driver
-from nagara.storage.first_start import DEFAULT_ACCOUNT, OPENING_GRANT_NANO
+from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.keys import (
     KeyChanges,
     KeyTerms,
@@ -101,7 +102,9 @@ async def _payer(driver: Driver, name: str, now_s: int) -> Account:
     """The account of that name; `default` is made if it is not there."""
     account = await find_account(driver, name)
     if account is None and name == DEFAULT_ACCOUNT:
-        await create_account(driver, name, created_at_s=now_s, balance_nano=OPENING_GRANT_NANO)
+        await create_account(
+            driver, name, created_at_s=now_s, balance_nano=Settings().opening_grant_nano
+        )
         account = await find_account(driver, name)
     if account is None:
         names = ", ".join(repr(known.name) for known in await load_accounts(driver))

@@ -71,8 +71,13 @@ async def run(load: Callable[[], Config]) -> None:
     try:
         host, port = listener.getsockname()[:2]
         settle_memory()
-        greet(gateway, f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        server = Server(gateway.asgi, read_server_limits(settings), gateway.stop_accepting)
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        server = Server(
+            gateway.asgi,
+            read_server_limits(settings),
+            lambda: greet(gateway, address),
+            gateway.stop_accepting,
+        )
         await server.serve(sockets=[listener])
     finally:
         await gateway.close()

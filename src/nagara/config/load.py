@@ -20,6 +20,7 @@ from nagara.settings import TABLE, Settings, SettingValue
 
 FILE_NAME = "nagara.toml"
 CONFIG_VARIABLE = "NAGARA_CONFIG"
+HERE = Path("data")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +48,15 @@ def find_path(option: str | None, env: Mapping[str, str], folder: Path) -> Path 
 
 
 def find_data_folder(data: str, env: Mapping[str, str]) -> Path:
-    """The folder that the setting `data` means: itself, or the user's own place for data."""
+    """The folder that the setting `data` means: itself, or when it is empty the usual place.
+
+    That is `data` in the current folder where a gateway has begun there, as `make serve` does, and
+    else the user's own place for data.
+    """
     if data:
         return Path(data)
+    if (HERE / "nagara.db").is_file():
+        return HERE
     home = env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "nagara"
 

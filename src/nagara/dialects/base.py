@@ -5,6 +5,7 @@ A dialect knows how to read the few fields that matter of a request, how to writ
 the upstream, what an answer says of usage, when a stream is complete, and how it puts an error.
 """
 
+import json
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -20,14 +21,16 @@ View = TypeVar("View", bound=msgspec.Struct)
 class RequestView(msgspec.Struct, frozen=True, gc=False):
     """The fields of a request that the gateway acts on; `fields` is the whole of it.
 
-    `output_tokens_max` is the caller's own cap. `has_usage_request` says that the caller asked for
-    usage in the stream, or that the dialect always gives it.
+    `output_tokens_max` is the caller's own cap, of each of `choice_count` answers.
+    `has_usage_request` says that the caller asked for usage in the stream, or that the dialect
+    always gives it.
     """
 
     fields: Fields
     model: str
     is_streamed: bool = False
     output_tokens_max: int | None = None
+    choice_count: int = 1
     has_usage_request: bool = True
 
 
@@ -52,7 +55,9 @@ class ForwardedStream:
         self.failure: GatewayError | None = None
         """Why nothing is read after events that could still be forwarded; it is ended then."""
         self.output_bytes = 0
-        """Bytes of the events that were forwarded: what an estimate is counted from."""
+        """Bytes of the events that were forwarded."""
+        self.text_bytes = 0
+        """Bytes of what the model wrote, about: what an estimate is counted from."""
 
     def feed(self, data: bytes) -> bytes:
         """The bytes to forward for these. Raises `GatewayError` for events that are malformed.
@@ -70,12 +75,22 @@ class ForwardedStream:
 
         Raises `GatewayError` (UPSTREAM_CUT) when the terminal event never came.
         """
-        rest = self._splitter.unfinished
-        # Some servers leave out the last empty line. A whole event is still whole.
-        last = self.take_event(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
+        last = self._take_unfinished()
         if not self.is_complete:
             raise cut_stream()
+        self.output_bytes += len(last)
         return last + self.terminator()
+
+    def _take_unfinished(self) -> bytes:
+        """Some servers leave out the last empty line, and a whole event is still whole."""
+        rest = self._splitter.take_rest()
+        if not rest.strip() or self.is_ended:
+            return b""
+        try:
+            return self.take_event(rest.rstrip(b"\r\n") + b"\n\n")
+        except GatewayError:
+            # Half an event: by the standard it is none.
+            return b""
 
     def take_event(self, event: bytes) -> bytes:
         """The bytes to forward for one whole event."""
@@ -85,7 +100,10 @@ class ForwardedStream:
         taken: list[bytes] = []
         try:
             for event in events:
-                taken.append(self.take_event(event))  # noqa: PERF401 - what came before a failure is kept
+                # What follows the last event in the same piece is no part of the answer.
+                if self.is_ended:
+                    break
+                taken.append(self.take_event(event))
         except GatewayError as error:
             # The caller gets the same events however the bytes were split on their way.
             if not taken:
@@ -128,17 +146,17 @@ def read_view(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError):
-        return _read_leniently(data, view)
+        return _read_leniently(data, decoder, view)
 
 
-def _read_leniently(data: bytes, view: type[View]) -> View:
+def _read_leniently(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]) -> View:
     try:
         value = decode_untyped(data)
     except ValueError as error:
         raise malformed_answer() from error
     try:
-        return msgspec.convert(value, view)
-    except msgspec.ValidationError:
+        return decoder.decode(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except (msgspec.DecodeError, RecursionError):
         return view()
 
 

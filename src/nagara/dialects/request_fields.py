@@ -11,9 +11,12 @@ _int_decoder = msgspec.json.Decoder(int | None)
 
 MODEL_LENGTH_MAX = 256
 TOKENS_MAX = 2**31 - 1
+COUNT_MAX = 128
 
 EMPTY_ARRAY_LOOK = 64
 """How far an array is looked into to see whether it is empty."""
+
+NULL = msgspec.Raw(b"null")
 
 _KINDS = {ord("["): "array", ord('"'): "string", ord("{"): "object"}
 
@@ -48,6 +51,20 @@ def read_flag(fields: Fields, name: str) -> bool:
         raise wrong_field(name, "must be true or false.") from error
 
 
+def read_count(fields: Fields, name: str) -> int:
+    """How many of something are asked for; one when absent or null."""
+    raw = fields.get(name)
+    if raw is None:
+        return 1
+    try:
+        value = _int_decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise wrong_field(name, "must be a whole number.") from error
+    if value is not None and not 1 <= value <= COUNT_MAX:
+        raise wrong_field(name, f"must be between 1 and {COUNT_MAX}.")
+    return 1 if value is None else value
+
+
 def read_tokens_max(fields: Fields, name: str, *, minimum: int = 1) -> int | None:
     """A cap on output tokens; None when absent or null."""
     raw = fields.get(name)
@@ -72,6 +89,10 @@ def require_kind(fields: Fields, name: str, *kinds: str) -> msgspec.Raw:
     text = memoryview(raw)
     if _KINDS.get(text[0]) not in kinds:
         raise wrong_field(name, f"must be of type {' or '.join(kinds)}.")
-    if text[0] == ord("[") and not bytes(text[1:EMPTY_ARRAY_LOOK]).strip(b" \t\r\n]"):
+    if text[0] == ord("[") and _is_blank(text[1:EMPTY_ARRAY_LOOK]) and _is_blank(text[1:]):
         raise wrong_field(name, "must not be empty.")
     return raw
+
+
+def _is_blank(text: memoryview) -> bool:
+    return not bytes(text).strip(b" \t\r\n]")

@@ -4,7 +4,7 @@ Theory of operation. A stream is a run of lines; a line ends at CR, LF or CRLF a
 (U+0085 and U+2028 are legal inside JSON and are left alone). An empty line ends an event. The
 splitter keeps only the unfinished tail: `feed` takes bytes as they come from the socket and gives
 the events that are now whole, each with the bytes it came in, so that they can be forwarded as
-they are. `unfinished` is what is left when the stream ends; by the standard it is no event.
+they are. `take_rest` is what is left when the stream ends; by the standard it is no event.
 
 A CR at the very end of what was fed may be half of a CRLF. It is taken as a line end, and the LF
 that follows then begins the next event as an empty line, which readers skip.
@@ -29,9 +29,9 @@ class SseSplitter:
         self._event_bytes_max = event_bytes_max
         self._tail = bytearray()
 
-    @property
-    def unfinished(self) -> bytes:
-        """The bytes after the last whole event."""
+    def take_rest(self) -> bytes:
+        """The bytes after the last whole event, at the stream's end. Raises as `feed` does."""
+        self._check_tail()
         return bytes(self._tail)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -42,7 +42,12 @@ class SseSplitter:
         """
         if not self._tail:
             # What a provider writes at once is nearly always one whole event: nothing is copied.
-            if data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
+            if (
+                data.endswith(b"\n\n")
+                and data.find(b"\n\n") == len(data) - 2
+                and b"\r" not in data
+                and len(data) <= self._event_bytes_max
+            ):
                 return [data]
             self._tail += data
             return self._cut(0)
@@ -55,16 +60,23 @@ class SseSplitter:
         events = []
         start = 0
         for match in _EVENT_END.finditer(self._tail, position):
+            # Whole events too, so that the bound does not depend on how the bytes were split.
+            if match.end() - start > self._event_bytes_max:
+                break
             events.append(bytes(self._tail[start : match.end()]))
             start = match.end()
         if start:
             del self._tail[:start]
-        if not events and len(self._tail) > self._event_bytes_max:
+        if not events:
+            self._check_tail()
+        return events
+
+    def _check_tail(self) -> None:
+        if len(self._tail) > self._event_bytes_max:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
                 f"The provider sent an event of more than {self._event_bytes_max} bytes.",
             )
-        return events
 
 
 def read_data(event: bytes) -> bytes:
@@ -77,6 +89,14 @@ def read_data(event: bytes) -> bytes:
         if line.startswith(b"data:")
     ]
     return b"\n".join(lines)
+
+
+def replace_data(event: bytes, data: bytes) -> bytes:
+    """The event with `data` in place of its own; its other lines (comments, name, id) stay."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return encode_event(data)
+    others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
+    return b"\n".join([*others, encode_event(data)])
 
 
 def encode_event(data: bytes, name: str | None = None) -> bytes:

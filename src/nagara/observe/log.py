@@ -1,8 +1,9 @@
 """Observations as log lines on standard error: for people on a terminal, JSON otherwise.
 
-Lines are gathered and written by a thread of its own, so that a slow terminal or a full pipe never
-holds up a request. When more lines wait than `lines_waiting_max`, new ones are dropped and counted:
-a lost log line never fails a request.
+A line is made where it is said, and written by a thread of its own, many at once: so a slow
+terminal or a full pipe never holds up a request, and the thread hardly ever competes with the loop.
+When more lines wait than `LINES_WAITING_MAX`, new ones are dropped and counted: a lost log line
+never fails a request.
 """
 
 import logging
@@ -45,7 +46,7 @@ class Log:
         self._stream = stream
         self._format = _format_json if is_json else _format_human
         self._level = level
-        self._waiting: deque[tuple[float, int, Observation]] = deque()
+        self._waiting: deque[str] = deque()
         self._dropped = 0
         self._has_work = threading.Event()
         self._is_closing = False
@@ -60,7 +61,7 @@ class Log:
         if len(self._waiting) >= LINES_WAITING_MAX:
             self._dropped += 1
             return
-        self._waiting.append((time.time(), level, observation))
+        self._waiting.append(self._format(time.time(), level, observation))
         if not self._has_work.is_set():
             self._has_work.set()
 
@@ -81,7 +82,7 @@ class Log:
     def _write(self) -> None:
         lines = []
         while self._waiting:
-            lines.append(self._format(*self._waiting.popleft()))
+            lines.append(self._waiting.popleft())
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             notice = Notice(message=f"{dropped} log lines were dropped: the log is too slow.")
@@ -151,9 +152,16 @@ def _timestamp(at_s: float) -> str:
 def _format_human(at_s: float, level: int, observation: Observation) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(at_s))
     if isinstance(observation, RequestEnded):
-        return f"{clock}  {_describe_request(observation)}\n"
+        return f"{clock}  {_escape(_describe_request(observation))}\n"
     mark = "" if level < logging.WARNING else f"{logging.getLevelName(level).lower()}: "
     return f"{clock}  {mark}{_describe(observation)}\n"
+
+
+def _escape(line: str) -> str:
+    """A model's name may hold line ends or a terminal's commands, if a caller wants to forge."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _describe_request(ended: RequestEnded) -> str:

@@ -6,13 +6,11 @@ Sources: https://platform.openai.com/docs/api-reference/embeddings
 and https://platform.openai.com/docs/api-reference/moderations
 """
 
-import msgspec
-
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
 from nagara.dialects.openai_chat import read_usage
 from nagara.dialects.openai_error import encode_error
-from nagara.dialects.request_fields import read_model, require_kind
+from nagara.dialects.request_fields import NULL, read_model, require_kind
 from nagara.domain.catalog import Operation
 from nagara.operations.endpoint import Endpoint
 
@@ -31,7 +29,7 @@ def read_request(body: bytes) -> RequestView:
 def read_moderation_request(body: bytes) -> RequestView:
     """The view of a moderations request, whose model may be left out."""
     fields = read_fields(body)
-    if fields.get("model", msgspec.Raw(b"null")) == msgspec.Raw(b"null"):
+    if fields.get("model", NULL) == NULL:
         fields["model"] = encode_raw(DEFAULT_MODERATION_MODEL)
     model = read_model(fields)
     require_kind(fields, "input", "string", "array", "object")

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 
 from nagara.domain.catalog import Deployment, Operation, Route
 from nagara.domain.errors import ErrorKind, GatewayError
-
-# What to say when a model is there, but not in the dialect that the caller speaks.
-_PATHS = {
-    Operation.CHAT: "/v1/chat/completions",
-    Operation.RESPONSES: "/v1/responses",
-    Operation.MESSAGES: "/v1/messages",
-    Operation.EMBEDDINGS: "/v1/embeddings",
-    Operation.MODERATIONS: "/v1/moderations",
-}
+from nagara.operations import ENDPOINTS
 
 
 def plan(route: Route, operation: Operation, draw: float) -> Sequence[Deployment]:
@@ -50,7 +42,7 @@ def _choose(among: list[Deployment], draw: float) -> Deployment:
 
 def _unsupported(route: Route, operation: Operation) -> GatewayError:
     served = {o for d in route.deployments for o in d.provider.paths}
-    paths = [path for o, path in _PATHS.items() if o in served]
+    paths = [e.path for e in ENDPOINTS.values() if e.operation in served]
     names = ", ".join(dict.fromkeys(d.name for d in route.deployments))
     return GatewayError(
         ErrorKind.UNSUPPORTED,

@@ -29,7 +29,7 @@ COMPONENTS_PER_WORD: Final = 8
 WORD: Final = re.compile(r"\w+")
 
 
-def answer_embeddings(body: Field, model: str, now_s: int, ids: Ids) -> Answered:  # noqa: ARG001
+def answer_embeddings(body: Field, model: str, _now_s: int, ids: Ids) -> Answered:
     """The script for embeddings. Raises `BadRequest`."""
     inputs = read_inputs(body["input"])
     size = body["dimensions"].find_integer(1, DIMENSIONS_MAX) or default_size(model)

@@ -41,7 +41,7 @@ class Fault(msgspec.Struct, frozen=True):
 def fail(status: int, openai_type: str, anthropic_type: str) -> Callable[[Script, Moment], Script]:
     """A fault that answers with an error of this status instead."""
 
-    def apply(script: Script, moment: Moment) -> Script:  # noqa: ARG001
+    def apply(_script: Script, moment: Moment) -> Script:
         message = f"The sandbox was asked to fail with status {status}."
         headers = limit_headers(moment) if status == 429 else []
         if moment.is_anthropic:
@@ -72,12 +72,12 @@ def limit_headers(moment: Moment) -> list[tuple[str, str]]:
     ]
 
 
-def delay_first_byte(script: Script, moment: Moment) -> Script:  # noqa: ARG001
+def delay_first_byte(script: Script, _moment: Moment) -> Script:
     """Wait before anything is sent, the head included."""
     return msgspec.structs.replace(script, delay_s=FIRST_BYTE_DELAY_S)
 
 
-def slow_down(script: Script, moment: Moment) -> Script:  # noqa: ARG001
+def slow_down(script: Script, _moment: Moment) -> Script:
     """Pause before each piece but the first; a body of one piece is sent in four."""
     steps: list[Step] = []
     for piece in split_body(script):
@@ -85,13 +85,13 @@ def slow_down(script: Script, moment: Moment) -> Script:  # noqa: ARG001
     return with_steps(script, tuple(steps))
 
 
-def cut_off(script: Script, moment: Moment) -> Script:  # noqa: ARG001
+def cut_off(script: Script, _moment: Moment) -> Script:
     """Send half of the pieces, and break the connection off."""
     pieces = split_body(script)
     return with_steps(script, (*pieces[: len(pieces) // 2], Cut()))
 
 
-def malform(script: Script, moment: Moment) -> Script:  # noqa: ARG001
+def malform(script: Script, _moment: Moment) -> Script:
     """Send half of the pieces, then something that is neither an event nor JSON."""
     pieces = split_body(script)
     return with_steps(script, (*pieces[: len(pieces) // 2], GARBAGE))

@@ -30,7 +30,7 @@ STOP_REASONS: Final = {
 }
 
 
-def answer_messages(body: Field, model: str, now_s: int, ids: Ids) -> Answered:  # noqa: ARG001
+def answer_messages(body: Field, model: str, _now_s: int, ids: Ids) -> Answered:
     """The script for a message. Raises `BadRequest`."""
     conversation = read_messages(body)
     [reply] = compose(conversation)
@@ -62,7 +62,7 @@ def answer_messages(body: Field, model: str, now_s: int, ids: Ids) -> Answered: 
     return Answered(make_json_script(message, headers=headers), find_prompt(conversation))
 
 
-def answer_count(body: Field, model: str, now_s: int, ids: Ids) -> Answered:  # noqa: ARG001
+def answer_count(body: Field, _model: str, _now_s: int, ids: Ids) -> Answered:
     """The script for counting the tokens of a message."""
     conversation = read_prompt(body, None)
     headers = [("request-id", ids.make("req_"))]

@@ -49,7 +49,7 @@ PATTERNS: Final = {
 }
 
 
-def answer_moderations(body: Field, model: str, now_s: int, ids: Ids) -> Answered:  # noqa: ARG001
+def answer_moderations(body: Field, model: str, _now_s: int, ids: Ids) -> Answered:
     """The script for moderations. Raises `BadRequest`."""
     inputs = read_inputs(body["input"])
     answer = {

@@ -8,6 +8,7 @@ classes of Unicode) raises `UnsupportedPatternError`; the caller then leaves the
 The dialect is that of https://json-schema.org/understanding-json-schema/reference/regular_expressions
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -42,11 +43,19 @@ class CharacterSet(msgspec.Struct, frozen=True, tag=True):
 
     def sample(self, index: int) -> str:
         """A readable member; another `index` gives another one where there is one."""
-        pool = [c for c in PREFERRED if self.has(c)] or [c for c in PRINTABLE if self.has(c)]
-        pool = pool or [first for first, _ in self.ranges if not "\ud800" <= first <= "\udfff"]
+        pool = find_readable(self)
         if not pool:
             raise UnsupportedPatternError("a class without characters")
         return pool[index % len(pool)]
+
+
+@lru_cache(maxsize=256)
+def find_readable(characters: CharacterSet) -> str:
+    """Members of a set, the plainest that there are. Surrogates are no characters of a text."""
+    for pool in (PREFERRED, PRINTABLE):
+        if found := "".join(filter(characters.has, pool)):
+            return found
+    return "".join(c for c, _ in characters.ranges if not "\ud800" <= c <= "\udfff")
 
 
 def complement(ranges: Ranges) -> Ranges:

@@ -11,12 +11,10 @@ import msgspec
 
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.domain.catalog import KeyKind, Secret
-from nagara.domain.money import NANO_PER_DOLLAR
 from nagara.storage.driver import Driver, ExpectationError
 from nagara.storage.keys import KEYS_CHANGED, KeyTerms, find_account, insert_account, insert_key
 
 DEFAULT_ACCOUNT = "default"
-OPENING_GRANT_NANO = 100 * NANO_PER_DOLLAR
 
 
 class FirstKeys(msgspec.Struct, frozen=True):
@@ -31,7 +29,7 @@ async def open_first_account(
     pepper: bytes,
     *,
     now_s: int,
-    opening_grant_nano: int = OPENING_GRANT_NANO,
+    opening_grant_nano: int,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> FirstKeys | None:
     """Make the account `default` with a standard and a provisioning key; None if it is there."""

@@ -7,18 +7,19 @@ them, the answer is that we cannot tell (503), never that the key is wrong (401)
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.access import authenticate
+from nagara.access import authenticate, read_key_text
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
 from nagara.routing.table import RouteTable
 from nagara.runtime import Clock
+from nagara.storage.catalog import load_catalogue
 from nagara.storage.driver import Driver, StorageError
-from nagara.storage.keys import load_accounts, load_keys
+from nagara.storage.keys import load_accounts, load_keys, load_revision
 
 RETRY_S = 0.25
 RETRY_AFTER_S = 1
@@ -28,8 +29,18 @@ class Snapshots:
     """Holds `current`. `watch` keeps its keys fresh until it is cancelled."""
 
     def __init__(
-        self, driver: Driver, pepper: bytes, clock: Clock, observe: Observe, stale_s: float
+        self,
+        driver: Driver,
+        pepper: bytes,
+        clock: Clock,
+        observe: Observe,
+        stale_s: float,
+        on_catalogue: Callable[[Catalogue], None] = lambda _: None,
     ) -> None:
+        """`on_catalogue` is called with a newer catalogue when one was stored."""
+        self.stale_s = stale_s
+        self.on_catalogue = on_catalogue
+        self._keys_revision = self._catalogue_revision = -1
         self.current = Snapshot(
             keys={}, accounts={}, catalogue=Catalogue(0, "", (), ()), routes={}, sandbox={}
         )
@@ -37,7 +48,6 @@ class Snapshots:
         self._pepper = pepper
         self._clock = clock
         self._observe = observe
-        self._stale_s = stale_s
         self._failing_since_s: float | None = None
 
     def replace_routes(
@@ -54,8 +64,10 @@ class Snapshots:
 
     async def reload_keys(self) -> None:
         """Read all keys and accounts. Raises `StorageError`; the snapshot then stays as it is."""
+        revision = await load_revision(self._driver, "keys")
         accounts = {account.id: account for account in await load_accounts(self._driver)}
         keys = {key.digest: key for key in await load_keys(self._driver)}
+        self._keys_revision = revision
         self.current = msgspec.structs.replace(self.current, keys=keys, accounts=accounts)
 
     async def watch(self) -> None:
@@ -63,12 +75,23 @@ class Snapshots:
         while True:
             try:
                 async for _ in self._driver.watch():
-                    await self.reload_keys()
+                    await self._follow()
                     self._recover()
                 return
             except StorageError as error:
                 self._fail(error)
                 await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        """Read what has changed: most commits touch neither keys nor the catalogue."""
+        if await load_revision(self._driver, "keys") != self._keys_revision:
+            await self.reload_keys()
+        revision = await load_revision(self._driver, "catalogue")
+        if revision != self._catalogue_revision:
+            self._catalogue_revision = revision
+            catalogue = await load_catalogue(self._driver)
+            if catalogue is not None and catalogue.built_at_s > self.current.catalogue.built_at_s:
+                self.on_catalogue(catalogue)
 
     @property
     def is_readable(self) -> bool:
@@ -83,11 +106,13 @@ class Snapshots:
         snapshot = self.current
         if self._failing_since_s is None:
             return snapshot, authenticate(headers, snapshot, self._pepper, self._clock.now_s())
-        if self._clock.monotonic_s() - self._failing_since_s > self._stale_s:
+        if self._clock.monotonic_s() - self._failing_since_s > self.stale_s:
             raise _cannot_tell()
         try:
             return snapshot, authenticate(headers, snapshot, self._pepper, self._clock.now_s())
         except GatewayError as error:
+            if read_key_text(headers) is None:
+                raise
             raise _cannot_tell() from error
 
     def _fail(self, error: StorageError) -> None:

@@ -37,8 +37,8 @@ from nagara.storage.sqlite_writer import SqliteWriter
 
 READERS_MAX = 2
 READS_WAITING_MAX = 1000
-# Well inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
-POLL_S = 0.05
+# Inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
+POLL_S = 0.2
 
 _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
 
@@ -46,7 +46,8 @@ _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
 class SqliteDriver:
     """A `Driver` over one SQLite file. Made by `open`; must be closed."""
 
-    def __init__(self, writer: SqliteWriter, path: Path) -> None:
+    def __init__(self, writer: SqliteWriter, path: Path, poll_s: float = POLL_S) -> None:
+        self._poll_s = poll_s
         self._writer = writer
         self._path = path
         self._identity = identify(path)
@@ -57,10 +58,10 @@ class SqliteDriver:
         self._closed = asyncio.Event()
 
     @classmethod
-    async def open(cls, path: Path) -> "SqliteDriver":
+    async def open(cls, path: Path, poll_s: float = POLL_S) -> "SqliteDriver":
         """Open or make the file and bring its schema up to date. Raises `StorageError`."""
         connection = await asyncio.to_thread(_open_migrated, path)
-        return cls(SqliteWriter(connection, path), path)
+        return cls(SqliteWriter(connection, path), path, poll_s)
 
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """As `Driver.query`; `StorageError` at once when too many wait already."""
@@ -104,7 +105,7 @@ class SqliteDriver:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(self._poll_s):
                 await self._closed.wait()
         except TimeoutError:
             return

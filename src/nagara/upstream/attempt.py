@@ -145,7 +145,10 @@ async def _begin(answer: Answer, *, asks_usage: bool) -> Begun:
         name == b"content-type" and value.lower().startswith(b"text/event-stream")
         for name, value in answer.headers
     )
-    return Begun(answer, await answer.read(), is_event_stream, asks_usage)
+    first = await answer.read()
+    if not first:
+        raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
+    return Begun(answer, first, is_event_stream, asks_usage)
 
 
 async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:

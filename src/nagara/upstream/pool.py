@@ -73,6 +73,20 @@ class Line:
         if self.is_forwarded and proxy is not None and proxy.authorization is not None:
             self.fixed_lines += b"proxy-authorization: %b\r\n" % proxy.authorization
 
+    def encode_head(
+        self, method: bytes, target: bytes, headers: Headers, length: int | None
+    ) -> bytes:
+        """The head of a request to this origin; a body without a length is chunked."""
+        start = encode_start(method, self.target_prefix + target)
+        framing = CHUNKED if length is None else encode_framing(method, length)
+        return encode_head(start, self.fixed_lines, headers, framing)
+
+    def check_answer(self, exchange: Exchange) -> None:
+        """Raise `GatewayError` (UPSTREAM_PROXY) for an answer that is the proxy's own refusal."""
+        if self.is_forwarded and exchange.status == PROXY_AUTHENTICATION_REQUIRED:
+            exchange.abort()
+            raise GatewayError(ErrorKind.UPSTREAM_PROXY, "The proxy asks for other credentials.")
+
     def release(self, connection: Connection) -> None:
         """See `connection.Owner`."""
         while (turn := self.slots.release(connection)) is not None:
@@ -97,6 +111,7 @@ class Line:
         connection = turn.result()
         if connection is None:
             self.give_up_opening()
+        # A closed one frees its slot itself, when its socket is gone.
         elif not connection.is_closed:
             self.release(connection)
 
@@ -143,11 +158,9 @@ class Pool:
         written down, SHUTTING_DOWN after `close`, and whatever a streamed `body` raises.
         """
         line = self._lines.get(origin) or self._add_line(origin)
-        start = encode_start(method, line.target_prefix + target)
         length = len(body) if isinstance(body, bytes) else read_content_length(headers)
-        framing = CHUNKED if length is None else encode_framing(method, length)
-        head = encode_head(start, line.fixed_lines, headers, framing)
-
+        # Before a connection is taken: what cannot be written down must not cost one.
+        head = line.encode_head(method, target, headers, length)
         total_s = timeouts.total_s
         total_due_s = math.inf if total_s is None else self._clock.monotonic_s() + total_s
         connection = self._take_idle(line)
@@ -166,9 +179,7 @@ class Pool:
             connection = await self._replace(line, timeouts, total_due_s)
             connection.begin(exchange, head, body, length, timeouts)
             await exchange.wait_for_head()
-        if line.is_forwarded and exchange.status == PROXY_AUTHENTICATION_REQUIRED:
-            exchange.abort()
-            raise GatewayError(ErrorKind.UPSTREAM_PROXY, "The proxy asks for other credentials.")
+        line.check_answer(exchange)
         return exchange
 
     async def close(self) -> None:
@@ -220,7 +231,10 @@ class Pool:
 
     async def _replace(self, line: Line, timeouts: Timeouts, total_due_s: float) -> Connection:
         """A new connection, in the place of an idle one if there is no other room."""
-        if not self._is_closed and not line.slots.can_open():
+        if self._is_closed:
+            raise _shutting_down()
+        if not line.slots.can_open():
+            # Idle ones may be as stale as the one that failed, so none of them is tried.
             idle = line.slots.replace_idle()
             if idle is None:
                 return await self._wait_for_connection(line, timeouts, total_due_s)
@@ -251,6 +265,7 @@ class Pool:
         try:
             connection = await self._dial(line, timeouts, total_due_s)
             if self._is_closed:
+                # `close` could not see a connection that was still being opened.
                 connection.close()
                 raise _shutting_down()
         except BaseException:

@@ -5,6 +5,7 @@ words; what is between the gateway and the provider (its credential, its credit,
 without them, since they may name the operator's account.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.answer import Headers
 
 MESSAGE_LENGTH_MAX = 2000
+CODE_LENGTH_MAX = 200
 RETRY_AFTER_S_MAX = 24 * 3600
 
 _CALLERS_FAULT = {
@@ -27,27 +29,43 @@ _CALLERS_FAULT = {
 }
 _OUT_OF_CREDIT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
+# Some providers answer 400 for what is wrong with our credential or our credit, and only the text
+# tells. A caller has no credential there, so such a text is never about the caller's.
+# https://docs.anthropic.com/en/api/errors and https://ai.google.dev/gemini-api/docs/troubleshooting
+_OUT_OF_CREDIT_TEXTS = ("credit balance is too low", "insufficient balance")
+_CREDENTIAL_TEXTS = ("api key not valid", "incorrect api key", "invalid api key", "api key expired")
+
 
 def classify_refusal(
     status: int, headers: Headers, body: bytes, provider: str, credential: Secret | None
 ) -> GatewayError:
     """The error for a provider's answer of `status`. `provider` is the deployment's public name."""
-    said = _read_error(body)
-    code = _text(said.get("code"))
+    said = _Said(_read_error(body), credential)
+    code = said.read("code", CODE_LENGTH_MAX)
+    text = (said.read("message") or "").lower() if status == 400 else ""
     retry_after_s = _read_retry_after(headers)
-    if kind := _CALLERS_FAULT.get(status):
-        message = _redact(_text(said.get("message")) or f"{provider} refused it.", credential)
-        return GatewayError(kind, message, param=_text(said.get("param")), code=code, status=status)
-    if status in (401, 403):
+    if status in (401, 403) or any(sign in text for sign in _CREDENTIAL_TEXTS):
         return GatewayError(
             ErrorKind.UPSTREAM_CREDENTIAL,
             f"{provider} did not accept the gateway's credential, or it may not use this model. "
             "The operator of this gateway can check it.",
         )
-    if status == 402 or code in _OUT_OF_CREDIT_CODES:
+    if (
+        status == 402
+        or not _OUT_OF_CREDIT_CODES.isdisjoint((code, said.read("type")))
+        or any(sign in text for sign in _OUT_OF_CREDIT_TEXTS)
+    ):
         return GatewayError(
             ErrorKind.UPSTREAM_UNAVAILABLE,
             f"The gateway's account at {provider} is out of credit. Its operator can top it up.",
+        )
+    if kind := _CALLERS_FAULT.get(status):
+        return GatewayError(
+            kind,
+            said.read("message") or f"{provider} refused it.",
+            param=said.read("param", CODE_LENGTH_MAX),
+            code=code,
+            status=status,
         )
     if status == 429:
         return GatewayError(
@@ -83,17 +101,33 @@ def _read_error(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         return {}
     inner = value.get("error", value)
-    if isinstance(inner, dict):
-        return inner
-    return {"message": inner} if isinstance(inner, str) else {"message": value.get("message")}
+    if not isinstance(inner, dict):
+        inner = {"message": inner if isinstance(inner, str) else value.get("message")}
+    if inner.get("message") is None:
+        return inner | {"message": _read_detail(value.get("detail"))}
+    return inner
 
 
-def _text(value: object) -> str | None:
-    return value[:MESSAGE_LENGTH_MAX] if isinstance(value, str) and value else None
+def _read_detail(detail: object) -> object:
+    """The message in `detail`, a text or a list of `{"msg": …}`, as Python servers write it."""
+    first = detail[0] if isinstance(detail, list) and detail else detail
+    return first.get("msg") if isinstance(first, dict) else first
 
 
-def _redact(message: str, credential: Secret | None) -> str:
-    return message.replace(credential.reveal(), "…") if credential is not None else message
+class _Said:
+    """What a provider's error says, each text bounded and without the credential."""
+
+    def __init__(self, fields: Mapping[str, Any], credential: Secret | None) -> None:
+        self._fields = fields
+        self._secret = credential.reveal() if credential is not None else ""
+
+    def read(self, name: str, length_max: int = MESSAGE_LENGTH_MAX) -> str | None:
+        """A field that holds text; None if it holds anything else, or nothing."""
+        text = self._fields.get(name)
+        if not isinstance(text, str) or not text:
+            return None
+        # Before it is cut, or half of the credential might stay.
+        return (text.replace(self._secret, "…") if self._secret else text)[:length_max]
 
 
 def _read_retry_after(headers: Headers) -> int | None:
@@ -104,5 +138,5 @@ def _read_retry_after(headers: Headers) -> int | None:
                 seconds = float(value)
             except ValueError:
                 return None
-            return max(1, round(min(RETRY_AFTER_S_MAX, seconds) + 0.499)) if seconds >= 0 else None
+            return max(1, math.ceil(min(RETRY_AFTER_S_MAX, seconds))) if seconds >= 0 else None
     return None

@@ -14,7 +14,7 @@ import asyncio
 
 import msgspec
 
-from nagara.dialects.base import ForwardedStream, malformed_answer
+from nagara.dialects.base import ForwardedStream
 from nagara.dialects.json_fields import replace_model
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
@@ -55,8 +55,6 @@ async def read_whole(
         begun.answer.abort()
         raise
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    if not body:
-        raise malformed_answer()
     usage = endpoint.read_usage(body)
     return Whole(body if caller_model is None else replace_model(body, caller_model), usage)
 
@@ -81,24 +79,25 @@ class StreamRelay:
     async def run(self, headers: ResponseHeaders) -> None:
         """Send the answer's head and pump its events until it is ended, one way or another.
 
-        Cancelled, it aborts the upstream and ends the client's stream with an error event.
+        However it is left, cancelled too, the upstream is then at its end or aborted.
         """
-        await self._reply.start(200, headers)
         try:
-            last = await self._pump()
-        except GatewayError as error:
-            self.failure = error
-            last = self.stream.fail(error, self._request_id)
-        except asyncio.CancelledError:
+            await self._reply.start(200, headers)
+            try:
+                last = await self._pump()
+            except GatewayError as error:
+                self.failure = error
+                last = self.stream.fail(error, self._request_id)
+            await self._reply.end(last)
+            if self.failure is None:
+                await self._finish_upstream()
+        finally:
             self._answer.abort()
-            raise
-        await self._reply.end(last)
-        await self._finish_upstream()
 
     async def interrupt(self, error: GatewayError) -> None:
-        """End the client's stream with `error`, after `run` was cancelled."""
-        self.failure = error
+        """End the client's stream with `error`, after `run` was cancelled; no-op if it ended."""
         if not self._reply.is_ended:
+            self.failure = error
             await self._reply.end(self.stream.fail(error, self._request_id))
 
     async def _pump(self) -> bytes:
@@ -114,11 +113,9 @@ class StreamRelay:
         return stream.close()
 
     async def _finish_upstream(self) -> None:
-        if self.failure is None:
-            try:
-                async with asyncio.timeout(END_OF_CONNECTION_S):
-                    while await self._answer.read():
-                        pass
-            except (GatewayError, TimeoutError):
-                pass
-        self._answer.abort()
+        try:
+            async with asyncio.timeout(END_OF_CONNECTION_S):
+                while await self._answer.read():
+                    pass
+        except (GatewayError, TimeoutError):
+            pass

@@ -17,18 +17,20 @@ import contextlib
 import enum
 import signal
 import socket
+import urllib.parse
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
+import httptools
 import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from nagara.dialects.openai_error import encode_error
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.runtime import make_id
-from nagara.web.errors import encode_head
+from nagara.web.cycle import GatewayCycle
+from nagara.web.errors import choose_encoder, encode_head
 
 LINGER_S = 1.0
 BACKLOG = 2048
@@ -46,46 +48,6 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float
 
 
-class _CorkedTransport:
-    """A transport that sends an answer's head together with what follows it: one system call.
-
-    uvicorn writes them apart. What begins with a status line of 200 and above is held until the
-    next write, or until `flush`; all else of the transport is its own.
-    """
-
-    __slots__ = ("_held", "_transport", "is_closing", "write_eof")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._held = b""
-        self.is_closing = transport.is_closing
-        self.write_eof = transport.write_eof
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send, or hold if this is a head."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
-            self._held = data
-        else:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send what is held: the head of an answer that has no body."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
-
-    def close(self) -> None:
-        """Send what is held, then close."""
-        self.flush()
-        self._transport.close()
-
-
 class _Phase(enum.Enum):
     """How far the message on a connection has come."""
 
@@ -100,16 +62,19 @@ class GatewayProtocol(HttpToolsProtocol):
 
     limits: ServerLimits
     on_lost: Callable[[], None] | None = None
+    # uvicorn sets it when a message begins, and what is no HTTP at all begins none.
+    url = b""
     _phase = _Phase.IDLE
     _head_bytes = 0
+    _data_bytes = 0
+    _heads_begun = 0
     _began_s = 0.0
     _heard_s = 0.0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects and says nothing is treated as a slow head."""
-        self._corked = _CorkedTransport(transport)
-        super().connection_made(cast(asyncio.Transport, self._corked))
+        super().connection_made(transport)
         self._began_s = self.loop.time()
         self._phase = _Phase.HEAD
         self._watch()
@@ -125,13 +90,19 @@ class GatewayProtocol(HttpToolsProtocol):
         """Parse, then see whether a message is left unfinished."""
         if self._phase is _Phase.DISCARD:
             return
+        is_within_message = self._phase is _Phase.BODY or self._head_bytes > 0
+        self._heads_begun = 0
+        self._data_bytes = len(data)
         super().data_received(data)
         phase = self._phase
         if phase is _Phase.IDLE:
             if self._timer is not None:
                 self._stop_watching()
         elif phase is _Phase.HEAD:
-            self._head_bytes += len(data)
+            # Data that ended another message first is not this head's alone, and counts as its
+            # first byte: the bound then holds but for what the loop reads at once.
+            is_shared = self._heads_begun > (0 if is_within_message else 1)
+            self._head_bytes += 1 if is_shared else len(data)
             if self._head_bytes > self.limits.header_bytes_max:
                 self._refuse_head(_headers_too_large(self.limits))
             else:
@@ -145,17 +116,25 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["state"]["connection"] = self
         self._phase, self._head_bytes = _Phase.HEAD, 0
+        self._heads_begun += 1
         self._began_s = self.loop.time()
 
     def on_headers_complete(self) -> None:
         """The head is whole: hold it to its bounds, then let the application begin."""
-        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self.limits.header_bytes_max or len(self.headers) > self.limits.header_count_max:
+        if self._is_too_large():
             self._refuse_head(_headers_too_large(self.limits))
             return
-        self._phase = _Phase.BODY
+        self._phase, self._head_bytes = _Phase.BODY, 0
         self._began_s = self._heard_s = self.loop.time()
-        super().on_headers_complete()
+        self._describe()
+        earlier = self.cycle
+        self.cycle = self._make_cycle()
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            # A request that was sent before the answer to the last one waits for its turn.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Body of a request that is still wanted."""
@@ -173,9 +152,8 @@ class GatewayProtocol(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        """The answer is written; one without a body is only its head."""
+        """The answer is written: whoever leaves now leaves nothing undone."""
         self.on_lost = None
-        self._corked.flush()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
@@ -184,6 +162,44 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse_head(
                 GatewayError(ErrorKind.INVALID_REQUEST, "This is not a valid HTTP/1.1 request.")
             )
+
+    def _is_too_large(self) -> bool:
+        if len(self.headers) > self.limits.header_count_max:
+            return True
+        # The sum is only needed when what came could be too large at all.
+        if self._head_bytes + self._data_bytes <= self.limits.header_bytes_max:
+            return False
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return size > self.limits.header_bytes_max
+
+    def _describe(self) -> None:
+        """Complete the scope with what the head says."""
+        scope, version = self.scope, self.parser.get_http_version()
+        scope["method"] = self.parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        target = httptools.parse_url(self.url)
+        raw_path = target.path or b"/"
+        path = raw_path.decode("ascii")
+        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = target.query or b""
+
+    def _make_cycle(self) -> GatewayCycle:
+        is_keep_alive = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
+        return GatewayCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=is_keep_alive,
+            on_response=self.on_response_complete,
+        )
 
     def _watch(self) -> None:
         if self._timer is None:
@@ -232,14 +248,15 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _refuse_head(self, error: GatewayError) -> None:
         request_id = make_id("req_")
-        body = encode_error(error, request_id)
+        # As far as the head was read: nothing of it, where it is no HTTP from its first byte.
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        body = choose_encoder(path, self.headers or ())(error, request_id)
         lines = [f"HTTP/1.1 {error.status} Refused".encode()]
         for name, value in [*encode_head(error, request_id, body), (b"connection", b"close")]:
             lines.append(name + b": " + value)
         self._phase = _Phase.DISCARD
         self._stop_watching()
         self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self._corked.flush()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_S, self._check)
@@ -257,6 +274,7 @@ class Server(uvicorn.Server):
         self,
         app: Callable[..., Any],
         limits: ServerLimits,
+        on_started: Callable[[], None],
         on_stopping: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
@@ -274,7 +292,13 @@ class Server(uvicorn.Server):
             backlog=BACKLOG,
         )
         super().__init__(config)
+        self._on_started = on_started
         self._on_stopping = on_stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once requests are taken and signals are heeded, say so."""
+        await super().startup(sockets)
+        self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

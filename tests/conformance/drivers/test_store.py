@@ -205,12 +205,14 @@ async def test_first_start_makes_an_account_with_two_working_keys(driver: Driver
     assert set(kinds.values()) == {KeyKind.STANDARD, KeyKind.PROVISIONING}
     assert first.standard.reveal().startswith("ng-")
     assert first.provisioning.reveal().startswith("ng-prov-")
-    assert await open_first_account(driver, PEPPER, now_s=8) is None
+    assert await open_first_account(driver, PEPPER, now_s=8, opening_grant_nano=10**11) is None
 
 
 async def test_first_starts_together_make_one_account(open_driver: Opener) -> None:
     drivers = [await open_driver() for _ in range(4)]
-    made = await asyncio.gather(*(open_first_account(d, PEPPER, now_s=7) for d in drivers))
+    made = await asyncio.gather(
+        *(open_first_account(d, PEPPER, now_s=7, opening_grant_nano=10**11) for d in drivers)
+    )
     assert sum(first is not None for first in made) == 1
     assert len(await load_accounts(drivers[0])) == 1
     assert len(await load_keys(drivers[0])) == 2

@@ -20,8 +20,9 @@ STREAM_BYTES = 500_000_000
 PIECE = b"x" * 250_000
 GROWTH_BYTES_MAX = 16_000_000
 
-# What one read of a transport may bring on top of the mark at which reading is paused.
-TRANSPORT_READ_BYTES_MAX = 256 * 1024
+# What one read of a transport may bring on top of the mark at which reading is paused: the bytes,
+# and some for the objects that hold them.
+TRANSPORT_READ_BYTES_MAX = 256 * 1024 + 4096
 
 
 def resident_bytes() -> int:

@@ -36,14 +36,19 @@ class MessagesUsage(msgspec.Struct, gc=False):
             )
         )
 
-    def to_usage(self) -> Usage:
-        """The same as disjoint meters."""
+    def to_usage(self) -> Usage | None:
+        """The same as disjoint meters; None when it has no count."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
         written = self.cache_creation or CacheCreation()
         one_hour = written.ephemeral_1h_input_tokens or 0
+        five_minutes = written.ephemeral_5m_input_tokens or 0
+        if self.cache_creation_input_tokens is not None:
+            five_minutes = self.cache_creation_input_tokens - one_hour
         return make_usage(
             (Meter.INPUT, self.input_tokens or 0),
             (Meter.CACHE_READ, self.cache_read_input_tokens or 0),
-            (Meter.CACHE_WRITE_5M, (self.cache_creation_input_tokens or 0) - one_hour),
+            (Meter.CACHE_WRITE_5M, five_minutes),
             (Meter.CACHE_WRITE_1H, one_hour),
             (Meter.OUTPUT, self.output_tokens or 0),
         )

@@ -10,9 +10,11 @@ import msgspec
 from nagara.dialects.anthropic_messages.error import encode_error
 from nagara.dialects.anthropic_messages.response import MessagesUsage
 from nagara.dialects.base import ForwardedStream, read_view
-from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
-from nagara.dialects.sse import encode_event, read_data
+from nagara.dialects.json_fields import read_fields, replace_model, write_fields
+from nagara.dialects.sse import encode_event, read_data, replace_data
 from nagara.domain.errors import GatewayError
+
+_DELTA_BYTES = len(b'{"type":"text_delta","text":""}')
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -23,6 +25,7 @@ class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     message: _Message | None = None
     usage: MessagesUsage | None = None
+    delta: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -40,17 +43,22 @@ class MessagesStream(ForwardedStream):
         data = read_data(event)
         if not data:
             return event
+        if data == b"[DONE]":
+            # Some compatible servers send it, and readers of this API would choke on it.
+            return b""
         view = read_view(data, _decoder, _Event)
         said = view.usage or (view.message.usage if view.message is not None else None)
         if said is not None:
             self._reported = self._reported.merge(said)
             self.usage = self._reported.to_usage()
+        elif len(view.delta) > _DELTA_BYTES:
+            self.text_bytes += len(view.delta) - _DELTA_BYTES
         if view.type == "message_stop":
             self.is_complete = self.is_ended = True
         elif view.type == "error":
             self.is_complete = self.is_ended = self.has_failed = True
         elif view.message is not None and self._caller_model is not None:
-            return _replace_message_model(data, self._caller_model)
+            return replace_data(event, _replace_message_model(data, self._caller_model))
         return event
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
@@ -70,5 +78,5 @@ def forward_stream(
 
 def _replace_message_model(data: bytes, model: str) -> bytes:
     fields = read_fields(data)
-    message = read_fields(bytes(fields["message"])) | {"model": encode_raw(model)}
-    return encode_event(write_fields(fields | {"message": encode_raw(message)}), "message_start")
+    fields["message"] = msgspec.Raw(replace_model(bytes(fields["message"]), model))
+    return write_fields(fields)

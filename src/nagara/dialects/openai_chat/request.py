@@ -5,6 +5,7 @@ import msgspec
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import Fields, encode_raw, read_fields, write_fields
 from nagara.dialects.request_fields import (
+    read_count,
     read_flag,
     read_model,
     read_tokens_max,
@@ -29,6 +30,7 @@ def read_request(body: bytes) -> RequestView:
         model=model,
         is_streamed=read_flag(fields, "stream"),
         output_tokens_max=cap if cap is not None else read_tokens_max(fields, "max_tokens"),
+        choice_count=read_count(fields, "n"),
         has_usage_request=read_flag(options, "include_usage"),
     )
 

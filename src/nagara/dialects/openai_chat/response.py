@@ -21,25 +21,34 @@ class CompletionDetails(msgspec.Struct, gc=False):
 
 
 class ChatUsage(msgspec.Struct, gc=False):
-    """`usage` as OpenAI reports it: cached and audio tokens lie inside `prompt_tokens`."""
+    """`usage` as OpenAI reports it: cached and audio tokens lie inside `prompt_tokens`.
+
+    Reasoning lies inside `completion_tokens`, except at servers whose total shows that it does not.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
 
-    def to_usage(self) -> Usage:
-        """The same as disjoint meters."""
+    def to_usage(self) -> Usage | None:
+        """The same as disjoint meters; None when it has no count."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
         cached = audio_in = reasoning = audio_out = 0
         if (inputs := self.prompt_tokens_details) is not None:
             cached, audio_in = inputs.cached_tokens or 0, inputs.audio_tokens or 0
         if (outputs := self.completion_tokens_details) is not None:
             reasoning, audio_out = outputs.reasoning_tokens or 0, outputs.audio_tokens or 0
+        if self.total_tokens == prompt + completion + reasoning:
+            completion += reasoning
         return make_usage(
-            (Meter.INPUT, (self.prompt_tokens or 0) - cached - audio_in),
+            (Meter.INPUT, prompt - cached - audio_in),
             (Meter.CACHE_READ, cached),
             (Meter.INPUT_AUDIO, audio_in),
-            (Meter.OUTPUT, (self.completion_tokens or 0) - reasoning - audio_out),
+            (Meter.OUTPUT, completion - reasoning - audio_out),
             (Meter.REASONING, reasoning),
             (Meter.OUTPUT_AUDIO, audio_out),
         )

@@ -11,13 +11,16 @@ from nagara.dialects.base import ForwardedStream, read_view
 from nagara.dialects.json_fields import replace_model
 from nagara.dialects.openai_chat.response import ChatUsage
 from nagara.dialects.openai_error import encode_error
-from nagara.dialects.sse import DONE, encode_event, read_data
+from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
 from nagara.domain.errors import GatewayError
+
+_DELTA_BYTES = len(b'{"content":""}')
 
 
 class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     finish_reason: str | None = None
+    delta: msgspec.Raw = msgspec.Raw()
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -38,7 +41,7 @@ class ChatStream(ForwardedStream):
         super().__init__(event_bytes_max, caller_model)
         self._hides_usage = hides_usage
         self._open_choices: set[int] = set()
-        self._has_finished_choice = False
+        self._finished_choices: set[int] = set()
 
     def take_event(self, event: bytes) -> bytes:
         """Meter one chunk; hide it if it only carries the usage that we asked for."""
@@ -50,26 +53,30 @@ class ChatStream(ForwardedStream):
             return event
         chunk = read_view(data, _decoder, _Chunk)
         if chunk.usage is not None:
-            self.usage = chunk.usage.to_usage()
+            self.usage = chunk.usage.to_usage() or self.usage
         if chunk.choices:
             self._note_choices(chunk.choices)
-        elif chunk.error is not None:
+        if chunk.error is not None:
             self.has_failed = self.is_complete = True
-        elif self._hides_usage and chunk.usage is not None:
+        elif self._hides_usage and chunk.usage is not None and not chunk.choices:
             return b""
         if self._caller_model is None:
             return event
-        return encode_event(replace_model(data, self._caller_model))
+        return replace_data(event, replace_model(data, self._caller_model))
 
     def _note_choices(self, choices: list[_Choice]) -> None:
         for choice in choices:
             index = choice.index or 0
-            if choice.finish_reason is None:
-                self._open_choices.add(index)
-            else:
+            text_bytes = len(choice.delta) - _DELTA_BYTES
+            if text_bytes > 0:
+                self.text_bytes += text_bytes
+            # Some servers send an empty text until there is a reason, and some a chunk after it.
+            if choice.finish_reason:
                 self._open_choices.discard(index)
-                self._has_finished_choice = True
-        self.is_complete = self._has_finished_choice and not self._open_choices
+                self._finished_choices.add(index)
+            elif index not in self._finished_choices:
+                self._open_choices.add(index)
+        self.is_complete = bool(self._finished_choices) and not self._open_choices
 
     def terminator(self) -> bytes:
         """`[DONE]`, unless it came, or the upstream ended with an error of its own."""

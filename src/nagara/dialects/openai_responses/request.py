@@ -2,7 +2,13 @@
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
-from nagara.dialects.request_fields import read_flag, read_model, read_tokens_max, require_kind
+from nagara.dialects.request_fields import (
+    NULL,
+    read_flag,
+    read_model,
+    read_tokens_max,
+    require_kind,
+)
 
 forwarded_headers = frozenset({b"openai-beta", b"x-client-request-id"})
 
@@ -14,7 +20,7 @@ def read_request(body: bytes) -> RequestView:
     """The view of a Responses request. Raises `GatewayError` that names the wrong field."""
     fields = read_fields(body)
     model = read_model(fields)
-    if "input" in fields or not any(name in fields for name in _INPUT_SUBSTITUTES):
+    if fields.get("input", NULL) != NULL or not any(name in fields for name in _INPUT_SUBSTITUTES):
         require_kind(fields, "input", "string", "array")
     return RequestView(
         fields=fields,

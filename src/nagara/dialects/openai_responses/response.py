@@ -26,8 +26,10 @@ class ResponsesUsage(msgspec.Struct, gc=False):
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
 
-    def to_usage(self) -> Usage:
-        """The same as disjoint meters."""
+    def to_usage(self) -> Usage | None:
+        """The same as disjoint meters; None when it has no count."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
         inputs, outputs = self.input_tokens_details, self.output_tokens_details
         cached = 0 if inputs is None else inputs.cached_tokens or 0
         reasoning = 0 if outputs is None else outputs.reasoning_tokens or 0

@@ -10,7 +10,7 @@ import msgspec
 from nagara.dialects.base import ForwardedStream, read_view
 from nagara.dialects.json_fields import encode_raw, read_fields, replace_model, write_fields
 from nagara.dialects.openai_responses.response import read_usage
-from nagara.dialects.sse import DONE, encode_event, read_data
+from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
 from nagara.domain.errors import GatewayError
 
 
@@ -18,16 +18,10 @@ class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     sequence_number: int | None = None
     response: msgspec.Raw | None = None
-
-
-class _LenientEvent(msgspec.Struct, gc=False):
-    type: str | None = None
-    sequence_number: int | None = None
-    response: object = None
+    delta: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(_Event)
-_lenient_decoder = msgspec.json.Decoder(_LenientEvent)
 
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
 _FAILED = frozenset({"response.failed", "error"})
@@ -48,11 +42,14 @@ class ResponsesStream(ForwardedStream):
         if not data:
             return event
         if data == b"[DONE]":
-            self._is_done = True
-            return event
+            # Before the terminal event it ends nothing: the error that then follows has its own.
+            self._is_done = self.is_ended = self.is_complete
+            return event if self.is_complete else b""
         view = _read_event(data)
         if view.sequence_number is not None:
             self._sequence_number = view.sequence_number
+        # Arguments and transcripts come as text too; audio is an object of another event.
+        self.text_bytes += len(view.delta)
         if view.type in _TERMINAL:
             self.is_complete = self.is_ended = True
         elif view.type in _FAILED:
@@ -62,14 +59,17 @@ class ResponsesStream(ForwardedStream):
         return event if view.response is None else self._take_response(event, data, view)
 
     def _take_response(self, event: bytes, data: bytes, view: _Event) -> bytes:
-        self._response = bytes(view.response or b"{}")
+        response = bytes(view.response or b"{}")
+        if not response.startswith(b"{"):
+            return event
+        self._response = response
         if self.is_complete:
             self.usage = read_usage(self._response)
         if self._caller_model is None:
             return event
         self._response = replace_model(self._response, self._caller_model)
         fields = read_fields(data) | {"response": msgspec.Raw(self._response)}
-        return encode_event(write_fields(fields), view.type)
+        return replace_data(event, write_fields(fields))
 
     def terminator(self) -> bytes:
         """`[DONE]`, unless the upstream sent it."""
@@ -112,6 +112,8 @@ def _read_event(data: bytes) -> _Event:
         return _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError):
         pass
-    view = read_view(data, _lenient_decoder, _LenientEvent)
-    response = encode_raw(view.response) if isinstance(view.response, dict) else None
-    return _Event(view.type, view.sequence_number, response)
+    view = read_view(data, _decoder, _Event)
+    if view.response is not None:
+        # It is forwarded, so half a surrogate pair in it must stay.
+        view.response = read_fields(data)["response"]
+    return view
