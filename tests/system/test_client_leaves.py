@@ -61,7 +61,7 @@ async def leave_and_measure(caller: Caller, peer: Peer) -> float:
 
 @in_every_dialect
 async def test_leaving_in_the_middle_of_a_stream_stops_the_upstream(
-    stage: Stage, lines: Lines, record_property: Any
+    stage: Stage, lines: Lines
 ) -> None:
     async with stage.upstream() as upstream, Caller(stage.gateway) as caller:
         peer = await begin(upstream, caller, lines.path, lines.streamed)
@@ -69,7 +69,7 @@ async def test_leaving_in_the_middle_of_a_stream_stops_the_upstream(
         head = await caller.read_head()
         await caller.read_until(b"keep-alive")
         took_s = await leave_and_measure(caller, peer)
-    record_property("abort_ms", took_s * 1000)
+    print(f"the upstream was closed after {took_s * 1000:.1f} ms")
     assert took_s < ABORT_S_MAX
     line = stage.wait_for_line(is_request(head.header("x-request-id") or ""))
     assert line["has_client_left"]
@@ -130,7 +130,7 @@ async def test_answer_that_was_read_leaves_no_trace_of_leaving(stage: Stage) -> 
 
     async with stage.upstream(script), Caller(stage.gateway) as caller:
         caller.post(CHAT.path, CHAT.streamed, x_request_id="read-to-its-end")
-        _head, answer = await caller.read_answer()
+        _, answer = await caller.read_answer()
         assert answer.endswith(DONE)
         caller.leave()
     line = stage.wait_for_line(is_request("read-to-its-end"))

@@ -1,4 +1,4 @@
-"""More requests at once than the settings allow: told so, with a time to come back, and over soon."""
+"""More requests at once than the settings allow: told so, and when to come back."""
 
 import asyncio
 import contextlib
