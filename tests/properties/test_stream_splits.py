@@ -40,8 +40,8 @@ def test_any_split_gives_the_same_events(
     splitter = SseSplitter(10_000)
     events = [e for piece in pieces_of(stream[0], cuts) for e in splitter.feed(piece)]
     assert [read_data(event) for event in events] == stream[1]
-    assert b"".join(events) + splitter.unfinished == stream[0]
-    assert splitter.unfinished.strip() == b""
+    assert b"".join(events) + splitter.take_rest() == stream[0]
+    assert splitter.take_rest().strip() == b""
 
 
 CHAT = (

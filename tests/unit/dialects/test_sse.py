@@ -48,9 +48,9 @@ def test_half_a_crlf_at_the_seam_begins_the_next_event_as_an_empty_line() -> Non
 def test_unfinished_event_is_kept_back() -> None:
     splitter = SseSplitter(BOUND)
     assert splitter.feed(b"data: 1\n\ndata: 2\n") == [b"data: 1\n\n"]
-    assert splitter.unfinished == b"data: 2\n"
+    assert splitter.take_rest() == b"data: 2\n"
     assert splitter.feed(b"\n") == [b"data: 2\n\n"]
-    assert splitter.unfinished == b""
+    assert splitter.take_rest() == b""
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
