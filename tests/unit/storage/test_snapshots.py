@@ -24,6 +24,7 @@ class FakeDriver(Driver):
 
     def __init__(self) -> None:
         self.keys = [KNOWN]
+        self.revisions = 1
         self.error: StorageError | None = None
         self.turns: asyncio.Queue[StorageError | None] = asyncio.Queue()
 
@@ -32,6 +33,8 @@ class FakeDriver(Driver):
             raise self.error
         if "FROM accounts" in sql:
             return [(1, "default", 0, 0)]
+        if "FROM revisions" in sql:
+            return [(self.revisions if params == ("keys",) else 0,)]
         if "FROM keys" not in sql:
             return []
         return [
@@ -86,6 +89,7 @@ async def test_key_is_known_after_the_turn_that_brought_it(watched: Watched) -> 
     assert watched.kind(secret) is ErrorKind.AUTHENTICATION
     before = watched.snapshots.current
     watched.driver.keys.append(LATER)
+    watched.driver.revisions += 1
     await watched.turn()
     assert watched.kind(secret) is None
     assert len(before.keys) == 1
