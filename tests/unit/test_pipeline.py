@@ -161,7 +161,7 @@ class Gateway:
         self.upstreams = upstreams or FakeUpstreams()
         self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
         self.snapshots = Snapshots(
-            None,  # type: ignore[arg-type] - the store is not read here
+            None,  # type: ignore[arg-type]
             PEPPER,
             self.clock,
             self.said.append,
@@ -178,7 +178,7 @@ class Gateway:
             catalogue=Catalogue(0, "", (MODEL,), ()),
             routes={"mini": route, "small": route},
             sandbox={"mini": sandbox, "small": sandbox},
-            providers={"openai": None},  # type: ignore[dict-item] - only that there is one
+            providers={"openai": None},  # type: ignore[dict-item]
         )
         limits = PipelineLimits(
             attempts_max=attempts_max,

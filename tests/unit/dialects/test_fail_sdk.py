@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
+from typing import Any
 
 import anthropic
 import openai
@@ -13,7 +14,7 @@ from tests.unit.dialects.test_streams import WHOLE
 from nagara.dialects import anthropic_messages, openai_chat, openai_responses
 from nagara.dialects.base import ForwardedStream, cut_stream
 
-MESSAGES = [{"role": "user", "content": "Hi"}]
+MESSAGES: Any = [{"role": "user", "content": "Hi"}]
 
 
 @asynccontextmanager
@@ -37,7 +38,9 @@ async def test_chat_sdk_raises_what_was_said(count: int) -> None:
         failing_server(openai_chat, "chat", count) as url,
         openai.AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client,
     ):
-        stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)  # type: ignore[call-overload]
+        stream: Any = await client.chat.completions.create(
+            model="m", messages=MESSAGES, stream=True
+        )
         with pytest.raises(openai.APIError, match="before the answer was complete") as caught:
             async for _ in stream:
                 pass
@@ -50,7 +53,7 @@ async def test_responses_sdk_reads_error_and_failed_response(count: int) -> None
         failing_server(openai_responses, "responses", count) as url,
         openai.AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client,
     ):
-        stream = await client.responses.create(model="m", input="Hi", stream=True)
+        stream: Any = await client.responses.create(model="m", input="Hi", stream=True)
         events = [event async for event in stream]
     error, failed = events[-2:]
     assert error.type == "error"
@@ -67,10 +70,10 @@ async def test_messages_sdk_raises_what_was_said(count: int) -> None:
         failing_server(anthropic_messages, "messages", count) as url,
         anthropic.AsyncAnthropic(base_url=url, api_key="x", max_retries=0) as client,
     ):
-        stream = await client.messages.create(
+        stream: Any = await client.messages.create(
             model="m",
             max_tokens=5,
-            messages=MESSAGES,  # type: ignore[arg-type]
+            messages=MESSAGES,
             stream=True,
         )
         with pytest.raises(anthropic.APIStatusError, match="before the answer was") as caught:

@@ -11,7 +11,7 @@ from nagara.domain.catalog import KeyKind
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observation, StorageFailed, StorageRecovered
 from nagara.storage import snapshots as module
-from nagara.storage.driver import Driver, Row, StorageError, Value
+from nagara.storage.driver import Driver, Result, Row, Statement, StorageError, Value
 from nagara.storage.snapshots import Snapshots
 
 PEPPER = b"p" * 32
@@ -41,6 +41,12 @@ class FakeDriver(Driver):
             (number, 1, "k", "standard", key.digest, key.hint, 0, None, 1, None, None)
             for number, key in enumerate(self.keys)
         ]
+
+    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+        raise StorageError("nothing is written here")
+
+    async def close(self) -> None:
+        pass
 
     async def watch(self) -> AsyncIterator[None]:
         while True:

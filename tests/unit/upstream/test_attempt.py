@@ -67,7 +67,7 @@ def provider(transport: Transport = Transport.SANDBOX, auth: Auth = Auth.BEARER)
 
 
 async def attempt(sandbox: FakeSandbox, body: bytes = BODY) -> Begun:
-    upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type] - no network here
+    upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type]
     call = Call(
         endpoint=CHAT,
         view=CHAT.read_request(body),
@@ -123,7 +123,7 @@ async def test_refusals_body_is_read_within_a_bound() -> None:
 
 
 async def test_deployment_without_an_address_is_unavailable() -> None:
-    upstreams = Upstreams(None, None, TIMEOUTS)  # type: ignore[arg-type] - nothing is reached
+    upstreams = Upstreams(None, None, TIMEOUTS)  # type: ignore[arg-type]
     call = Call(
         endpoint=CHAT,
         view=CHAT.read_request(BODY),
