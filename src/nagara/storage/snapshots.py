@@ -88,8 +88,8 @@ class Snapshots:
             await self.reload_keys()
         revision = await load_revision(self._driver, "catalogue")
         if revision != self._catalogue_revision:
-            self._catalogue_revision = revision
             catalogue = await load_catalogue(self._driver)
+            self._catalogue_revision = revision
             if catalogue is not None and catalogue.built_at_s > self.current.catalogue.built_at_s:
                 self.on_catalogue(catalogue)
 
