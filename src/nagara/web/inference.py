@@ -97,13 +97,8 @@ class InferenceEdge:
     async def settle(self, timeout_s: float) -> None:
         """Wait until no request runs any more, for so long at the most."""
         until_s = self._clock.monotonic_s() + timeout_s
-<<<<<<< HEAD
-        while self._in_flight and self._clock.monotonic_s() < until_s:  # noqa: ASYNC110
-            # Looked at once in a life: an event would cost every request.
-=======
         # Only at the very end: an event would have to be kept up by every request.
         while self._in_flight and self._clock.monotonic_s() < until_s:  # noqa: ASYNC110
->>>>>>> main
             await asyncio.sleep(SETTLE_CHECK_S)
 
     def _attend(self, scope: Scope, reply: Reply, ended: RequestEnded) -> None:
