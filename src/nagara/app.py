@@ -16,6 +16,7 @@ from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
+from nagara.domain.configuration import ConfigError
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import Pipeline, PipelineLimits
@@ -97,7 +98,14 @@ class Gateway:
             opening_grant_nano=settings.opening_grant_nano,
         )
         self._catalogue = pick_newer(await load_catalogue(driver))
-        self.snapshots = Snapshots(driver, pepper, self._clock, self._log, settings.storage_stale_s)
+        self.snapshots = Snapshots(
+            driver,
+            pepper,
+            self._clock,
+            self._log,
+            settings.storage_stale_s,
+            self._take_catalogue,
+        )
         await self.snapshots.reload_keys()
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
@@ -105,6 +113,8 @@ class Gateway:
             self.config.local_servers, pool, settings.discovery_timeout_s
         )
         self.config = self._add_local_servers(self.config)
+        for warning in self.config.warnings:
+            logging.getLogger("nagara.config").warning("configuration: %s", warning)
         self._take_config(self.config)
         self._pipeline = Pipeline(
             self.snapshots,
@@ -152,8 +162,16 @@ class Gateway:
 
     def _take_catalogue(self, catalogue: Catalogue) -> None:
         """Put a catalogue into use that `nagara models sync` stored."""
-        self._catalogue = catalogue
-        self._take_config(self.config)
+        before, self._catalogue = self._catalogue, catalogue
+        try:
+            self._take_config(self.config)
+        except ConfigError as error:
+            # An alias of the operator's, say, is now the id of a model.
+            self._catalogue = before
+            logging.getLogger("nagara.catalogue").error(
+                "the new catalogue is not used: %s", "; ".join(error.problems)
+            )
+            return
         logging.getLogger("nagara.catalogue").info(
             "the catalogue was renewed: %d models", len(catalogue.models)
         )

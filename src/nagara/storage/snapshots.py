@@ -90,7 +90,11 @@ class Snapshots:
         if revision != self._catalogue_revision:
             catalogue = await load_catalogue(self._driver)
             self._catalogue_revision = revision
-            if catalogue is not None and catalogue.built_at_s > self.current.catalogue.built_at_s:
+            current = self.current.catalogue
+            if catalogue is None or catalogue == current:
+                return
+            # Two builds of one day have the same time.
+            if catalogue.built_at_s >= current.built_at_s:
                 self.on_catalogue(catalogue)
 
     @property
