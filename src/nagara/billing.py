@@ -53,9 +53,11 @@ def find_rate(rates_pico: Mapping[Meter, int], meter: Meter) -> int:
 
 def price(usage: Usage, rates_pico: Mapping[Meter, int]) -> int:
     """The charge for `usage`, in nano-dollars."""
-    return round_to_nano(
-        sum(count * find_rate(rates_pico, meter) for meter, count in usage.quantities.items())
-    )
+    amount_pico = 0
+    for meter, count in usage.quantities.items():
+        rate = rates_pico.get(meter)
+        amount_pico += count * (find_rate(rates_pico, meter) if rate is None else rate)
+    return round_to_nano(amount_pico)
 
 
 def estimate_usage(request_bytes: int, answer_bytes: int) -> Usage:

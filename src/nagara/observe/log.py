@@ -115,38 +115,35 @@ class LogHandler(logging.Handler):
 
 def level_of(observation: Observation) -> int:
     """How loud an observation is: a request's by its status, the others by their kind."""
+    if isinstance(observation, RequestEnded):
+        if observation.status < 500:
+            return logging.INFO
+        return logging.ERROR if observation.status == 500 else logging.WARNING
     if isinstance(observation, Notice | AttemptFailed):
         return observation.level
-    if not isinstance(observation, RequestEnded):
-        return _LEVELS[type(observation)]
-    if observation.status >= 500:
-        return logging.ERROR if observation.status == 500 else logging.WARNING
-    return logging.INFO
+    return _LEVELS[type(observation)]
 
 
 def _format_json(at_s: float, level: int, observation: Observation) -> str:
-    name, event = logging.getLevelName(level).lower(), _event_name(type(observation))
-    head = f'{{"time":"{_timestamp(at_s)}","level":"{name}","event":"{event}",'
+    second = int(at_s)
+    before, after = _frame(second, level, type(observation))
     if isinstance(observation, RequestEnded):
         # One for every request: written as it is.
-        return head + _encoder.encode(observation)[1:].decode() + "\n"
-    fields = msgspec.to_builtins(observation)
-    fields.pop("level", None)
-    return head + _encoder.encode(fields)[1:].decode() + "\n"
+        fields = _encoder.encode(observation)
+    else:
+        parts = msgspec.to_builtins(observation)
+        parts.pop("level", None)
+        fields = _encoder.encode(parts)
+    return f"{before}{int((at_s - second) * 1000):03d}{after}{fields[1:].decode()}\n"
 
 
-@lru_cache
-def _event_name(observation: type) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in observation.__name__).lstrip("_")
-
-
-@lru_cache(maxsize=4)
-def _second(at_s: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
-
-
-def _timestamp(at_s: float) -> str:
-    return f"{_second(int(at_s))}.{int(at_s * 1000) % 1000:03d}Z"
+@lru_cache(maxsize=64)
+def _frame(second: int, level: int, observation: type) -> tuple[str, str]:
+    """What stands before and after the milliseconds: the same for all lines of a second."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in observation.__name__)
+    severity = logging.getLevelName(level).lower()
+    return f'{{"time":"{moment}.', f'Z","level":"{severity}","event":"{name.lstrip("_")}",'
 
 
 def _format_human(at_s: float, level: int, observation: Observation) -> str:
@@ -199,4 +196,4 @@ def _describe(observation: Observation) -> str:
         case Notice():
             return observation.message
         case _:
-            return _event_name(type(observation))
+            return type(observation).__name__

@@ -141,14 +141,18 @@ async def _begin(answer: Answer, *, asks_usage: bool) -> Begun:
             ErrorKind.UPSTREAM_PROTOCOL,
             f"The provider answered {answer.status}, which is neither an answer nor an error.",
         )
-    is_event_stream = any(
-        name == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in answer.headers
-    )
+    is_event_stream = _is_event_stream(answer.headers)
     first = await answer.read()
     if not first:
         raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
     return Begun(answer, first, is_event_stream, asks_usage)
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.lower().startswith(b"text/event-stream")
+    return False
 
 
 async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:

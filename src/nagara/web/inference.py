@@ -32,6 +32,8 @@ SETTLE_CHECK_S = 0.01
 class ClientConnection(Protocol):
     """What the server tells of a client's connection, in the scope's state."""
 
+    task: asyncio.Task[None]
+    """The task that the server made for the request."""
     on_lost: Callable[[], None] | None
     """Called once when the client has gone."""
 
@@ -104,10 +106,9 @@ class InferenceEdge:
     def _attend(self, scope: Scope, reply: Reply, ended: RequestEnded) -> None:
         """From now on the client's leaving stops the exchange, at once or after a while."""
         connection: ClientConnection | None = scope.get("state", {}).get("connection")
-        task = asyncio.current_task()
-        if connection is None or task is None:
+        if connection is None:
             return
-        limits = self._limits
+        limits, task = self._limits, connection.task
 
         def leave() -> None:
             if reply.is_ended:

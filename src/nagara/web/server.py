@@ -25,7 +25,8 @@ from typing import Any
 import httptools
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.runtime import make_id
@@ -61,6 +62,7 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds. `limits` is set on a subclass by `make_protocol`."""
 
     limits: ServerLimits
+    task: asyncio.Task[None]
     on_lost: Callable[[], None] | None = None
     # uvicorn sets it when a message begins, and what is no HTTP at all begins none.
     url = b""
@@ -135,6 +137,12 @@ class GatewayProtocol(HttpToolsProtocol):
             # A request that was sent before the answer to the last one waits for its turn.
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # As uvicorn does it, but the task is kept: it is cancelled when the client leaves.
+        self.task = self.loop.create_task(cycle.run_asgi(app))
+        self.task.add_done_callback(self.tasks.discard)
+        self.tasks.add(self.task)
 
     def on_body(self, body: bytes) -> None:
         """Body of a request that is still wanted."""
