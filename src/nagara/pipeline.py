@@ -182,8 +182,7 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            if not ended.has_client_left:
-                await relay.interrupt(shutting_down())
+            await relay.interrupt(interruption(ended))
             raise
         finally:
             ended.bytes_out = stream.output_bytes

@@ -1,8 +1,8 @@
 """Where node and the npm packages of the system tests are; tests skip, saying so, without them.
 
 They are pinned in `npm/package.json`; `npm ci --ignore-scripts` in that folder installs them. Their
-programs are used as the packages hold them: no install script has to run. NAGARA_AGENTS_DIR names
-another folder of packages, and NAGARA_AGENTS_REQUIRED=1 makes it a failure if anything is missing,
+programs are used as the packages hold them: no install script has to run. TEST_AGENTS_DIR names
+another folder of packages, and TEST_AGENTS_REQUIRED=1 makes it a failure if anything is missing,
 so that a run which is meant to have them cannot pass by skipping.
 """
 
@@ -18,7 +18,7 @@ FOLDER: Final = Path(__file__).with_name("npm")
 
 def find_packages() -> Path:
     """The folder that holds the packages, which may not be there."""
-    return Path(os.environ.get("NAGARA_AGENTS_DIR") or FOLDER / "node_modules")
+    return Path(os.environ.get("TEST_AGENTS_DIR") or FOLDER / "node_modules")
 
 
 def find_package(name: str) -> Path:
@@ -43,6 +43,6 @@ def find_node() -> Path:
 
 def do_without(reason: str) -> NoReturn:
     """Skip the test, or fail it where everything has to be there."""
-    if os.environ.get("NAGARA_AGENTS_REQUIRED") == "1":
+    if os.environ.get("TEST_AGENTS_REQUIRED") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -145,6 +145,8 @@ async def test_upstream_is_read_to_its_end_where_the_settings_say_so(drained: St
         head = await caller.read_head()
         await caller.read_until(b"keep-alive")
         caller.leave()
+        # A round trip: what came before it has been seen.
+        await call(drained.gateway, "/v1/none", {})
         await peer.send_chunks(*[chat_chunk({"content": "more"})] * 20)
         last = chat_chunk({}, "stop")
         await peer.send_chunks(last, CHAT_USAGE, DONE, b"")

@@ -112,7 +112,7 @@ BREAKS: list[tuple[Break, int, str]] = [
     (close_in_body, 502, "upstream_cut"),
     (close_in_chunked_body, 502, "upstream_cut"),
     (answer_nonsense, 502, "upstream_protocol"),
-    (answer_nothing, 502, "upstream_protocol"),
+    (answer_nothing, 502, "upstream_cut"),
     (answer_too_much, 502, "upstream_too_large"),
     (redirect, 502, "upstream_protocol"),
     (stay_silent, 504, "upstream_first_byte_timeout"),

@@ -150,7 +150,7 @@ def _make_free_model(free: FreeModel, facts: Facts) -> Model:
 
 
 def _list_price(found: Sequence[Listing]) -> Mapping[Meter, int]:
-    """The maker's own price where it sells the model, else the cheapest: decision 0010."""
+    """The maker's own price where it sells the model, else the cheapest: decision 8."""
     own = next((x.rates_pico for x in found if x.is_own), None)
     return own if own is not None else min((x.rates_pico for x in found), key=_rate_sum)
 

@@ -15,6 +15,9 @@ from nagara.dialects.sse import SseSplitter
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
 
+NOTHING = msgspec.Raw()
+"""The default of a view's raw field. Not None: `Raw | None` reads nothing but null."""
+
 View = TypeVar("View", bound=msgspec.Struct)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from nagara.domain.errors import ErrorKind, GatewayError
 
 Fields = dict[str, msgspec.Raw]
+NULL = msgspec.Raw(b"null")
 
 _fields_decoder = msgspec.json.Decoder(Fields)
 _encoder = msgspec.json.Encoder()

@@ -16,8 +16,6 @@ COUNT_MAX = 128
 EMPTY_ARRAY_LOOK = 64
 """How far an array is looked into to see whether it is empty."""
 
-NULL = msgspec.Raw(b"null")
-
 _KINDS = {ord("["): "array", ord('"'): "string", ord("{"): "object"}
 
 

@@ -7,10 +7,10 @@ and https://platform.openai.com/docs/api-reference/moderations
 """
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
+from nagara.dialects.json_fields import NULL, encode_raw, read_fields, write_fields
 from nagara.dialects.openai_chat import read_usage
 from nagara.dialects.openai_error import encode_error
-from nagara.dialects.request_fields import NULL, read_model, require_kind
+from nagara.dialects.request_fields import read_model, require_kind
 from nagara.domain.catalog import Operation
 from nagara.operations.endpoint import Endpoint
 

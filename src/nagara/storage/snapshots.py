@@ -88,8 +88,8 @@ class Snapshots:
             await self.reload_keys()
         revision = await load_revision(self._driver, "catalogue")
         if revision != self._catalogue_revision:
-            self._catalogue_revision = revision
             catalogue = await load_catalogue(self._driver)
+            self._catalogue_revision = revision
             current = self.current.catalogue
             if catalogue is None or catalogue == current:
                 return

@@ -9,7 +9,7 @@ import msgspec
 
 from nagara.dialects.anthropic_messages.error import encode_error
 from nagara.dialects.anthropic_messages.response import MessagesUsage
-from nagara.dialects.base import ForwardedStream, read_view
+from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import read_fields, replace_model, write_fields
 from nagara.dialects.sse import encode_event, read_data, replace_data
 from nagara.domain.errors import GatewayError
@@ -25,7 +25,7 @@ class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     message: _Message | None = None
     usage: MessagesUsage | None = None
-    delta: msgspec.Raw = msgspec.Raw()
+    delta: msgspec.Raw = NOTHING
 
 
 _decoder = msgspec.json.Decoder(_Event)

@@ -7,8 +7,8 @@ since OpenAI's own API has it.
 
 import msgspec
 
-from nagara.dialects.base import ForwardedStream, read_view
-from nagara.dialects.json_fields import replace_model
+from nagara.dialects.base import NOTHING, ForwardedStream, read_view
+from nagara.dialects.json_fields import NULL, replace_model
 from nagara.dialects.openai_chat.response import ChatUsage
 from nagara.dialects.openai_error import encode_error
 from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
@@ -20,13 +20,13 @@ _DELTA_BYTES = len(b'{"content":""}')
 class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     finish_reason: str | None = None
-    delta: msgspec.Raw = msgspec.Raw()
+    delta: msgspec.Raw = NOTHING
 
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NOTHING
 
 
 _decoder = msgspec.json.Decoder(_Chunk)
@@ -56,7 +56,7 @@ class ChatStream(ForwardedStream):
             self.usage = chunk.usage.to_usage() or self.usage
         if chunk.choices:
             self._note_choices(chunk.choices)
-        if chunk.error is not None:
+        if chunk.error and chunk.error != NULL:
             self.has_failed = self.is_complete = True
         elif self._hides_usage and chunk.usage is not None and not chunk.choices:
             return b""

@@ -1,9 +1,8 @@
 """Responses requests: the fields the pass-through lane acts on, and the body it sends."""
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
+from nagara.dialects.json_fields import NULL, encode_raw, read_fields, write_fields
 from nagara.dialects.request_fields import (
-    NULL,
     read_flag,
     read_model,
     read_tokens_max,

@@ -7,7 +7,7 @@ failed there: an `error` event, `response.failed` with the response as far as it
 
 import msgspec
 
-from nagara.dialects.base import ForwardedStream, read_view
+from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import encode_raw, read_fields, replace_model, write_fields
 from nagara.dialects.openai_responses.response import read_usage
 from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
@@ -17,8 +17,8 @@ from nagara.domain.errors import GatewayError
 class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     sequence_number: int | None = None
-    response: msgspec.Raw | None = None
-    delta: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = NOTHING
+    delta: msgspec.Raw = NOTHING
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -56,10 +56,10 @@ class ResponsesStream(ForwardedStream):
             # `error` may be followed by `response.failed`, which nothing follows.
             self.is_complete = self.has_failed = True
             self.is_ended = view.type != "error"
-        return event if view.response is None else self._take_response(event, data, view)
+        return self._take_response(event, data, view.response) if view.response else event
 
-    def _take_response(self, event: bytes, data: bytes, view: _Event) -> bytes:
-        response = bytes(view.response or b"{}")
+    def _take_response(self, event: bytes, data: bytes, raw: msgspec.Raw) -> bytes:
+        response = bytes(raw)
         if not response.startswith(b"{"):
             return event
         self._response = response
@@ -113,7 +113,7 @@ def _read_event(data: bytes) -> _Event:
     except (msgspec.DecodeError, RecursionError):
         pass
     view = read_view(data, _decoder, _Event)
-    if view.response is not None:
+    if view.response:
         # It is forwarded, so half a surrogate pair in it must stay.
         view.response = read_fields(data)["response"]
     return view

@@ -1,0 +1,61 @@
+"""The order in which deployments are tried."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagara.domain.catalog import Deployment, Model, Operation, Route
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.providers import PROVIDERS
+from nagara.routing.plan import plan
+
+MODEL = Model(id="mini", startup="openai", display_name="Mini")
+
+
+def deployment(name: str, priority: int = 0, weight: int = 1, of: str = "openai") -> Deployment:
+    provider = PROVIDERS[of]
+    return Deployment(name=name, provider=provider, model="m", priority=priority, weight=weight)
+
+
+def names(*deployments: Deployment, draw: float = 0.0) -> list[str]:
+    return [d.name for d in plan(Route(MODEL, deployments), Operation.CHAT, draw)]
+
+
+def test_lower_priority_comes_first_and_none_is_lost() -> None:
+    assert names(deployment("c", 2), deployment("a", 0), deployment("b", 1)) == ["a", "b", "c"]
+
+
+@given(st.lists(st.integers(0, 10), min_size=1, max_size=6), st.integers(0, 999))
+def test_share_of_each_is_its_weight_exactly(weights: list[int], draw: int) -> None:
+    among = [deployment(str(i), weight=weight) for i, weight in enumerate(weights)]
+    chosen = names(*among, deployment("later", 1, 100), draw=draw / 1000)
+    assert sorted(chosen) == sorted([*(d.name for d in among), "later"])
+    assert chosen[-1] == "later"
+    total, point = sum(weights), Fraction(draw / 1000)
+    if total:
+        first = int(chosen[0])
+        below = Fraction(sum(weights[:first]), total)
+        # The draw is a float: at the very edge its product may fall on either side.
+        nearly = Fraction(1, 10**12)
+        assert below - nearly <= point < below + Fraction(weights[first], total) + nearly
+
+
+def test_one_deployment_needs_no_draw() -> None:
+    assert names(deployment("a", weight=0), draw=0.999) == ["a"]
+
+
+def test_deployment_without_the_operation_is_left_out() -> None:
+    both = (deployment("claude", of="anthropic"), deployment("a", 5))
+    assert names(*both) == ["a"]
+
+
+def test_model_without_the_operation_names_where_it_can_be_called() -> None:
+    with pytest.raises(GatewayError) as caught:
+        names(deployment("claude", of="anthropic"))
+    assert caught.value.kind is ErrorKind.UNSUPPORTED
+    assert caught.value.param == "model"
+    for part in ("'mini'", "claude", "chat.completions", "/v1/messages"):
+        assert part in caught.value.message
+    assert "/v1/chat/completions" not in caught.value.message

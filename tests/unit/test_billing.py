@@ -1,0 +1,141 @@
+"""Charges against exact fractions, estimates, and the message of 402 at its boundary."""
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagara.billing import check_balance, estimate_charge, estimate_usage, find_rate, price
+from nagara.dialects import anthropic_messages, openai_chat
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import Meter, Usage
+
+COUNTS = st.integers(0, 10**9)
+RATES = st.dictionaries(st.sampled_from(Meter), st.integers(0, 10**12))
+
+
+@given(st.dictionaries(st.sampled_from(Meter), COUNTS), RATES)
+def test_price_is_the_exact_sum_rounded_up_once(
+    quantities: dict[Meter, int], rates: dict[Meter, int]
+) -> None:
+    exact = sum(
+        (Fraction(n * find_rate(rates, meter), 1000) for meter, n in quantities.items()),
+        start=Fraction(0),
+    )
+    charge = price(Usage(quantities), rates)
+    assert exact <= charge < exact + 1
+
+
+@pytest.mark.parametrize(
+    ("meter", "rates", "rate"),
+    [
+        (Meter.CACHE_READ, {Meter.INPUT: 5}, 5),
+        (Meter.CACHE_READ, {Meter.INPUT: 5, Meter.CACHE_READ: 0}, 0),
+        (Meter.CACHE_WRITE_1H, {Meter.INPUT: 5, Meter.CACHE_WRITE_5M: 6}, 6),
+        (Meter.CACHE_WRITE_1H, {Meter.INPUT: 5}, 5),
+        (Meter.REASONING, {Meter.OUTPUT: 7}, 7),
+        (Meter.OUTPUT_AUDIO, {Meter.OUTPUT: 7}, 7),
+        (Meter.IMAGES, {Meter.INPUT: 5, Meter.OUTPUT: 7}, 0),
+        (Meter.INPUT, {}, 0),
+    ],
+)
+def test_meter_without_a_price_is_charged_as_its_fallback(
+    meter: Meter, rates: dict[Meter, int], rate: int
+) -> None:
+    assert find_rate(rates, meter) == rate
+
+
+def test_estimated_usage_is_rounded_up_and_marked() -> None:
+    usage = estimate_usage(9, 1)
+    assert usage.quantities == {Meter.INPUT: 3, Meter.OUTPUT: 1}
+    assert usage.is_estimated
+
+
+@given(
+    input_rate=st.integers(0, 10**9),
+    output_rate=st.integers(1, 10**9),
+    request_bytes=st.integers(0, 10**6),
+    cap=st.integers(0, 10**6),
+    choices=st.integers(1, 8),
+    available_nano=st.integers(0, 10**9),
+)
+def test_cap_that_402_names_fits_and_one_more_does_not(
+    input_rate: int,
+    output_rate: int,
+    request_bytes: int,
+    cap: int,
+    choices: int,
+    available_nano: int,
+) -> None:
+    rates = {Meter.INPUT: input_rate, Meter.OUTPUT: output_rate}
+
+    def refused(cap: int) -> GatewayError | None:
+        try:
+            check_balance(estimate_charge(rates, request_bytes, cap, choices), available_nano)
+        except GatewayError as error:
+            return error
+        return None
+
+    error = refused(cap)
+    if error is None:
+        return
+    assert error.kind is ErrorKind.INSUFFICIENT_QUOTA
+    found = re.search(r"capped at (\d+) tokens", error.message)
+    fits = int(found[1]) if found else 0
+    assert fits < cap or cap == 0
+    assert refused(fits + 1) is not None
+    if found:
+        assert refused(fits) is None
+
+
+def test_exactly_enough_is_enough() -> None:
+    estimate = estimate_charge({Meter.OUTPUT: 1000}, 0, 7)
+    assert estimate.needed_nano == 7
+    check_balance(estimate, 7)
+    with pytest.raises(GatewayError, match=r"\$0.000000007 and \$0.000000006 is available"):
+        check_balance(estimate, 6)
+
+
+@pytest.mark.parametrize(
+    ("total", "output"), [(30, 5), (45, 20), (None, 5)], ids=["inside", "beside", "unsaid"]
+)
+def test_reasoning_lies_where_the_total_says(total: int | None, output: int) -> None:
+    said = f'"total_tokens":{total},' if total else ""
+    body = (
+        f'{{"usage":{{{said}"prompt_tokens":10,"completion_tokens":20,'
+        '"completion_tokens_details":{"reasoning_tokens":15}}}'
+    )
+    usage = openai_chat.read_usage(body.encode())
+    assert usage is not None
+    assert usage.quantities == {Meter.INPUT: 10, Meter.OUTPUT: output, Meter.REASONING: 15}
+
+
+@pytest.mark.parametrize(
+    ("written", "five_minutes", "one_hour"),
+    [
+        ('"cache_creation_input_tokens":9', 9, 0),
+        (
+            '"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_1h_input_tokens":4}',
+            5,
+            4,
+        ),
+        (
+            '"cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":4}',
+            5,
+            4,
+        ),
+    ],
+)
+def test_cache_writes_are_told_apart(written: str, five_minutes: int, one_hour: int) -> None:
+    body = f'{{"usage":{{"input_tokens":1,"output_tokens":2,{written}}}}}'
+    usage = anthropic_messages.read_usage(body.encode())
+    assert usage is not None
+    assert usage.quantities.get(Meter.CACHE_WRITE_5M, 0) == five_minutes
+    assert usage.quantities.get(Meter.CACHE_WRITE_1H, 0) == one_hour
+
+
+@pytest.mark.parametrize("usage", ["null", "{}", '{"prompt_tokens":null}'])
+def test_usage_without_a_count_is_none(usage: str) -> None:
+    assert openai_chat.read_usage(f'{{"usage":{usage}}}'.encode()) is None

@@ -1,0 +1,452 @@
+"""The life of a request: who is admitted, what is tried, what is sent and noted."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from nagara.access import issue_key
+from nagara.domain.catalog import (
+    Account,
+    Catalogue,
+    Deployment,
+    Key,
+    KeyKind,
+    Model,
+    Route,
+    Secret,
+    Snapshot,
+)
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.money import NANO_PER_DOLLAR
+from nagara.domain.usage import Meter
+from nagara.limits.memory import MemoryLimiter
+from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
+from nagara.operations import ENDPOINTS
+from nagara.pipeline import Admitted, Pipeline, PipelineLimits
+from nagara.providers import PROVIDERS, SANDBOX
+from nagara.storage.driver import StorageError
+from nagara.storage.snapshots import Snapshots
+from nagara.upstream.attempt import Begun, Call, Upstreams
+from nagara.upstream.reply import Reply
+from tests.fakes import FakeClock
+
+PEPPER = b"p" * 32
+CHAT = ENDPOINTS["/v1/chat/completions"]
+DOLLAR_A_TOKEN = 10**12
+MODEL = Model(
+    id="mini",
+    startup="openai",
+    display_name="Mini",
+    aliases=("small",),
+    output_tokens_max=10,
+    rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN},
+)
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
+ANSWER = json.dumps({"model": "theirs", "choices": [], "usage": USAGE}).encode()
+CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+def deployment(name: str, priority: int = 0, model: str = "mini") -> Deployment:
+    credential = Secret(f"sk-{name}")
+    return Deployment(
+        name=name,
+        provider=PROVIDERS["openai"],
+        model=model,
+        credential=credential,
+        priority=priority,
+    )
+
+
+class Keys:
+    """A key of each kind and condition, with its secret."""
+
+    def __init__(self) -> None:
+        self.by_digest: dict[bytes, Key] = {}
+        self.secrets: dict[str, str] = {}
+        self.add("standard")
+        self.add("test", KeyKind.TEST)
+        self.add("provisioning", KeyKind.PROVISIONING)
+        self.add("disabled", is_enabled=False)
+        self.add("expired", expires_at_s=1)
+        self.add("bound", allowed_models=frozenset({"other"}))
+        self.add("by_alias", allowed_models=frozenset({"small"}))
+        self.add("poor", account_id=2)
+
+    def add(self, name: str, kind: KeyKind = KeyKind.STANDARD, **terms: Any) -> None:
+        number = len(self.by_digest) + 1
+        issued = issue_key(kind, bytes([number]) * 32, PEPPER)
+        self.secrets[name] = issued.secret.reveal()
+        self.by_digest[issued.digest] = Key(
+            id=number,
+            account_id=terms.pop("account_id", 1),
+            name=name,
+            kind=kind,
+            digest=issued.digest,
+            hint=issued.hint,
+            created_at_s=0,
+            **terms,
+        )
+
+
+KEYS = Keys()
+
+
+class FakeAnswer:
+    """An answer that has begun, in pieces; an error among them is raised."""
+
+    status = 200
+
+    def __init__(self, *pieces: bytes | GatewayError) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces = list(pieces)
+        self.is_aborted = False
+
+    async def read(self) -> bytes:
+        if not self.pieces:
+            return b""
+        piece = self.pieces.pop(0)
+        if isinstance(piece, GatewayError):
+            raise piece
+        return piece
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class FakeUpstreams(Upstreams):
+    """Answers or fails for each deployment as it is told, and remembers who was asked."""
+
+    def __init__(self, **outcomes: GatewayError | Begun) -> None:
+        self.outcomes = outcomes
+        self.asked: list[str] = []
+
+    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
+        self.asked.append(deployment.name)
+        outcome = self.outcomes[deployment.name]
+        if isinstance(outcome, GatewayError):
+            raise outcome
+        return outcome
+
+
+def whole(*pieces: bytes | GatewayError) -> Begun:
+    first, *rest = pieces or (ANSWER,)
+    assert isinstance(first, bytes)
+    return Begun(FakeAnswer(*rest), first, False, True)
+
+
+def streamed(*pieces: bytes | GatewayError) -> Begun:
+    first, *rest = pieces
+    assert isinstance(first, bytes)
+    return Begun(FakeAnswer(*rest), first, True, True)
+
+
+class Gateway:
+    """A pipeline with everything around it, and what it said and sent."""
+
+    def __init__(
+        self,
+        *deployments: Deployment,
+        upstreams: FakeUpstreams | None = None,
+        per_minute: int = 0,
+        attempts_max: int = 3,
+    ) -> None:
+        self.clock = FakeClock()
+        self.said: list[Observation] = []
+        self.sent: list[Any] = []
+        self.upstreams = upstreams or FakeUpstreams()
+        self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
+        self.snapshots = Snapshots(
+            None,  # type: ignore[arg-type]
+            PEPPER,
+            self.clock,
+            self.said.append,
+            30.0,
+        )
+        route = Route(MODEL, deployments or (deployment("openai"),))
+        sandbox = Route(MODEL, (Deployment(name="sandbox", provider=SANDBOX, model="mini"),))
+        self.snapshots.current = Snapshot(
+            keys=KEYS.by_digest,
+            accounts={
+                1: Account(1, "default", 0, 100 * NANO_PER_DOLLAR),
+                2: Account(2, "poor", 0, 5 * NANO_PER_DOLLAR),
+            },
+            catalogue=Catalogue(0, "", (MODEL,), ()),
+            routes={"mini": route, "small": route},
+            sandbox={"mini": sandbox, "small": sandbox},
+            providers={"openai": None},  # type: ignore[dict-item]
+        )
+        limits = PipelineLimits(
+            attempts_max=attempts_max,
+            event_bytes_max=10_000,
+            response_bytes_max=1000,
+            requests_per_minute_max=per_minute,
+        )
+        self.pipeline = Pipeline(
+            self.snapshots,
+            self.upstreams,
+            MemoryLimiter(),
+            limits,
+            self.clock,
+            self.said.append,
+        )
+
+    def admit(self, key: str | None = "standard", **fields: Any) -> Admitted:
+        body = {"model": "mini", "messages": [{"role": "user", "content": "Hi"}]} | fields
+        headers = [(b"x-api-key", KEYS.secrets[key].encode())] if key else []
+        return self.pipeline.admit(
+            CHAT, headers, b"", json.dumps(body).encode(), self.clock.monotonic_s(), self.ended
+        )
+
+    async def serve(self, **fields: Any) -> bytes:
+        """The body that was sent; the head is in `sent[0]`."""
+        await self.pipeline.serve(self.admit(**fields), Reply(self.send), self.ended)
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def head(self) -> dict[bytes, bytes]:
+        return dict(self.sent[0]["headers"])
+
+
+def refusal(gateway: Gateway, key: str | None = "standard", **fields: Any) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        gateway.admit(key, **fields)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (None, ErrorKind.AUTHENTICATION),
+        ("disabled", ErrorKind.AUTHENTICATION),
+        ("expired", ErrorKind.AUTHENTICATION),
+        ("provisioning", ErrorKind.AUTHENTICATION),
+        ("bound", ErrorKind.PERMISSION),
+        ("poor", ErrorKind.INSUFFICIENT_QUOTA),
+    ],
+)
+def test_caller_who_may_not_is_refused(key: str | None, kind: ErrorKind) -> None:
+    assert refusal(Gateway(), key).kind is kind
+
+
+@pytest.mark.parametrize("key", ["standard", "test", "by_alias"])
+@pytest.mark.parametrize("model", ["mini", "small"])
+def test_caller_who_may_is_admitted(key: str, model: str) -> None:
+    gateway = Gateway()
+    gateway.admit(key, model=model)
+    assert gateway.ended.model == model
+    assert gateway.ended.key is not None
+    assert KEYS.secrets[key] not in gateway.ended.key
+
+
+def test_unknown_model_is_404_with_the_nearest() -> None:
+    error = refusal(Gateway(), model="minni")
+    assert error.kind is ErrorKind.MODEL_NOT_FOUND
+    assert error.param == "model"
+    assert "mini" in error.message.replace("'minni'", "")
+
+
+def test_cap_decides_whether_the_credit_suffices() -> None:
+    assert "capped at 5 tokens" in refusal(Gateway(), "poor").message
+    assert "capped at 5 tokens" in refusal(Gateway(), "poor", max_tokens=6).message
+    Gateway().admit("poor", max_tokens=5)
+    assert "capped at 2 tokens" in refusal(Gateway(), "poor", max_tokens=3, n=2).message
+    Gateway().admit("poor", max_tokens=2, n=2)
+
+
+def test_cap_of_zero_is_a_cap() -> None:
+    messages = ENDPOINTS["/v1/messages"]
+    body = b'{"model":"mini","max_tokens":0,"messages":[{"role":"user","content":"Hi"}]}'
+    gateway = Gateway(
+        Deployment(name="anthropic", provider=PROVIDERS["anthropic"], model="mini"),
+    )
+    headers = [(b"x-api-key", KEYS.secrets["poor"].encode())]
+    assert gateway.pipeline.admit(messages, headers, b"", body, 0.0, gateway.ended)
+
+
+def test_too_fast_is_429_with_when_it_resets() -> None:
+    gateway = Gateway(per_minute=2)
+    first = dict(gateway.admit().limit_headers)
+    assert first[b"x-ratelimit-limit-requests"] == b"2"
+    assert first[b"x-ratelimit-remaining-requests"] == b"1"
+    gateway.admit()
+    error = refusal(gateway)
+    assert error.kind is ErrorKind.RATE_LIMIT
+    assert error.retry_after_s == 30
+    assert error.headers["x-ratelimit-remaining-requests"] == "0"
+    assert gateway.admit("test")
+    gateway.clock.advance(30)
+    assert gateway.admit()
+
+
+def test_test_key_is_served_by_the_sandbox_alone_and_for_nothing() -> None:
+    admitted = Gateway().admit("test", max_tokens=2_000_000_000)
+    assert [d.name for d in admitted.candidates] == ["sandbox"]
+
+
+def test_fault_is_played_by_the_sandbox_only() -> None:
+    admitted = Gateway().admit("test", model="mini:fail-429")
+    assert [(d.name, d.model) for d in admitted.candidates] == [("sandbox", "mini:fail-429")]
+    assert refusal(Gateway(), model="mini:fail-429").kind is ErrorKind.MODEL_NOT_FOUND
+
+
+def test_store_that_cannot_be_read_is_503_and_never_401() -> None:
+    gateway = Gateway()
+    gateway.snapshots._fail(StorageError("gone"))
+    assert gateway.admit()
+    assert refusal(gateway, None).kind is ErrorKind.AUTHENTICATION
+    assert refusal(gateway, "disabled").kind is ErrorKind.STORAGE_UNAVAILABLE
+    gateway.clock.advance(31)
+    assert refusal(gateway).kind is ErrorKind.STORAGE_UNAVAILABLE
+
+
+def failing(kind: ErrorKind, message: str = "It failed.") -> GatewayError:
+    return GatewayError(kind, message)
+
+
+RETRYABLE = [kind for kind in ErrorKind if kind.value.is_retryable]
+
+
+@pytest.mark.parametrize("kind", RETRYABLE)
+async def test_next_candidate_is_tried_when_it_may_help(kind: ErrorKind) -> None:
+    upstreams = FakeUpstreams(a=failing(kind), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    assert await gateway.serve() == ANSWER
+    assert upstreams.asked == ["a", "b"]
+    assert gateway.head[b"x-nagara-provider"] == b"b"
+    assert gateway.head[b"x-nagara-attempts"] == b"2"
+    [failed] = gateway.said
+    assert isinstance(failed, AttemptFailed)
+    assert failed.provider == "a"
+
+
+@pytest.mark.parametrize(
+    "kind", [ErrorKind.INVALID_REQUEST, ErrorKind.NOT_FOUND, ErrorKind.UPSTREAM_TOO_LARGE]
+)
+async def test_nothing_else_is_tried_when_it_cannot_help(kind: ErrorKind) -> None:
+    upstreams = FakeUpstreams(a=failing(kind), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve()
+    assert caught.value.kind is kind
+    assert upstreams.asked == ["a"]
+    assert gateway.sent == []
+
+
+async def test_attempts_are_bounded_and_the_error_says_what_was_tried() -> None:
+    names = ["a", "b", "c", "d"]
+    upstreams = FakeUpstreams(**{name: failing(ErrorKind.UPSTREAM_ERROR) for name in names})
+    deployments = [deployment(name, priority) for priority, name in enumerate(names)]
+    gateway = Gateway(*deployments, upstreams=upstreams, attempts_max=2)
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve()
+    assert upstreams.asked == ["a", "b"]
+    assert "Tried: a (upstream_error), b (upstream_error)." in caught.value.message
+    assert caught.value.headers["x-nagara-attempts"] == "2"
+    assert gateway.ended.attempts == 2
+
+
+async def test_answer_that_breaks_off_whole_is_an_error_that_names_who_was_asked() -> None:
+    upstreams = FakeUpstreams(a=whole(b"{", failing(ErrorKind.UPSTREAM_CUT)), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve()
+    assert caught.value.kind is ErrorKind.UPSTREAM_CUT
+    assert "Tried: a" in caught.value.message
+    assert upstreams.asked == ["a"]
+    assert gateway.sent == []
+    assert [type(said) for said in gateway.said] == [AttemptFailed]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        ((b"not json",), ErrorKind.UPSTREAM_PROTOCOL),
+        ((b"x" * 600, b"y" * 600), ErrorKind.UPSTREAM_TOO_LARGE),
+    ],
+)
+async def test_answer_that_cannot_be_handed_on_is_an_error(
+    pieces: Sequence[bytes], kind: ErrorKind
+) -> None:
+    gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=whole(*pieces)))
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve()
+    assert caught.value.kind is kind
+
+
+async def test_whole_answer_is_priced_and_carries_the_callers_model() -> None:
+    gateway = Gateway(deployment("a", model="theirs"), upstreams=FakeUpstreams(a=whole()))
+    sent = await gateway.serve()
+    assert json.loads(sent) == json.loads(ANSWER) | {"model": "mini"}
+    assert gateway.head[b"x-nagara-cost"] == b"2.00"
+    assert gateway.head[b"x-nagara-model"] == b"theirs"
+    assert gateway.head[b"content-length"] == str(len(sent)).encode()
+    assert gateway.ended.charge_usd == "2.00"
+    assert gateway.ended.bytes_out == len(sent)
+
+
+async def test_no_other_candidate_is_tried_after_the_first_byte() -> None:
+    upstreams = FakeUpstreams(a=streamed(CHUNK, failing(ErrorKind.UPSTREAM_CUT)), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    sent = await gateway.serve(stream=True)
+    assert sent.startswith(CHUNK)
+    assert b'"code":"upstream_cut"' in sent
+    assert DONE not in sent
+    assert upstreams.asked == ["a"]
+    assert (gateway.ended.outcome, gateway.ended.error) == ("cut", "upstream_cut")
+    assert gateway.ended.status == 200
+
+
+async def test_stream_without_usage_is_charged_by_what_was_written() -> None:
+    finished = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    begun = streamed(CHUNK, finished, DONE)
+    gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=begun))
+    assert await gateway.serve(stream=True) == CHUNK + finished + DONE
+    assert gateway.ended.is_usage_estimated
+    assert gateway.ended.usage is not None
+    assert gateway.ended.usage[Meter.OUTPUT] == 2
+    assert gateway.ended.outcome == "ok"
+    assert begun.answer.is_aborted  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("has_client_left", [True, False])
+async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> None:
+    reading = asyncio.Event()
+
+    class Stalling(FakeAnswer):
+        async def read(self) -> bytes:
+            reading.set()
+            await asyncio.Event().wait()
+            return b""
+
+    answer = Stalling()
+    begun = Begun(answer, CHUNK, True, False)
+    gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=begun))
+    task = asyncio.create_task(gateway.serve(stream=True))
+    await reading.wait()
+    gateway.ended.has_client_left = has_client_left
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert answer.is_aborted
+    sent = b"".join(message.get("body", b"") for message in gateway.sent)
+    assert (b"shutting_down" in sent) is not has_client_left
+    assert gateway.ended.error == (None if has_client_left else "shutting_down")
+    assert gateway.ended.usage is not None
+
+
+async def test_what_is_noted_never_holds_key_prompt_or_credential() -> None:
+    upstreams = FakeUpstreams(a=failing(ErrorKind.UPSTREAM_ERROR, "prompt"), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    await gateway.serve(messages=[{"role": "user", "content": "my secret prompt"}])
+    noted = msgspec.json.encode([*gateway.said, gateway.ended]).decode()
+    assert "prompt" not in noted
+    assert KEYS.secrets["standard"] not in noted
+    assert "sk-" not in noted

@@ -1,0 +1,183 @@
+"""One try at a deployment: what is sent, and what counts as an answer that has begun."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from nagara.domain.catalog import Auth, Deployment, Operation, Provider, Secret, Transport
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import ENDPOINTS
+from nagara.providers import PROVIDERS
+from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
+from nagara.upstream.bounds import Timeouts
+
+TIMEOUTS = Timeouts(connect_s=1, first_byte_s=1, idle_s=1, total_s=1)
+CHAT = ENDPOINTS["/v1/chat/completions"]
+MESSAGES = ENDPOINTS["/v1/messages"]
+BODY = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
+STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+class FakeAnswer:
+    """An answer of some status, in pieces; an error among them is raised."""
+
+    def __init__(self, status: int, headers: Headers, *pieces: bytes | GatewayError) -> None:
+        self.status = status
+        self.headers = headers
+        self.pieces = list(pieces)
+        self.is_aborted = False
+
+    async def read(self) -> bytes:
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, GatewayError):
+            raise piece
+        return piece
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class FakeSandbox:
+    """Gives the answer that it was made with, and keeps the body it was asked with."""
+
+    def __init__(self, answer: FakeAnswer) -> None:
+        self.reply = answer
+        self.body = b""
+
+    async def answer(
+        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+    ) -> Answer:
+        self.body = body
+        return self.reply
+
+
+def provider(transport: Transport = Transport.SANDBOX, auth: Auth = Auth.BEARER) -> Provider:
+    return Provider(
+        name="them",
+        display_name="Them",
+        homepage="",
+        base_url=None,
+        auth=auth,
+        paths={Operation.CHAT: "/chat/completions"},
+        transport=transport,
+        headers=(("anthropic-version", "ours"), ("x-extra", "1")),
+    )
+
+
+async def attempt(sandbox: FakeSandbox, body: bytes = BODY) -> Begun:
+    upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type]
+    call = Call(
+        endpoint=CHAT,
+        view=CHAT.read_request(body),
+        headers=[],
+        query=b"",
+        request_id="r",
+        now_s=0,
+    )
+    return await upstreams.attempt(
+        call, Deployment(name="them", provider=provider(), model="theirs")
+    )
+
+
+async def test_answer_has_begun_with_its_first_piece() -> None:
+    sandbox = FakeSandbox(FakeAnswer(200, [STREAM], b"data: 1\n\n"))
+    begun = await attempt(sandbox, BODY[:-1] + b',"stream":true}')
+    assert begun.first == b"data: 1\n\n"
+    assert begun.is_event_stream
+    assert begun.asked_usage
+    assert json.loads(sandbox.body)["model"] == "theirs"
+    assert json.loads(sandbox.body)["stream_options"] == {"include_usage": True}
+
+
+CUT = GatewayError(ErrorKind.UPSTREAM_CUT, "cut")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (FakeAnswer(200, [STREAM]), ErrorKind.UPSTREAM_CUT),
+        (FakeAnswer(200, []), ErrorKind.UPSTREAM_CUT),
+        (FakeAnswer(200, [STREAM], CUT), ErrorKind.UPSTREAM_CUT),
+        (FakeAnswer(302, [], b"x"), ErrorKind.UPSTREAM_PROTOCOL),
+        (FakeAnswer(400, [], b'{"error":{"message":"no"}}'), ErrorKind.INVALID_REQUEST),
+        (FakeAnswer(429, [], b"{", CUT), ErrorKind.UPSTREAM_RATE_LIMIT),
+        (FakeAnswer(500, [], *[b"x" * 60_000] * 5), ErrorKind.UPSTREAM_ERROR),
+    ],
+)
+async def test_what_is_no_answer_is_a_failed_attempt_and_is_aborted(
+    answer: FakeAnswer, kind: ErrorKind
+) -> None:
+    with pytest.raises(GatewayError) as caught:
+        await attempt(FakeSandbox(answer))
+    assert caught.value.kind is kind
+    assert answer.is_aborted
+
+
+async def test_refusals_body_is_read_within_a_bound() -> None:
+    answer = FakeAnswer(500, [], *[b"x" * 60_000] * 5)
+    with pytest.raises(GatewayError):
+        await attempt(FakeSandbox(answer))
+    assert len(answer.pieces) == 3
+
+
+async def test_deployment_without_an_address_is_unavailable() -> None:
+    upstreams = Upstreams(None, None, TIMEOUTS)  # type: ignore[arg-type]
+    call = Call(
+        endpoint=CHAT,
+        view=CHAT.read_request(BODY),
+        headers=[],
+        query=b"",
+        request_id="r",
+        now_s=0,
+    )
+    nowhere = Deployment(name="them", provider=provider(Transport.HTTP), model="theirs")
+    with pytest.raises(GatewayError, match="no address") as caught:
+        await upstreams.attempt(call, nowhere)
+    assert caught.value.kind is ErrorKind.UPSTREAM_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        (Auth.BEARER, (b"authorization", b"Bearer sk-1")),
+        (Auth.X_API_KEY, (b"x-api-key", b"sk-1")),
+        (Auth.API_KEY, (b"api-key", b"sk-1")),
+        (Auth.NONE, None),
+    ],
+)
+def test_credential_is_presented_as_the_provider_wants_it(
+    auth: Auth, header: tuple[bytes, bytes] | None
+) -> None:
+    them = Deployment(name="t", provider=provider(auth=auth), model="m", credential=Secret("sk-1"))
+    headers = build_headers(them, [], frozenset())
+    assert [h for h in headers if b"sk-1" in h[1]] == ([header] if header else [])
+
+
+CALLERS: Sequence[tuple[bytes, bytes]] = [
+    (b"authorization", b"Bearer ng-secret"),
+    (b"x-api-key", b"ng-secret"),
+    (b"cookie", b"c"),
+    (b"host", b"h"),
+    (b"x-forwarded-for", b"1.2.3.4"),
+    (b"anthropic-version", b"theirs"),
+    (b"anthropic-beta", b"a,b"),
+    (b"anthropic-beta", b"c"),
+]
+
+
+def test_only_the_dialects_headers_of_the_caller_reach_the_provider() -> None:
+    them = Deployment(name="t", provider=provider(), model="m", credential=Secret("sk-1"))
+    headers = build_headers(them, CALLERS, MESSAGES.forwarded_headers)
+    assert not any(b"ng-secret" in value for _, value in headers)
+    assert not {b"cookie", b"host", b"x-forwarded-for"} & {name for name, _ in headers}
+    assert [v for n, v in headers if n == b"anthropic-beta"] == [b"a,b", b"c"]
+    assert [v for n, v in headers if n == b"anthropic-version"] == [b"theirs"]
+    assert (b"x-extra", b"1") in headers
+
+
+def test_providers_default_stands_where_the_caller_says_nothing() -> None:
+    them = Deployment(name="t", provider=PROVIDERS["anthropic"], model="m")
+    headers = build_headers(them, [], MESSAGES.forwarded_headers)
+    assert [v for n, v in headers if n == b"anthropic-version"] == [b"2023-06-01"]

@@ -1,0 +1,153 @@
+"""A provider's refusal as one of our kinds: whose fault, what is told, what is kept."""
+
+import json
+
+import pytest
+
+from nagara.domain.catalog import Secret
+from nagara.domain.errors import ErrorKind, Fault, GatewayError
+from nagara.upstream.refusal import CODE_LENGTH_MAX, MESSAGE_LENGTH_MAX, classify_refusal
+
+CREDENTIAL = "sk-provider-credential-0123456789"
+
+
+def classify(status: int, body: object = None, *headers: tuple[bytes, bytes]) -> GatewayError:
+    said = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return classify_refusal(status, list(headers), said, "them", Secret(CREDENTIAL))
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_every_status_has_a_kind_whose_fault_is_right(status: int) -> None:
+    error = classify(status, {"error": {"message": "Because.", "code": "c", "param": "p"}})
+    row = error.kind.value
+    if status in (400, 404, 405, 409, 413, 415, 422):
+        assert row.fault is Fault.CLIENT
+        assert not row.is_retryable
+        assert error.status == status
+        assert (error.message, error.code, error.param) == ("Because.", "c", "p")
+    else:
+        assert row.fault is Fault.UPSTREAM
+        assert row.is_retryable
+        assert error.status in (429, 502, 503, 504)
+        assert "Because" not in error.message
+        assert "them" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, ErrorKind.UPSTREAM_CREDENTIAL),
+        (403, ErrorKind.UPSTREAM_CREDENTIAL),
+        (402, ErrorKind.UPSTREAM_UNAVAILABLE),
+        (408, ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT),
+        (429, ErrorKind.UPSTREAM_RATE_LIMIT),
+        (500, ErrorKind.UPSTREAM_ERROR),
+        (502, ErrorKind.UPSTREAM_ERROR),
+        (503, ErrorKind.UPSTREAM_UNAVAILABLE),
+        (504, ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT),
+        (529, ErrorKind.UPSTREAM_UNAVAILABLE),
+    ],
+)
+def test_status_is_of_its_kind(status: int, kind: ErrorKind) -> None:
+    assert classify(status).kind is kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "no"}},
+        [{"error": {"message": "no"}}],
+        {"message": "no"},
+        {"error": "no", "code": "x"},
+        {"object": "error", "message": "no"},
+        {"detail": "no"},
+        {"detail": [{"loc": ["body"], "msg": "no"}]},
+        {"error": {"type": "x", "message": "no", "code": 7, "param": {}}},
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}},
+    ],
+)
+def test_message_is_found_in_every_shape(body: object) -> None:
+    assert classify(400, body).message == "no"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>nginx</html>", b"\xff\xfe", b"[" * 100_000, [], [1], 5, None, {"error": None},
+     {"error": []}, {"detail": []}, {"detail": {"x": 1}}, {"error": {"message": ["no"]}}],
+)  # fmt: skip
+def test_body_without_a_message_is_told_as_a_refusal(body: object) -> None:
+    error = classify(400, body)
+    assert error.kind is ErrorKind.INVALID_REQUEST
+    assert error.message == "them refused it."
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (429, {"code": "insufficient_quota"}, ErrorKind.UPSTREAM_UNAVAILABLE),
+        (429, {"type": "insufficient_quota"}, ErrorKind.UPSTREAM_UNAVAILABLE),
+        (
+            400,
+            {"message": "Your credit balance is too low to access the Anthropic API."},
+            ErrorKind.UPSTREAM_UNAVAILABLE,
+        ),
+        (
+            400,
+            {"message": "API key not valid. Please pass a valid API key."},
+            ErrorKind.UPSTREAM_CREDENTIAL,
+        ),
+        (400, {"message": "Incorrect API key provided: xa***."}, ErrorKind.UPSTREAM_CREDENTIAL),
+    ],
+)
+def test_operators_credit_and_credential_are_not_the_callers_fault(
+    status: int, said: dict[str, str], kind: ErrorKind
+) -> None:
+    error = classify(status, {"error": said})
+    assert error.kind is kind
+    assert said.get("message", "quota") not in error.message
+
+
+@pytest.mark.parametrize("field", ["message", "code", "param"])
+@pytest.mark.parametrize("padding", [0, CODE_LENGTH_MAX - 5, MESSAGE_LENGTH_MAX - 5])
+def test_credential_is_cut_out_before_the_text_is_cut(field: str, padding: int) -> None:
+    text = "x" * padding + CREDENTIAL + " y"
+    error = classify(400, {"error": {"message": "m", field: text}})
+    told = f"{error.message} {error.code} {error.param}"
+    assert CREDENTIAL not in told
+    assert "sk-pr" not in told
+    assert len(error.message) <= MESSAGE_LENGTH_MAX
+    assert len(error.code or "") <= CODE_LENGTH_MAX
+    assert len(error.param or "") <= CODE_LENGTH_MAX
+
+
+@pytest.mark.parametrize("credential", [None, Secret("")])
+def test_no_credential_cuts_nothing_out(credential: Secret | None) -> None:
+    body = b'{"error":{"message":"abc"}}'
+    assert classify_refusal(400, [], body, "them", credential).message == "abc"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"0", 1),
+        (b"1", 1),
+        (b"20", 20),
+        (b" 20 ", 20),
+        (b"0.2", 1),
+        (b"2.001", 3),
+        (b"1e9", 24 * 3600),
+        (b"inf", 24 * 3600),
+        (b"nan", None),
+        (b"-1", None),
+        (b"soon", None),
+        (b"Wed, 21 Oct 2015 07:28:00 GMT", None),
+        (b"", None),
+        (b"\xff", None),
+    ],
+)
+@pytest.mark.parametrize(("status", "default"), [(429, 1), (503, 1), (500, None)])
+def test_retry_after_is_read_in_whole_seconds(
+    status: int, default: int | None, value: bytes, seconds: int | None
+) -> None:
+    error = classify(status, None, (b"x", b"y"), (b"retry-after", value))
+    assert error.retry_after_s == (default if seconds is None else seconds)
