@@ -438,8 +438,8 @@ async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> Non
     assert answer.is_aborted
     sent = b"".join(message.get("body", b"") for message in gateway.sent)
     assert (b"shutting_down" in sent) is not has_client_left
-    why = "client_closed_request" if has_client_left else "shutting_down"
-    assert gateway.ended.error == why
+    expected = "client_closed_request" if has_client_left else "shutting_down"
+    assert (gateway.ended.outcome, gateway.ended.error) == ("cut", expected)
     assert gateway.ended.usage is not None
 
 
