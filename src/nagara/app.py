@@ -128,7 +128,8 @@ class Gateway:
             self._pipeline, read_edge_limits(settings), self._clock, self._log
         )
         rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
-        self.asgi = Routes(self._edge, rest.build(), Origins(settings.allowed_origins))
+        origins = Origins(settings.allowed_origins)
+        self.asgi = Routes(self._edge, rest.build(), origins, self._clock, self._log)
         self._background.spawn("watch keys", self.snapshots.watch())
         watch = ConfigWatch(self.config, self._reload, self._apply)
         self._background.spawn("watch configuration", watch.run())

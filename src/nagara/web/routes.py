@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import ENDPOINTS
+from nagara.runtime import Clock
 from nagara.upstream.reply import Reply
 from nagara.web.cors import Origins
 from nagara.web.errors import choose_encoder, send_error, wrong_method
@@ -24,17 +26,21 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Routes:
     """The ASGI application."""
 
-    def __init__(self, inference: InferenceEdge, rest: App, origins: Origins) -> None:
+    def __init__(
+        self, inference: InferenceEdge, rest: App, origins: Origins, clock: Clock, observe: Observe
+    ) -> None:
         self._inference = inference
         self._rest = rest
         self._origins = origins
+        self._clock = clock
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         origin = self._origins.find(scope)
         if origin is not None:
             if not self._origins.allows(origin, scope):
-                await _refuse(scope, send, cross_origin(origin))
+                await self._refuse(scope, send, cross_origin(origin))
                 return
             if await self._origins.answer_preflight(scope, send):
                 return
@@ -46,13 +52,24 @@ class Routes:
             await self._inference.handle(endpoint, scope, receive, send)
         else:
             error = wrong_method(scope["method"], endpoint.path, ["POST"])
-            await _refuse(scope, send, error)
+            await self._refuse(scope, send, error)
 
-
-async def _refuse(scope: Mapping[str, Any], send: Send, error: GatewayError) -> None:
-    headers = scope["headers"]
-    encode = choose_encoder(scope["path"], headers)
-    await send_error(Reply(send), error, take_request_id(headers), encode)
+    async def _refuse(self, scope: Mapping[str, Any], send: Send, error: GatewayError) -> None:
+        """Answer what reaches no handler; it has its line in the log like any other request."""
+        began_s = self._clock.monotonic_s()
+        headers, path = scope["headers"], scope["path"]
+        request_id = take_request_id(headers)
+        await send_error(Reply(send), error, request_id, choose_encoder(path, headers))
+        ended = RequestEnded(
+            request_id=request_id,
+            method=scope["method"],
+            path=path[:200],
+            status=error.status,
+            outcome="error",
+            error=error.code,
+            duration_ms=round((self._clock.monotonic_s() - began_s) * 1000, 3),
+        )
+        self._observe(ended)
 
 
 def cross_origin(origin: str) -> GatewayError:
