@@ -10,6 +10,7 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -283,11 +284,19 @@ def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> 
     """The headers that every answer has, whatever its body."""
     return [
         (b"x-request-id", ended.request_id.encode()),
-        (b"x-nagara-provider", deployment.name.encode()),
-        (b"x-nagara-model", encode_header(deployment.model)),
+        *name_deployment(deployment.name, deployment.model),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
         *admitted.limit_headers,
     ]
+
+
+@lru_cache(maxsize=1024)
+def name_deployment(name: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say who answered."""
+    return (
+        (b"x-nagara-provider", encode_header(name)),
+        (b"x-nagara-model", encode_header(model)),
+    )
 
 
 def encode_header(text: str) -> bytes:

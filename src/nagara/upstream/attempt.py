@@ -5,7 +5,6 @@ the caller and another deployment may be tried. Every way to fail is a `GatewayE
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -17,11 +16,13 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import Endpoint
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.bounds import Timeouts
-from nagara.upstream.origin import read_base_url
+from nagara.upstream.origin import Origin, read_base_url
 from nagara.upstream.pool import Pool
 from nagara.upstream.refusal import classify_refusal
+from nagara.upstream.request import encode_lines
 
 REFUSAL_BYTES_MAX = 64 * 1024
+TARGETS_MAX = 4096
 
 _AUTH_HEADERS = {Auth.X_API_KEY: b"x-api-key", Auth.API_KEY: b"api-key"}
 _USER_AGENT = f"nagara/{__version__}".encode()
@@ -47,6 +48,18 @@ class Begun(msgspec.Struct, frozen=True):
     asked_usage: bool
 
 
+class Target(msgspec.Struct, frozen=True):
+    """What every request to a deployment has in common, computed once.
+
+    It holds the deployment, so that the `id` which it is kept by stays that deployment's.
+    """
+
+    deployment: Deployment
+    origin: Origin
+    path: bytes
+    lines: bytes
+
+
 class Sandbox(Protocol):
     """The built-in provider, as an attempt uses it."""
 
@@ -63,6 +76,7 @@ class Upstreams:
         self._pool = pool
         self._sandbox = sandbox
         self._timeouts = timeouts
+        self._targets: dict[tuple[int, Operation], Target] = {}
 
     async def attempt(self, call: Call, deployment: Deployment) -> Begun:
         """Try one deployment. Raises `GatewayError` if it gives no answer to forward.
@@ -91,18 +105,33 @@ class Upstreams:
             raise
 
     async def _send(self, call: Call, deployment: Deployment, body: bytes) -> Answer:
-        address = deployment.address(call.endpoint.operation)
+        endpoint = call.endpoint
+        target = self._targets.get((id(deployment), endpoint.operation))
+        if target is None or target.deployment is not deployment:
+            target = self._find_target(deployment, endpoint.operation)
+        passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
+        if passed:
+            headers = build_headers(deployment, passed, endpoint.forwarded_headers)
+            lines = encode_lines(headers)
+        else:
+            lines = target.lines
+        path = target.path + b"?" + call.query if call.query else target.path
+        return await self._pool.send(target.origin, b"POST", path, [], body, self._timeouts, lines)
+
+    def _find_target(self, deployment: Deployment, operation: Operation) -> Target:
+        address = deployment.address(operation)
         if address is None:
             raise GatewayError(
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
             )
-        base = _read_address(address)
-        target = base.prefix + b"?" + call.query if call.query else base.prefix
-        headers = build_headers(deployment, call.headers, call.endpoint.forwarded_headers)
-        return await self._pool.send(base.origin, b"POST", target, headers, body, self._timeouts)
-
-
-_read_address = lru_cache(maxsize=4096)(read_base_url)
+        base = read_base_url(address)
+        lines = encode_lines(build_headers(deployment, [], frozenset()))
+        target = Target(deployment, base.origin, base.prefix, lines)
+        if len(self._targets) >= TARGETS_MAX:
+            # A reload makes new deployments; the old ones are not asked for any more.
+            self._targets.clear()
+        self._targets[id(deployment), operation] = target
+        return target
 
 
 def build_headers(

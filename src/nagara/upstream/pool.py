@@ -37,6 +37,7 @@ from nagara.upstream.request import (
     CHUNKED,
     encode_framing,
     encode_head,
+    encode_lines,
     encode_start,
     read_content_length,
 )
@@ -73,13 +74,11 @@ class Line:
         if self.is_forwarded and proxy is not None and proxy.authorization is not None:
             self.fixed_lines += b"proxy-authorization: %b\r\n" % proxy.authorization
 
-    def encode_head(
-        self, method: bytes, target: bytes, headers: Headers, length: int | None
-    ) -> bytes:
+    def encode_head(self, method: bytes, target: bytes, lines: bytes, length: int | None) -> bytes:
         """The head of a request to this origin; a body without a length is chunked."""
         start = encode_start(method, self.target_prefix + target)
         framing = CHUNKED if length is None else encode_framing(method, length)
-        return encode_head(start, self.fixed_lines, headers, framing)
+        return encode_head(start, self.fixed_lines, lines, framing)
 
     def check_answer(self, exchange: Exchange) -> None:
         """Raise `GatewayError` (UPSTREAM_PROXY) for an answer that is the proxy's own refusal."""
@@ -147,12 +146,15 @@ class Pool:
         headers: Headers,
         body: Body,
         timeouts: Timeouts,
+        lines: bytes = b"",
     ) -> Answer:
         """Send a request; the answer, as soon as its head is there.
 
         `target` is the path and query. Host, framing and connection headers are the client's own
         and left out of `headers`, but a `content-length` there is the length of a streamed `body`,
-        which is chunked without. The answer must be read to its end or aborted.
+        which is chunked without. `lines` are more headers, encoded already by `encode_lines`: what is
+        the same in every request need not be encoded every time. The answer must be read to its
+        end or aborted.
 
         Raises `GatewayError` of an upstream kind, INVALID_REQUEST when the request cannot be
         written down, SHUTTING_DOWN after `close`, and whatever a streamed `body` raises.
@@ -160,7 +162,9 @@ class Pool:
         line = self._lines.get(origin) or self._add_line(origin)
         length = len(body) if isinstance(body, bytes) else read_content_length(headers)
         # Before a connection is taken: what cannot be written down must not cost one.
-        head = line.encode_head(method, target, headers, length)
+        head = line.encode_head(
+            method, target, lines + encode_lines(headers) if headers else lines, length
+        )
         total_s = timeouts.total_s
         total_due_s = math.inf if total_s is None else self._clock.monotonic_s() + total_s
         connection = self._take_idle(line)

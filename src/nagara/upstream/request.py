@@ -38,11 +38,17 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET: Final = re.compile(rb"[!-~]+")
 
 
-def encode_head(start: bytes, fixed: bytes, headers: Headers, framing: bytes) -> bytes:
+def encode_head(start: bytes, fixed: bytes, lines: bytes, framing: bytes) -> bytes:
     """The head of a request, its blank line included.
 
-    `start` is the request line without its line break, `fixed` and `framing` are whole lines that
-    the client writes itself. Headers that are its own to write are left out of `headers`.
+    `start` is the request line without its line break, `lines` the headers as `encode_lines` gives
+    them, `fixed` and `framing` the lines that the client writes itself.
+    """
+    return b"".join((start, b"\r\n", fixed, lines, framing, b"\r\n"))
+
+
+def encode_lines(headers: Headers) -> bytes:
+    """Header lines. Those that are the client's own to write are left out.
 
     Raises `GatewayError` (INVALID_REQUEST) for a name or value that cannot stand in a head.
     """
@@ -50,10 +56,10 @@ def encode_head(start: bytes, fixed: bytes, headers: Headers, framing: bytes) ->
     block = b"\r\n".join(lines)
     if block.count(b"\n") >= len(lines) or block.count(b"\r") >= len(lines) or b"\0" in block:
         _refuse_values(headers)
-    end = b"\r\n" if lines else b""
-    return b"".join((start, b"\r\n", fixed, block, end, framing, b"\r\n"))
+    return block + b"\r\n" if lines else b""
 
 
+@lru_cache(maxsize=512)
 def encode_start(method: bytes, target: bytes) -> bytes:
     """The request line. Raises `GatewayError` (INVALID_REQUEST) if it would not be one."""
     if not _is_token(method) or not _TARGET.fullmatch(target):
