@@ -66,6 +66,7 @@ class Gateway:
         self._catalogue: Catalogue
         self._pipeline: Pipeline
         self._edge: InferenceEdge | None = None
+        self._rest: Rest
         self._local_servers: list[ConfiguredProvider] = []
 
     @classmethod
@@ -107,6 +108,7 @@ class Gateway:
             self._take_catalogue,
         )
         await self.snapshots.reload_keys()
+        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
         self._local_servers = await find_running(
@@ -127,12 +129,11 @@ class Gateway:
         self._edge = InferenceEdge(
             self._pipeline, read_edge_limits(settings), self._clock, self._log
         )
-        rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
         origins = Origins(settings.allowed_origins)
-        self.asgi = Routes(self._edge, rest.build(), origins, self._clock, self._log)
-        self._background.spawn("watch keys", self.snapshots.watch())
+        self.asgi = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
         watch = ConfigWatch(self.config, self._reload, self._apply)
-        self._background.spawn("watch configuration", watch.run())
+        self._background.keep_running("watch keys", self.snapshots.watch)
+        self._background.keep_running("watch configuration", watch.run)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -182,6 +183,7 @@ class Gateway:
         for warning in table.warnings:
             logging.getLogger("nagara.config").warning("%s", warning)
         self.snapshots.replace_routes(self._catalogue, table, config.declared.providers)
+        self._rest.prepare()
 
     def _apply(self, config: Config) -> None:
         """Put a changed configuration into effect. Raises `ConfigError` if it cannot be used."""

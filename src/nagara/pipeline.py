@@ -333,7 +333,8 @@ def sum_up(failed: Sequence[tuple[Deployment, GatewayError]], attempts: int) -> 
         retry_after_s=last.retry_after_s,
         headers={
             **last.headers,
-            "x-nagara-provider": deployment.name,
+            "x-nagara-provider": encode_header(deployment.name).decode(),
+            "x-nagara-model": encode_header(deployment.model).decode(),
             "x-nagara-attempts": str(attempts),
         },
     )
