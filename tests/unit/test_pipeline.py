@@ -350,6 +350,7 @@ async def test_attempts_are_bounded_and_the_error_says_what_was_tried() -> None:
     assert upstreams.asked == ["a", "b"]
     assert "Tried: a (upstream_error), b (upstream_error)." in caught.value.message
     assert caught.value.headers["x-nagara-attempts"] == "2"
+    assert caught.value.headers["x-nagara-model"] == "mini"
     assert gateway.ended.attempts == 2
 
 

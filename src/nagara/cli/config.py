@@ -107,10 +107,11 @@ def print_report(report: dict[str, Any]) -> None:
     print_table(("setting", "value", "source"), rows)
     click.echo("")
     for provider in report["providers"]:
-        credential = provider["credential"] or "no credential"
+        masked = provider["credential"]
+        credential = f"{masked} from {provider['credential_source']}" if masked else "no credential"
         click.echo(
             f"provider {provider['name']}: {provider['base_url'] or 'in this process'}, "
-            f"{credential} from {provider['credential_source']}"
+            f"{credential}"
         )
     if report["is_sandbox_only"]:
         click.echo("no provider in use: the sandbox serves every model")

@@ -110,7 +110,7 @@ def greet(gateway: Gateway, address: str) -> None:
 def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
     """The first start: both keys, shown this once, and a line to paste. 80 columns hold it."""
     key = keys.standard.reveal()
-    yield "  First start: the account 'default' was made. Keep its keys, shown only now:"
+    yield "  First start: the account 'default' was made. Keep its keys, shown once:"
     yield ""
     yield f"  Standard key      {key}"
     yield f"  Provisioning key  {keys.provisioning.reveal()}"
@@ -149,5 +149,6 @@ def describe_providers(gateway: Gateway) -> Iterator[str]:
         return
     for index, provider in enumerate(providers.values()):
         title = "Providers" if index == 0 else ""
-        yield f"  {title:<9}  {provider.name} ({provider.credential_source})"
+        source = provider.credential_source if provider.credential else "no credential"
+        yield f"  {title:<9}  {provider.name} ({source})"
     yield f"             {count} models; GET /v1/models lists them."

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import click
 
-
 NUMBER = re.compile(r"-|[0-9]+(\.[0-9]+)?")
 WRAP_WIDTH_MIN = 20
 COLUMN_MARGIN = 2

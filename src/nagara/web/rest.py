@@ -61,7 +61,10 @@ class Rest:
             Route("/v1/startups", self._wrap(self.list_startups)),
             Route("/v1/account/balance", self._wrap(self.get_balance)),
         ]
-        self._paths = [*ENDPOINTS, *(r.path for r in routes if r.path.startswith("/v1/"))]
+        self._paths = [
+            *ENDPOINTS,
+            *(r.path for r in routes if r.path.startswith("/v1/") and "{" not in r.path),
+        ]
         handlers = {
             404: self._wrap_error(self.find_nothing),
             405: self._wrap_error(self.find_method),
