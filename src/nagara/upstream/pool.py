@@ -152,8 +152,8 @@ class Pool:
 
         `target` is the path and query. Host, framing and connection headers are the client's own
         and left out of `headers`, but a `content-length` there is the length of a streamed `body`,
-        which is chunked without. `lines` are more headers, encoded already by `encode_lines`: what is
-        the same in every request need not be encoded every time. The answer must be read to its
+        which is chunked without. `lines` are more headers, encoded already by `encode_lines`: what
+        is the same in every request need not be encoded every time. The answer must be read to its
         end or aborted.
 
         Raises `GatewayError` of an upstream kind, INVALID_REQUEST when the request cannot be
