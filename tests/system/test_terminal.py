@@ -47,7 +47,8 @@ def show(columns: int, data: Path, *words: str) -> list[str]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     show(80, folder, "keys", "create", "a-laptop")
-    show(80, folder, "keys", "create", "continuous", "--provisioning", "--expires", "30d")
+    show(80, folder, "keys", "create", "provisioning", "--provisioning")
+    show(80, folder, "keys", "create", "pipeline", "--test", "--expires", "30d")
     return folder
 
 
@@ -57,7 +58,8 @@ def test_keys_are_shown_whole_whatever_the_width(data: Path, columns: int) -> No
     assert max(map(len, lines)) <= columns
     text = "\n".join(lines)
     assert re.search(r"a-laptop +standard +ng-\w{4}…\w{4} +enabled", text), text
-    assert re.search(r"continuous +provisioning +ng-prov-\w{4}…\w{4} +enabled", text), text
+    assert re.search(r"provisioning +provisioning +ng-prov-\w{4}…\w{4} +enabled", text), text
+    assert re.search(r"pipeline +test +ng-test-\w{4}…\w{4} +enabled +\d{4}-\d\d-\d\dT", text), text
     assert ("--json" in text) is (columns < 200)
 
 

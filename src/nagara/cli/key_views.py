@@ -66,11 +66,11 @@ def key_facts(key: Key, account: str) -> list[tuple[str, str]]:
         key.kind.value,
         _hint(key),
         _state(key),
-        "never" if key.expires_at_s is None else _iso(key.expires_at_s),
+        "never" if key.expires_at_s is None else _minute(key.expires_at_s),
         "none" if limit is None else f"${format_dollars(limit)}",
         "all" if key.allowed_models is None else ", ".join(sorted(key.allowed_models)),
         account,
-        _iso(key.created_at_s),
+        _minute(key.created_at_s),
     )
     return list(zip(COLUMNS, values, strict=True))
 
@@ -93,3 +93,7 @@ def _state(key: Key) -> str:
 
 def _iso(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _minute(time_s: int) -> str:
+    return f"{_iso(time_s)[:16]}Z"

@@ -18,7 +18,7 @@ import click
 NUMBER = re.compile(r"-|[0-9]+(\.[0-9]+)?")
 WRAP_WIDTH_MIN = 20
 COLUMN_MARGIN = 2
-TABLE_MARGIN = 2
+TABLE_MARGIN = 1
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -49,7 +49,7 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     console = Console(highlight=False)
     fitting = _count_fitting(columns, rows, console.width)
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, column in enumerate(columns[:fitting]):
         is_numeric = all(NUMBER.fullmatch(row[index]) for row in rows)
         table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
