@@ -83,17 +83,21 @@ class SqliteDriver:
     async def watch(self) -> AsyncIterator[None]:
         """As `Driver.watch`."""
         connection = await asyncio.to_thread(open_connection, self._path)
+        # Cancelling does not stop the thread that reads, and SQLite crashes the process if a
+        # connection is closed under a statement.
+        in_use = threading.Lock()
         try:
             seen: int | None = None
             while not self._closed.is_set():
                 # Counts what other connections committed, and this one never commits.
-                version = await asyncio.to_thread(self._read_version, connection)
+                version = await asyncio.to_thread(self._read_version, connection, in_use)
                 if version != seen:
                     seen = version
                     yield
                 await self._pause()
         finally:
-            connection.close()
+            with in_use:
+                connection.close()
 
     async def close(self) -> None:
         """As `Driver.close`."""
@@ -127,10 +131,11 @@ class SqliteDriver:
             self._connections.append(connection)
         return connection
 
-    def _read_version(self, connection: sqlite3.Connection) -> int:
+    def _read_version(self, connection: sqlite3.Connection, in_use: threading.Lock) -> int:
         check_identity(self._path, self._identity)
         try:
-            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+            with in_use:
+                return int(connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
             raise tell(error, self._path) from error
 
