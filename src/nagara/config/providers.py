@@ -219,7 +219,10 @@ def check_base_url(base_url: str, settings: Settings) -> None:
         raise UnusableError("needs a base_url without a password, query or fragment")
     port = port or (443 if parts.scheme == "https" else 80)
     if port == settings.port and is_own_host(host, settings.host):
-        raise UnusableError(f"has this gateway's own address, {host}:{port}, as base_url: a loop")
+        raise UnusableError(
+            f"has this gateway's own address, {host}:{port}, as base_url: a loop. "
+            "Start the gateway where its clients' variables are not set"
+        )
 
 
 def is_own_host(host: str, listening: str) -> bool:
