@@ -194,6 +194,8 @@ def _describe_request(ended: RequestEnded) -> str:
     parts.append(f"{ended.duration_ms:.0f} ms")
     if ended.error or ended.outcome != "ok":
         parts.append(f"{ended.outcome}: {ended.error}" if ended.error else ended.outcome)
+        # What the caller was told too: the two can be put together.
+        parts.append(ended.request_id)
     return "  ".join(parts)
 
 
