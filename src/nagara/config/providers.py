@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nagara.access import PREFIXES
 from nagara.config.document import Document
 from nagara.config.tables import (
     CredentialTable,
@@ -20,11 +21,10 @@ from nagara.config.tables import (
     read_fields,
     read_tables,
 )
-from nagara.domain.catalog import ConfiguredProvider, Provider, Secret, Transport
+from nagara.domain.catalog import ConfiguredProvider, KeyKind, Provider, Secret, Transport
 from nagara.providers import PROVIDERS
 from nagara.settings import Settings
 
-OWN_KEY_PREFIX = "ng-"
 SECRET_BYTES_MAX = 65_536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PLACEHOLDER = re.compile(r"\{([A-Z0-9_]+)\}")
@@ -150,7 +150,7 @@ def configure(
     if base_url is not None:
         check_base_url(base_url, settings)
     secret, source = find_credential(provider, table, env, credentials)
-    if secret and not is_own_address and secret.reveal().startswith(OWN_KEY_PREFIX):
+    if secret and not is_own_address and secret.reveal().startswith(PREFIXES[KeyKind.STANDARD]):
         raise UnusableError(f"has a key of Nagara's own as its credential ({source})")
     return ConfiguredProvider(
         name=name,
