@@ -24,6 +24,7 @@ from nagara.config.tables import (
 from nagara.domain.catalog import ConfiguredProvider, KeyKind, Provider, Secret, Transport
 from nagara.providers import PROVIDERS
 from nagara.settings import Settings
+from nagara.upstream.origin import read_base_url
 
 SECRET_BYTES_MAX = 65_536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -209,7 +210,7 @@ def check_base_url(base_url: str, settings: Settings) -> None:
     """Raises `UnusableError` unless it is a plain HTTP address other than this gateway's own."""
     try:
         parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError as error:
         raise UnusableError("has a base_url that is not an address") from error
     is_plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
@@ -217,9 +218,13 @@ def check_base_url(base_url: str, settings: Settings) -> None:
         raise UnusableError("needs a base_url that begins with http:// or https:// and a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise UnusableError("needs a base_url without a password, query or fragment")
-    port = port or (443 if parts.scheme == "https" else 80)
-    if port == settings.port and is_own_host(host, settings.host):
-        raise UnusableError(f"has this gateway's own address, {host}:{port}, as base_url: a loop")
+    try:
+        origin = read_base_url(base_url).origin
+    except ValueError as error:
+        raise UnusableError("has a base_url with a host or port that there cannot be") from error
+    if origin.port == settings.port and is_own_host(host, settings.host):
+        address = f"{host}:{origin.port}"
+        raise UnusableError(f"has this gateway's own address, {address}, as base_url: a loop")
 
 
 def is_own_host(host: str, listening: str) -> bool:
