@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from nagara.dialects.json_fields import Fields, decode_untyped
-from nagara.dialects.sse import SseSplitter
+from nagara.dialects.sse import SseSplitter, read_data
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
 
@@ -67,9 +67,10 @@ class ForwardedStream:
 
         When good events came before such a one, they are given, and the error is in `failure`.
         """
-        events = self._splitter.feed(data)
-        is_one = len(events) == 1
-        forwarded = self.take_event(events[0]) if is_one else self._take_events(events)
+        if self._splitter.is_whole(data):
+            forwarded = self.take_event(data, data[6:-2])
+        else:
+            forwarded = self._take_events(self._splitter.feed(data))
         self.output_bytes += len(forwarded)
         return forwarded
 
@@ -90,13 +91,14 @@ class ForwardedStream:
         if not rest.strip() or self.is_ended:
             return b""
         try:
-            return self.take_event(rest.rstrip(b"\r\n") + b"\n\n")
+            event = rest.rstrip(b"\r\n") + b"\n\n"
+            return self.take_event(event, read_data(event))
         except GatewayError:
             # Half an event: by the standard it is none.
             return b""
 
-    def take_event(self, event: bytes) -> bytes:
-        """The bytes to forward for one whole event."""
+    def take_event(self, event: bytes, data: bytes) -> bytes:
+        """The bytes to forward for one whole event, whose data is `data` (empty for a comment)."""
         raise NotImplementedError
 
     def _take_events(self, events: list[bytes]) -> bytes:
@@ -106,7 +108,7 @@ class ForwardedStream:
                 # What follows the last event in the same piece is no part of the answer.
                 if self.is_ended:
                     break
-                taken.append(self.take_event(event))
+                taken.append(self.take_event(event, read_data(event)))
         except GatewayError as error:
             # The caller gets the same events however the bytes were split on their way.
             if not taken:

@@ -29,6 +29,10 @@ class SseSplitter:
         self._event_bytes_max = event_bytes_max
         self._tail = bytearray()
 
+    def is_whole(self, data: bytes) -> bool:
+        """Whether `data` is one whole event of one line by itself, so that it need not be fed."""
+        return not self._tail and is_one_line_event(data) and len(data) <= self._event_bytes_max
+
     def take_rest(self) -> bytes:
         """The bytes after the last whole event, at the stream's end. Raises as `feed` does."""
         self._check_tail()
@@ -79,9 +83,19 @@ class SseSplitter:
             )
 
 
+def is_one_line_event(data: bytes) -> bool:
+    """Whether `data` is exactly one event of one data line: what nearly every read gives."""
+    return (
+        data.startswith(b"data: ")
+        and data.find(b"\n") == len(data) - 2
+        and data.endswith(b"\n\n")
+        and b"\r" not in data
+    )
+
+
 def read_data(event: bytes) -> bytes:
     """The data of one event, its lines joined by LF; empty for comments and pings without data."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if is_one_line_event(event):
         return event[6:-2]
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]
@@ -93,7 +107,7 @@ def read_data(event: bytes) -> bytes:
 
 def replace_data(event: bytes, data: bytes) -> bytes:
     """The event with `data` in place of its own; its other lines (comments, name, id) stay."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if is_one_line_event(event):
         return encode_event(data)
     others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
     return b"\n".join([*others, encode_event(data)])

@@ -86,12 +86,12 @@ class Connection(asyncio.Protocol):
         self._ends_at_eof = False
         self._can_be_kept = False
         self._is_dirty = False
-        self._is_reading_paused = False
+        self.is_reading_paused = False
         self._gate = Gate()
         self._lost: asyncio.Future[None] | None = None
         self._idle_due_s = math.inf
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due_s = math.inf
+        self.timer_due_s = math.inf
 
     # What the pool calls.
 
@@ -152,16 +152,16 @@ class Connection(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Take bytes from the socket again, if that was paused."""
-        if self._is_reading_paused and not self.is_closed and self._transport is not None:
-            self._is_reading_paused = False
+        if self.is_reading_paused and not self.is_closed and self._transport is not None:
+            self.is_reading_paused = False
             self._transport.resume_reading()
 
     def watch(self, due_s: float) -> None:
         """Make sure that the timer fires no later than at `due_s`."""
-        if due_s < self._timer_due_s and not self.is_closed:
+        if due_s < self.timer_due_s and not self.is_closed:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer_due_s = due_s
+            self.timer_due_s = due_s
             delay_s = max(0.0, due_s - self._monotonic_s())
             self._timer = self._loop.call_later(delay_s, self._check_time)
 
@@ -323,12 +323,12 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _pause_reading(self) -> None:
-        if not self._is_reading_paused and not self.is_closed and self._transport is not None:
-            self._is_reading_paused = True
+        if not self.is_reading_paused and not self.is_closed and self._transport is not None:
+            self.is_reading_paused = True
             self._transport.pause_reading()
 
     def _check_time(self) -> None:
-        self._timer, self._timer_due_s = None, math.inf
+        self._timer, self.timer_due_s = None, math.inf
         now_s = self._monotonic_s()
         exchange = self._exchange
         due_s = self._idle_due_s if exchange is None else exchange.due_s

@@ -28,7 +28,10 @@ PIECE_OVERHEAD_BYTES: Final = 48
 
 
 class Wire(Protocol):
-    """What an exchange needs of its connection."""
+    """What an exchange needs of its connection. Its timer fires at `timer_due_s` or sooner."""
+
+    timer_due_s: float
+    is_reading_paused: bool
 
     def resume_reading(self) -> None:
         """Take more bytes from the socket again; nothing if it was not paused."""
@@ -103,7 +106,10 @@ class Exchange:
     async def read(self) -> bytes:
         """The next piece of the body, decoded; see `Answer.read`. Pieces that wait are joined."""
         while True:
-            if (self._pieces or self._decoder is not None) and (piece := self._take()):
+            if self._decoder is None:
+                if self._pieces:
+                    return self._take()
+            elif piece := self._take_decoded(self._decoder):
                 return piece
             if self.failure is not None:
                 raise self.failure
@@ -150,7 +156,8 @@ class Exchange:
         size = len(data)
         self.buffered_bytes += size + PIECE_OVERHEAD_BYTES
         self._received_bytes += size
-        check_body_size(self._received_bytes, self._body_bytes_max)
+        if self._received_bytes > self._body_bytes_max:
+            check_body_size(self._received_bytes, self._body_bytes_max)
         self._pieces.append(data)
         self.has_news = True
 
@@ -177,11 +184,13 @@ class Exchange:
         if limit_s is None:
             self.expect_nothing()
         else:
-            due_s = self._monotonic_s() + limit_s
+            due_s, total_due_s = self._monotonic_s() + limit_s, self._total_due_s
             self._wait_kind = kind
-            self.due_s = min(self._total_due_s, due_s)
-        if self._wire is not None:
-            self._wire.watch(self.due_s)
+            self.due_s = min(total_due_s, due_s)
+        wire = self._wire
+        # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
+        if wire is not None and self.due_s < wire.timer_due_s:
+            wire.watch(self.due_s)
 
     def expect_nothing(self) -> None:
         """From now on only the total limit counts."""
@@ -211,8 +220,6 @@ class Exchange:
         self.expect_nothing()
 
     def _take(self) -> bytes:
-        if self._decoder is not None:
-            return self._take_decoded(self._decoder)
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._empty()
@@ -238,5 +245,5 @@ class Exchange:
     def _empty(self) -> None:
         self._pieces.clear()
         self.buffered_bytes = 0
-        if self._wire is not None:
+        if self._wire is not None and self._wire.is_reading_paused:
             self._wire.resume_reading()

@@ -26,19 +26,21 @@ class Reply:
         self.has_started = False
         self.is_ended = False
 
-    async def start(self, status: int, headers: ResponseHeaders) -> None:
+    # These hand ASGI's own awaitable on: a coroutine around it would cost every chunk of a stream.
+
+    def start(self, status: int, headers: ResponseHeaders) -> Awaitable[None]:
         """Send the head."""
         self.has_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def write(self, body: bytes) -> None:
-        """Send a piece; returns when the server can take another."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+    def write(self, body: bytes) -> Awaitable[None]:
+        """Send a piece; done when the server can take another."""
+        return self._send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async def end(self, body: bytes = b"") -> None:
+    def end(self, body: bytes = b"") -> Awaitable[None]:
         """Send the last piece and end the answer."""
         self.is_ended = True
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        return self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     def abandon(self, bytes_max: int) -> None:
         """The client has gone, and its answer is read on for its usage: drop what is written.

@@ -15,6 +15,7 @@ application (`state["is_body_late"]`), which answers in the dialect of its endpo
 import asyncio
 import contextlib
 import enum
+import logging
 import signal
 import socket
 import urllib.parse
@@ -32,6 +33,8 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.runtime import make_id
 from nagara.web.cycle import GatewayCycle
 from nagara.web.errors import choose_encoder, encode_head
+
+logger = logging.getLogger("nagara.server")
 
 LINGER_S = 1.0
 BACKLOG = 2048
@@ -327,6 +330,12 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, which leaves requests running when it was told not to wait for them."""
+        running = len(self.server_state.tasks)
+        logger.info(
+            "stopping; requests that run: %d%s",
+            running,
+            f", they have {self.config.timeout_graceful_shutdown} s to end" if running else "",
+        )
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:

@@ -11,7 +11,7 @@ from nagara.dialects.anthropic_messages.error import encode_error
 from nagara.dialects.anthropic_messages.response import MessagesUsage
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import read_fields, replace_model, write_fields
-from nagara.dialects.sse import encode_event, read_data, replace_data
+from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
 
 _DELTA_BYTES = len(b'{"type":"text_delta","text":""}')
@@ -38,9 +38,8 @@ class MessagesStream(ForwardedStream):
         super().__init__(event_bytes_max, caller_model)
         self._reported = MessagesUsage()
 
-    def take_event(self, event: bytes) -> bytes:
+    def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one event; put the caller's model name into `message_start`."""
-        data = read_data(event)
         if not data:
             return event
         if data == b"[DONE]":

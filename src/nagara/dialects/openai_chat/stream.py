@@ -11,7 +11,7 @@ from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import NULL, replace_model
 from nagara.dialects.openai_chat.response import ChatUsage
 from nagara.dialects.openai_error import encode_error
-from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
+from nagara.dialects.sse import DONE, encode_event, replace_data
 from nagara.domain.errors import GatewayError
 
 _DELTA_BYTES = len(b'{"content":""}')
@@ -43,9 +43,8 @@ class ChatStream(ForwardedStream):
         self._open_choices: set[int] = set()
         self._finished_choices: set[int] = set()
 
-    def take_event(self, event: bytes) -> bytes:
+    def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one chunk; hide it if it only carries the usage that we asked for."""
-        data = read_data(event)
         if not data:
             return event
         if data == b"[DONE]":
@@ -76,7 +75,8 @@ class ChatStream(ForwardedStream):
                 self._finished_choices.add(index)
             elif index not in self._finished_choices:
                 self._open_choices.add(index)
-        self.is_complete = bool(self._finished_choices) and not self._open_choices
+        if self._finished_choices:
+            self.is_complete = not self._open_choices
 
     def terminator(self) -> bytes:
         """`[DONE]`, unless it came, or the upstream ended with an error of its own."""

@@ -10,7 +10,7 @@ import msgspec
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import encode_raw, read_fields, replace_model, write_fields
 from nagara.dialects.openai_responses.response import read_usage
-from nagara.dialects.sse import DONE, encode_event, read_data, replace_data
+from nagara.dialects.sse import DONE, encode_event, replace_data
 from nagara.domain.errors import GatewayError
 
 
@@ -36,9 +36,8 @@ class ResponsesStream(ForwardedStream):
         self._response = b"{}"
         self._is_done = False
 
-    def take_event(self, event: bytes) -> bytes:
+    def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one event; put the caller's model name into the response it carries."""
-        data = read_data(event)
         if not data:
             return event
         if data == b"[DONE]":
