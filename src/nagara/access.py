@@ -139,7 +139,7 @@ def require_standard(key: Key) -> None:
     if key.kind is KeyKind.PROVISIONING:
         raise _refusal(
             "This is a provisioning key (ng-prov-…), and inference takes a standard key (ng-…): "
-            "make one with 'nagara keys create NAME' or POST /v1/account/keys."
+            "make one with 'nagara keys create NAME'."
         )
 
 

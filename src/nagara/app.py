@@ -4,6 +4,7 @@ Starting goes from the ground up (store, keys, catalogue, routes, upstreams, pip
 closing the other way round. Nothing here decides anything about a request.
 """
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -61,11 +62,13 @@ class Gateway:
         self._background = Tasks()
         self._stack = AsyncExitStack()
         self._is_stopping = False
+        self._loop = asyncio.get_running_loop()
         self.snapshots: Snapshots
         self.asgi: Routes
         self._catalogue: Catalogue
         self._pipeline: Pipeline
         self._edge: InferenceEdge | None = None
+        self._rest: Rest
         self._local_servers: list[ConfiguredProvider] = []
 
     @classmethod
@@ -77,7 +80,7 @@ class Gateway:
         `reload` reads the configuration anew, for when its files change.
         """
         folder = find_data_folder(config.settings.data, environment)
-        gateway = cls(config, folder, SystemClock(), make_log(config.settings), reload)
+        gateway = cls(config, folder, SystemClock(), make_log(config.settings, environment), reload)
         try:
             await gateway._start(environment)
         except BaseException:
@@ -88,6 +91,7 @@ class Gateway:
     async def _start(self, environment: Mapping[str, str]) -> None:
         settings = self.config.settings
         await self._open_store(environment)
+        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
         self._local_servers = await find_running(
@@ -98,9 +102,9 @@ class Gateway:
             logging.getLogger("nagara.config").warning("configuration: %s", warning)
         self._take_config(self.config)
         self._open_edge(pool)
-        self._background.spawn("watch keys", self.snapshots.watch())
         watch = ConfigWatch(self.config, self._reload, self._apply)
-        self._background.spawn("watch configuration", watch.run())
+        self._background.keep_running("watch keys", self.snapshots.watch)
+        self._background.keep_running("watch configuration", watch.run)
 
     async def _open_store(self, environment: Mapping[str, str]) -> None:
         """What is kept: the database, the keys in it, and the catalogue."""
@@ -140,9 +144,8 @@ class Gateway:
         self._edge = InferenceEdge(
             self._pipeline, read_edge_limits(settings), self._clock, self._log
         )
-        rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
         origins = Origins(settings.allowed_origins)
-        self.asgi = Routes(self._edge, rest.build(), origins, self._clock, self._log)
+        self.asgi = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -154,6 +157,17 @@ class Gateway:
         self._is_stopping = True
         if self._edge is not None:
             self._edge.is_closing = True
+            # A signal may come while a log line is being handed over, so its own waits a moment.
+            self._loop.call_soon_threadsafe(self._tell_stopping, self._edge.in_flight)
+
+    def _tell_stopping(self, running: int) -> None:
+        if running:
+            logging.getLogger("nagara").info(
+                "stopping: %d running request%s may take %g s more; Ctrl-C again ends them now",
+                running,
+                "" if running == 1 else "s",
+                self.config.settings.shutdown_grace_s,
+            )
 
     async def close(self) -> None:
         """End what runs, then let go of everything. Harmless after a start that failed."""
@@ -192,6 +206,7 @@ class Gateway:
         for warning in table.warnings:
             logging.getLogger("nagara.config").warning("%s", warning)
         self.snapshots.replace_routes(self._catalogue, table, config.declared.providers)
+        self._rest.prepare()
 
     def _apply(self, config: Config) -> None:
         """Put a changed configuration into effect. Raises `ConfigError` if it cannot be used."""
@@ -202,12 +217,19 @@ class Gateway:
         self.config = config
 
 
-def make_log(settings: Settings) -> Log:
+def make_log(settings: Settings, environment: Mapping[str, str]) -> Log:
     """The log, with the standard library's loggers led into it."""
-    is_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
+    is_terminal = sys.stderr.isatty()
+    log = Log(
+        sys.stderr,
+        is_json=settings.log_format == "json"
+        or (settings.log_format == "auto" and not is_terminal),
+        level=logging.getLevelName(settings.log_level.upper()),
+        # https://no-color.org
+        is_coloured=is_terminal
+        and not environment.get("NO_COLOR")
+        and environment.get("TERM") != "dumb",
     )
-    log = Log(sys.stderr, is_json=is_json, level=logging.getLevelName(settings.log_level.upper()))
     root = logging.getLogger()
     root.handlers = [LogHandler(log)]
     root.setLevel(logging.INFO)

@@ -254,17 +254,27 @@ def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
     """The route of a model that the key may use; raises `GatewayError` for any other."""
     route = resolve_route(snapshot, model, key.kind) or find_faulty(snapshot, model, key)
     if route is None:
-        nearest = nearest_models(snapshot, model)
-        raise GatewayError(
-            ErrorKind.MODEL_NOT_FOUND,
-            f"There is no model {model[:100]!r}. "
-            + (f"The nearest are {', '.join(nearest)}. " if nearest else "")
-            + "GET /v1/models lists them all.",
-            param="model",
-        )
+        raise model_not_found(snapshot, model)
     if key.allowed_models is not None:
         authorize(key, model, (route.model.id, *route.model.aliases))
     return route
+
+
+def model_not_found(snapshot: Snapshot, model: str) -> GatewayError:
+    """Why a model is not to be had, and what is."""
+    name, fault = split_fault(model)
+    nearest = nearest_models(snapshot, model)
+    if fault is not None and resolve_route(snapshot, name, KeyKind.STANDARD):
+        reason = f"Failures on request (':{fault.name}') are for test keys (ng-test-…). "
+    elif model in snapshot.sandbox:
+        reason = "It is known, but none of the providers in use here has it. "
+    else:
+        reason = f"The nearest are {', '.join(nearest)}. " if nearest else ""
+    return GatewayError(
+        ErrorKind.MODEL_NOT_FOUND,
+        f"There is no model {model[:100]!r} here. {reason}GET /v1/models lists all there are.",
+        param="model",
+    )
 
 
 def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
@@ -340,7 +350,8 @@ def sum_up(failed: Sequence[tuple[Deployment, GatewayError]], attempts: int) -> 
         retry_after_s=last.retry_after_s,
         headers={
             **last.headers,
-            "x-nagara-provider": deployment.name,
+            "x-nagara-provider": encode_header(deployment.name).decode(),
+            "x-nagara-model": encode_header(deployment.model).decode(),
             "x-nagara-attempts": str(attempts),
         },
     )

@@ -9,10 +9,13 @@ import logging
 import os
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 logger = logging.getLogger("nagara.runtime")
+
+RESTART_S = 1.0
+"""The pause before a task is started again that must not end."""
 
 
 class Clock(Protocol):
@@ -55,6 +58,29 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._finish)
         return task
+
+    def keep_running(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Start `work()` as a task that is started again after a failure, until it returns."""
+        self.spawn(name, self._repeat(name, work))
+
+    async def _repeat(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        failed: type[Exception] | None = None
+        while True:
+            try:
+                await work()
+                return
+            except Exception as error:
+                # The same failure every second needs its traceback once.
+                trace = error if failed is not type(error) else None
+                failed = type(error)
+                logger.error(
+                    "task %s failed (%s), and is started again in %g s",
+                    name,
+                    failed.__name__,
+                    RESTART_S,
+                    exc_info=trace,
+                )
+            await asyncio.sleep(RESTART_S)
 
     def _finish(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

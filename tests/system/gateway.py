@@ -140,6 +140,11 @@ class GatewayProcess:
         """What the process has printed, log lines included."""
         return self._output.text if self._output else ""
 
+    def wait_for(self, pattern: re.Pattern[str]) -> None:
+        """Wait until something like it was printed."""
+        assert self._output is not None, "not started"
+        self._output.wait_for(pattern, START_TIMEOUT_S)
+
     @property
     def pid(self) -> int:
         """The process's id."""

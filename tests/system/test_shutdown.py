@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -71,6 +72,8 @@ async def test_running_stream_ends_in_its_own_time(patient: Stage, number: signa
         await beginning
         os.kill(patient.gateway.pid, number)
         await wait_until_refused(patient)
+        stopping = re.compile("stopping: 1 running request may take 30 s more")
+        await asyncio.to_thread(patient.gateway.wait_for, stopping)
         await peer.send_chunks(CHAT.ending, b"")
         assert (await caller.read_body()).endswith(b"data: [DONE]\n\n")
         ended_s = time.monotonic()

@@ -294,7 +294,9 @@ def test_test_key_is_served_by_the_sandbox_alone_and_for_nothing() -> None:
 def test_fault_is_played_by_the_sandbox_only() -> None:
     admitted = Gateway().admit("test", model="mini:fail-429")
     assert [(d.name, d.model) for d in admitted.candidates] == [("sandbox", "mini:fail-429")]
-    assert refusal(Gateway(), model="mini:fail-429").kind is ErrorKind.MODEL_NOT_FOUND
+    error = refusal(Gateway(), model="mini:fail-429")
+    assert error.kind is ErrorKind.MODEL_NOT_FOUND
+    assert "test keys" in error.message
 
 
 def test_store_that_cannot_be_read_is_503_and_never_401() -> None:
@@ -350,6 +352,7 @@ async def test_attempts_are_bounded_and_the_error_says_what_was_tried() -> None:
     assert upstreams.asked == ["a", "b"]
     assert "Tried: a (upstream_error), b (upstream_error)." in caught.value.message
     assert caught.value.headers["x-nagara-attempts"] == "2"
+    assert caught.value.headers["x-nagara-model"] == "mini"
     assert gateway.ended.attempts == 2
 
 

@@ -15,7 +15,7 @@ import msgspec
 from nagara.catalogue.shipped import load_shipped
 from nagara.cli.options import as_json
 from nagara.cli.printing import print_json, print_table
-from nagara.config.load import Config, find_path, load_config
+from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.config.render import render_example
 from nagara.domain.catalog import ConfiguredProvider, Secret
 from nagara.domain.configuration import ConfigError
@@ -63,6 +63,7 @@ def read_report(path: str | None, data: str | None) -> dict[str, Any]:
     return {
         "ok": True,
         "file": str(loaded.path) if loaded.path else None,
+        "data_folder": str(find_data_folder(loaded.settings.data, os.environ).absolute()),
         "settings": {name: report_setting(loaded, name) for name in TABLE},
         "providers": [report_provider(p) for p in loaded.declared.providers.values()],
         "models": len({route.model.id for route in table.routes.values()}),
@@ -98,7 +99,8 @@ def mask(secret: Secret | None) -> str | None:
 
 def print_report(report: dict[str, Any]) -> None:
     """The report for people."""
-    click.echo(f"file: {report['file'] or 'none'}\n")
+    click.echo(f"configuration file: {report['file'] or 'none'}")
+    click.echo(f"data folder: {report['data_folder']}\n")
     rows = [
         (name, msgspec.json.encode(found["value"]).decode(), found["source"])
         for name, found in report["settings"].items()
@@ -106,10 +108,11 @@ def print_report(report: dict[str, Any]) -> None:
     print_table(("setting", "value", "source"), rows)
     click.echo("")
     for provider in report["providers"]:
-        credential = provider["credential"] or "no credential"
+        masked = provider["credential"]
+        credential = f"{masked} from {provider['credential_source']}" if masked else "no credential"
         click.echo(
             f"provider {provider['name']}: {provider['base_url'] or 'in this process'}, "
-            f"{credential} from {provider['credential_source']}"
+            f"{credential}"
         )
     if report["is_sandbox_only"]:
         click.echo("no provider in use: the sandbox serves every model")

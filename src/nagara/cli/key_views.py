@@ -12,19 +12,20 @@ from nagara.access import mask_key
 from nagara.domain.catalog import Key, KeyKind
 from nagara.domain.money import format_dollars
 
-COLUMNS = ("id", "name", "kind", "key", "state", "created", "expires", "limit", "models", "account")
+COLUMNS = ("id", "name", "kind", "key", "state", "expires", "limit", "models", "account", "created")
+"""The first are the last that a narrow terminal leaves out."""
 
 _ADDRESS = "http://127.0.0.1:8080"
-_INFERENCE = (
-    "Try it against a gateway on this machine:\n"
-    "curl {address}/v1/responses -H 'Authorization: Bearer {secret}' "
-    "-H 'content-type: application/json' "
-    '-d \'{{"model": "gpt-4.1-mini", "input": "Say hello."}}\''
-)
-_BALANCE = (
-    "Try it against a gateway on this machine:\n"
-    "curl {address}/v1/account/balance -H 'Authorization: Bearer {secret}'"
-)
+_INFERENCE = """\
+Try it against a gateway on this machine:
+  curl {address}/v1/responses \\
+    -H 'Authorization: Bearer {secret}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model": "gpt-4.1-mini", "input": "Say hello."}}'"""
+_BALANCE = """\
+Try it against a gateway on this machine:
+  curl {address}/v1/account/balance \\
+    -H 'Authorization: Bearer {secret}'"""
 
 
 def view_key(key: Key, account: str) -> dict[str, object]:
@@ -58,11 +59,11 @@ def key_facts(key: Key, account: str) -> list[tuple[str, str]]:
         key.kind.value,
         mask_key(key),
         _state(key),
-        _iso(key.created_at_s),
-        "never" if key.expires_at_s is None else _iso(key.expires_at_s),
+        "never" if key.expires_at_s is None else _minute(key.expires_at_s),
         "none" if limit is None else f"${format_dollars(limit)}",
         "all" if key.allowed_models is None else ", ".join(sorted(key.allowed_models)),
         account,
+        _minute(key.created_at_s),
     )
     return list(zip(COLUMNS, values, strict=True))
 
@@ -81,3 +82,7 @@ def _state(key: Key) -> str:
 
 def _iso(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _minute(time_s: int) -> str:
+    return f"{_iso(time_s)[:16]}Z"

@@ -14,7 +14,8 @@ from nagara.domain.catalog import Catalogue, Model
 from nagara.domain.money import format_rate
 from nagara.domain.usage import Meter
 
-COLUMNS = ("id", "startup", "context", "input $/M", "output $/M", "for", "providers")
+COLUMNS = ("id", "input $/M", "output $/M", "context", "startup", "for", "providers")
+"""The first are the last that a narrow terminal leaves out."""
 OFFER_COLUMNS = ("provider", "its name", "input $/M", "output $/M")
 UNITS_PER_MILLION = 1_000_000
 
@@ -23,10 +24,10 @@ def model_row(model: Model) -> tuple[str, ...]:
     """The model under `COLUMNS`."""
     return (
         model.id,
-        model.startup,
-        str(model.context_window or "-"),
         format_per_million(model.rates_pico, Meter.INPUT),
         format_per_million(model.rates_pico, Meter.OUTPUT),
+        str(model.context_window or "-"),
+        model.startup,
         ", ".join(model.operations[:1]) or "-",
         ", ".join(offer.provider for offer in model.offers),
     )

@@ -4,6 +4,9 @@ import asyncio
 import gc
 import importlib.util
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +14,11 @@ import click
 
 from nagara import __version__
 from nagara.app import Gateway, read_server_limits
-from nagara.config.load import Config, find_path, load_config
+from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.domain.configuration import ConfigError
 from nagara.settings import SettingValue
 from nagara.storage.driver import StorageError
+from nagara.storage.first_start import FirstKeys
 from nagara.web.server import Server, open_socket
 
 EXAMPLE_MODEL = "gpt-4.1-mini"
@@ -65,7 +69,7 @@ async def run(load: Callable[[], Config]) -> None:
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Choose another with --host and --port."
+            "Choose another with --host and --port, or NAGARA_HOST and NAGARA_PORT."
         ) from error
     gateway = await Gateway.open(config, os.environ, load)
     try:
@@ -96,32 +100,42 @@ def settle_memory() -> None:
 
 def greet(gateway: Gateway, address: str) -> None:
     """Say on standard output where the gateway is and how to call it."""
-    lines = [f"Nagara {__version__} serves on {address}", ""]
-    lines += first_words(gateway, address) if gateway.first_keys else later_words()
-    lines += ["", *describe_providers(gateway), f"  Data       {gateway.folder}", ""]
-    click.echo("\n".join(lines))
-
-
-def first_words(gateway: Gateway, address: str) -> Iterator[str]:
-    """The first start: both keys, shown this once, and a line to paste."""
+    click.secho(f"Nagara {__version__} serves on {address}\n", bold=True)
     keys = gateway.first_keys
-    assert keys is not None
+    lines = first_words(keys, near(address)) if keys else later_words(gateway.folder)
+    where = f"  Data       {gateway.folder.absolute()}"
+    click.echo("\n".join([*lines, "", *describe_providers(gateway), where, ""]))
+
+
+def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
+    """The first start: both keys, shown this once, and a line to paste. 80 columns hold it."""
     key = keys.standard.reveal()
-    yield "  First start: the account 'default' was made. Keep these keys, they are shown once."
+    yield "  First start: the account 'default' was made. Keep its keys, shown once:"
     yield ""
     yield f"  Standard key      {key}"
     yield f"  Provisioning key  {keys.provisioning.reveal()}"
     yield ""
     yield "  Try it:"
     yield ""
-    yield f"    curl {address}/v1/responses \\"
-    yield f"      -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\"
-    yield f'      -d \'{{"model": "{EXAMPLE_MODEL}", "input": "Say hello."}}\''
+    yield f"  curl {address}/v1/responses \\"
+    yield f"    -H 'Authorization: Bearer {key}' \\"
+    yield "    -H 'Content-Type: application/json' \\"
+    yield f'    -d \'{{"model": "{EXAMPLE_MODEL}", "input": "Say hello."}}\''
 
 
-def later_words() -> Iterator[str]:
-    """Any later start: how to come by a key."""
-    yield "  Make a key with: nagara keys create NAME"
+def later_words(folder: Path) -> Iterator[str]:
+    """Any later start: how to come by a key, with a command that finds this program and data."""
+    found = shutil.which("nagara")
+    is_on_path = found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve()
+    program = "nagara" if is_on_path else shlex.quote(sys.argv[0])
+    is_usual = find_data_folder("", os.environ).absolute() == folder.absolute()
+    where = "" if is_usual else f" --data {shlex.quote(str(folder.absolute()))}"
+    yield f"  Make a key with: {program} keys create NAME{where}"
+
+
+def near(address: str) -> str:
+    """The address as a client on this machine calls it: nobody can call 'all interfaces'."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def describe_providers(gateway: Gateway) -> Iterator[str]:
@@ -130,9 +144,11 @@ def describe_providers(gateway: Gateway) -> Iterator[str]:
     count = len({route.model.id for route in gateway.snapshot.routes.values()})
     if not providers:
         yield f"  Providers  none found, so the sandbox answers for all {count} models."
-        yield "             Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another, or write nagara.toml."
+        yield "             For others set OPENAI_API_KEY, ANTHROPIC_API_KEY or the like,"
+        yield "             or write nagara.toml, and start again."
         return
     for index, provider in enumerate(providers.values()):
         title = "Providers" if index == 0 else ""
-        yield f"  {title:<9}  {provider.name} ({provider.credential_source})"
+        source = provider.credential_source if provider.credential else "no credential"
+        yield f"  {title:<9}  {provider.name} ({source})"
     yield f"             {count} models; GET /v1/models lists them."

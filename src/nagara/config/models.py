@@ -77,6 +77,15 @@ def is_model_id(name: str) -> bool:
     return is_short and name.isascii() and name.isprintable() and " " not in name
 
 
+def advise_provider(name: str, providers: Mapping[str, ConfiguredProvider]) -> str:
+    """How a provider of that name comes into use, or which one may be meant."""
+    known = PROVIDERS.get(name)
+    if known is None:
+        return nearest(name, {**providers, **PROVIDERS})
+    variable = next(iter(known.credential_env), None) or known.base_url_env
+    return f": set {variable}, or write [providers.{name}]"
+
+
 def read_deployment(
     document: Document,
     keys: tuple[str, ...],
@@ -91,10 +100,9 @@ def read_deployment(
     if fields is None:
         return None
     if fields.provider not in providers and fields.provider != SANDBOX.name:
-        what = f"names {fields.provider!r}, which is no provider in use"
-        problems.add(
-            document.where(*keys), what + nearest(fields.provider, {**providers, **PROVIDERS})
-        )
+        advice = advise_provider(fields.provider, providers)
+        what = f"names {fields.provider!r}, which is no provider in use{advice}"
+        problems.add(document.where(*keys), what)
         return None
     secret = None
     if fields.credential is not None:

@@ -223,8 +223,10 @@ def check_base_url(base_url: str, settings: Settings) -> None:
     except ValueError as error:
         raise UnusableError("has a base_url with a host or port that there cannot be") from error
     if origin.port == settings.port and is_own_host(host, settings.host):
-        address = f"{host}:{origin.port}"
-        raise UnusableError(f"has this gateway's own address, {address}, as base_url: a loop")
+        raise UnusableError(
+            f"has this gateway's own address, {host}:{origin.port}, as base_url: a loop. "
+            "Start the gateway where its clients' variables are not set"
+        )
 
 
 def is_own_host(host: str, listening: str) -> bool:

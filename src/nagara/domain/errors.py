@@ -83,6 +83,10 @@ class ErrorKind(enum.Enum):
     # fmt: on
 
 
+RETRY_AFTER_S = 1
+"""What a 503 says where nothing better is known."""
+
+
 class GatewayError(Exception):
     """A failure with its kind, and a message that its reader can act on.
 
@@ -107,5 +111,8 @@ class GatewayError(Exception):
         self.param = param
         self.code = code if code is not None else kind.value.code
         self.status = status if status is not None else kind.value.status
+        if retry_after_s is None and self.status == 503:
+            # Whoever is told to come back is told when.
+            retry_after_s = RETRY_AFTER_S
         self.retry_after_s = retry_after_s
         self.headers = dict(headers) if headers else {}

@@ -31,6 +31,8 @@ from nagara.observe.observations import (
 LINES_WAITING_MAX = 10_000
 GATHER_S = 0.05
 
+_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
 _encoder = msgspec.json.Encoder()
 
 _LEVELS: dict[type, int] = {
@@ -43,9 +45,18 @@ _LEVELS: dict[type, int] = {
 class Log:
     """Writes each observation of at least `level` to `stream`. Call it; close it at the end."""
 
-    def __init__(self, stream: IO[str] = sys.stderr, *, is_json: bool, level: int) -> None:
+    def __init__(
+        self,
+        stream: IO[str] = sys.stderr,
+        *,
+        is_json: bool,
+        level: int,
+        is_coloured: bool = False,
+    ) -> None:
+        """`is_coloured` sets warnings and errors off from the rest; JSON never is."""
         self._stream = stream
-        self._format = _format_json if is_json else _format_human
+        people = _format_coloured if is_coloured else _format_human
+        self._format = _format_json if is_json else people
         self._level = level
         self._waiting: deque[str] = deque()
         self._dropped = 0
@@ -153,6 +164,13 @@ def _format_human(at_s: float, level: int, observation: Observation) -> str:
         return f"{clock}  {escape_unprintable(_describe_request(observation))}\n"
     mark = "" if level < logging.WARNING else f"{logging.getLevelName(level).lower()}: "
     return f"{clock}  {mark}{_describe(observation)}\n"
+
+
+def _format_coloured(at_s: float, level: int, observation: Observation) -> str:
+    line = _format_human(at_s, level, observation)
+    if level < logging.WARNING:
+        return line
+    return f"{_RED if level >= logging.ERROR else _YELLOW}{line[:-1]}{_PLAIN}\n"
 
 
 def _describe_request(ended: RequestEnded) -> str:

@@ -42,11 +42,14 @@ def _choose(among: list[Deployment], draw: float) -> Deployment:
 
 def _unsupported(route: Route, operation: Operation) -> GatewayError:
     served = {o for d in route.deployments for o in d.provider.paths}
-    paths = [e.path for e in ENDPOINTS.values() if e.operation in served]
+    # Of a model that the catalogue does not know, nobody knows what it is for.
+    useful = served.intersection(route.model.operations) or served
+    paths = [e.path for e in ENDPOINTS.values() if e.operation in useful]
+    asked = next(e.path for e in ENDPOINTS.values() if e.operation is operation)
     names = ", ".join(dict.fromkeys(d.name for d in route.deployments))
     return GatewayError(
         ErrorKind.UNSUPPORTED,
-        f"The model {route.model.id!r} is served by {names}, which has no {operation.value}."
-        + (f" It can be called at {', '.join(paths)}." if paths else ""),
+        f"The model {route.model.id!r} is served by {names}, and cannot be called at {asked} there."
+        + (f" Call it at {' or '.join(paths)}." if paths else ""),
         param="model",
     )

@@ -116,7 +116,7 @@ def split_body(script: Script) -> list[bytes]:
 FAULTS: Final[Sequence[Fault]] = (
     Fault(
         "fail-429",
-        f"answers 429 at once, with `retry-after: {RETRY_AFTER_S}` and rate limit headers",
+        f"answers 429 at once, with `retry-after: {RETRY_AFTER_S}`",
         fail(429, "rate_limit_exceeded", "rate_limit_error"),
     ),
     Fault("fail-500", "answers 500 at once", fail(500, "server_error", "api_error")),

@@ -82,26 +82,30 @@ class SqliteDriver:
 
     async def watch(self) -> AsyncIterator[None]:
         """As `Driver.watch`."""
-        connection = await asyncio.to_thread(open_connection, self._path)
+        loop = asyncio.get_running_loop()
+        # One thread opens, reads and closes: a watch may be cancelled while it reads, and closing
+        # a connection under a thread that uses it crashes the process.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-watch")
+        opened: list[sqlite3.Connection] = []
         try:
             seen: int | None = None
             while not self._closed.is_set():
                 # Counts what other connections committed, and this one never commits.
-                version = await asyncio.to_thread(self._read_version, connection)
+                version = await loop.run_in_executor(thread, self._read_version, opened)
                 if version != seen:
                     seen = version
                     yield
                 await self._pause()
         finally:
-            connection.close()
+            thread.submit(_close_all, opened)
+            thread.shutdown(wait=False)
 
     async def close(self) -> None:
         """As `Driver.close`."""
         self._closed.set()
         await self._writer.close()
         await asyncio.to_thread(self._readers.shutdown)
-        while self._connections:
-            self._connections.pop().close()
+        _close_all(self._connections)
 
     async def _pause(self) -> None:
         try:
@@ -127,12 +131,19 @@ class SqliteDriver:
             self._connections.append(connection)
         return connection
 
-    def _read_version(self, connection: sqlite3.Connection) -> int:
+    def _read_version(self, opened: list[sqlite3.Connection]) -> int:
         check_identity(self._path, self._identity)
+        if not opened:
+            opened.append(open_connection(self._path))
         try:
-            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+            return int(opened[0].execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
             raise tell(error, self._path) from error
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _open_migrated(path: Path) -> sqlite3.Connection:

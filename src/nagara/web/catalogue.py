@@ -59,6 +59,10 @@ class CatalogueEndpoints:
         # By whether it is the sandbox's table. Only the current snapshot's views are kept.
         self._views: dict[bool, _View] = {}
 
+    def prepare(self) -> None:
+        """Encode what everyone may see of the current snapshot: some 20 ms for 1,300 models."""
+        self._view(self._current_snapshot(), None)
+
     def list_models(
         self, key: Key | None, query: bytes = b"", if_none_match: bytes | None = None
     ) -> CatalogueAnswer:

@@ -4,6 +4,7 @@ The dialect is the endpoint's. Where no endpoint was reached it is read off the 
 for its paths and for callers that send its version header, OpenAI's for all others.
 """
 
+import difflib
 from collections.abc import Callable, Sequence
 
 from nagara.dialects import anthropic_messages
@@ -53,14 +54,17 @@ def internal_error() -> GatewayError:
     )
 
 
-def no_such_path(path: str, base_url: str) -> GatewayError:
+def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError:
     """404 that names the right base URL, and the mistake if it is a usual one."""
+    nearest = difflib.get_close_matches(path[:100], known, n=1, cutoff=0.7)
     if "/v1/v1/" in f"{path}/":
         mistake = "It has /v1 twice: leave it out of the base URL or of the path. "
-    elif not path.startswith("/v1"):
-        mistake = "Every path begins with /v1. "
+    elif not f"{path}/".startswith("/v1/"):
+        mistake = "Every path of the API begins with /v1. "
+    elif nearest:
+        mistake = f"Did you mean {nearest[0]}? "
     else:
-        mistake = ""
+        mistake = f"There are {', '.join(known)}. "
     return GatewayError(
         ErrorKind.NOT_FOUND,
         f"There is nothing at {path[:200]!r}. {mistake}"

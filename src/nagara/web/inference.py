@@ -96,6 +96,11 @@ class InferenceEdge:
         finally:
             self._end(began_s, ended)
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests run now."""
+        return self._in_flight
+
     async def settle(self, timeout_s: float) -> None:
         """Wait until no request runs any more, for so long at the most."""
         until_s = self._clock.monotonic_s() + timeout_s

@@ -131,8 +131,13 @@ def make_item(route: Route, now_s: float) -> ModelItem:
 
 
 def find_endpoints(route: Route) -> Iterator[Operation]:
-    """What the model is for and some deployment has a path for, in the model's order."""
+    """What the model is for and some deployment has a path for, in the model's order.
+
+    A model that the catalogue does not know may be for anything that its deployments can do.
+    """
     served = {operation for d in route.deployments for operation in d.provider.paths}
+    if not route.model.operations and not route.model.offers:
+        return (operation for operation in Operation if operation in served)
     return (operation for operation in route.model.operations if operation in served)
 
 

@@ -16,6 +16,7 @@ from nagara import __version__
 from nagara.domain.catalog import Key
 from nagara.domain.errors import GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
+from nagara.operations import ENDPOINTS
 from nagara.runtime import Clock
 from nagara.storage.snapshots import Snapshots
 from nagara.web.account import read_balance
@@ -30,6 +31,7 @@ from nagara.web.errors import (
 from nagara.web.request_id import take_request_id
 
 Handler = Callable[[Request], Awaitable[Response]]
+TRY_SOON = {"retry-after": "1"}
 QUIET_PATHS = frozenset({"/healthz", "/readyz"})
 """Asked every few seconds by machines; a line for each would bury the others."""
 
@@ -45,6 +47,7 @@ class Rest:
         self._observe = observe
         self._is_stopping = is_stopping
         self._catalogue = CatalogueEndpoints(lambda: snapshots.current, clock.now_s)
+        self._paths = [*ENDPOINTS]
 
     def build(self) -> Starlette:
         """The Starlette application."""
@@ -57,6 +60,10 @@ class Rest:
             Route("/v1/startups", self._wrap(self.list_startups)),
             Route("/v1/account/balance", self._wrap(self.get_balance)),
         ]
+        self._paths = [
+            *ENDPOINTS,
+            *(r.path for r in routes if r.path.startswith("/v1/") and "{" not in r.path),
+        ]
         handlers = {
             404: self._wrap_error(self.refuse_path),
             405: self._wrap_error(self.refuse_method),
@@ -65,6 +72,10 @@ class Rest:
         # "/v1/models/" is a mistake to be told, not to be redirected to another scheme or host.
         app.router.redirect_slashes = False
         return app
+
+    def prepare(self) -> None:
+        """Make ready what can be, so that the first who asks for the models need not wait."""
+        self._catalogue.prepare()
 
     async def greet(self, _: Request) -> Response:
         """What this is, for whoever opens the address in a browser or sends `HEAD /`."""
@@ -77,9 +88,9 @@ class Rest:
     async def tell_readiness(self, _: Request) -> Response:
         """Whether requests should be sent here."""
         if self._is_stopping():
-            return PlainTextResponse("stopping\n", 503)
+            return PlainTextResponse("stopping\n", 503, TRY_SOON)
         if not self._snapshots.is_readable:
-            return PlainTextResponse("the database cannot be read\n", 503)
+            return PlainTextResponse("the database cannot be read\n", 503, TRY_SOON)
         return PlainTextResponse("ready\n")
 
     async def list_models(self, request: Request) -> Response:
@@ -103,7 +114,7 @@ class Rest:
     async def refuse_path(self, request: Request) -> Response:
         """Any other path."""
         base_url = f"{request.url.scheme}://{request.headers.get('host', '')[:200]}"
-        raise no_such_path(request.url.path, base_url)
+        raise no_such_path(request.url.path, base_url, self._paths)
 
     def _find_key(self, request: Request) -> Key | None:
         has_key = "authorization" in request.headers or "x-api-key" in request.headers

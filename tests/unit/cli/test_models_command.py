@@ -32,8 +32,8 @@ def answer(tmp_path: Path, *arguments: str) -> Any:
 def test_list_shows_prices_of_a_million_tokens(tmp_path: Path) -> None:
     done = run(tmp_path, "list", "--startup", "openai", "--search", "4.1-mini")
     header, row = done.stdout.splitlines()
-    assert header.split()[:2] == ["ID", "STARTUP"]
-    assert row.split()[:5] == ["gpt-4.1-mini", "openai", "1000000", "0.4", "1.6"]
+    assert header.split()[:2] == ["ID", "INPUT"]
+    assert row.split()[:5] == ["gpt-4.1-mini", "0.4", "1.6", "1000000", "openai"]
     assert not (tmp_path / "data").exists()
 
 

@@ -109,6 +109,7 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("[models.a]\nprices = { input_mtok = true }", "2: models.a.prices.input_mtok has to be a price, as text or a number"),
         ('[models.a]\nprices = { inpt_mtok = "1" }', '2: models.a.prices.inpt_mtok is not known; did you mean "input_mtok"?'),
         ('[models.a]\ndeployments = [{ provider = "openia", model = "m" }]', '''2: models.a.deployments names 'openia', which is no provider in use; did you mean "openai"?'''),
+        ('[models.a]\ndeployments = [{ provider = "openai", model = "m" }]', '''2: models.a.deployments names 'openai', which is no provider in use: set OPENAI_API_KEY, or write [providers.openai]'''),
         ('[models.a]\ndeployments = [{ provider = "sandbox" }]', "2: models.a.deployments needs model"),
         ("[aliases]\na = 1", "2: aliases.a has to be the id of a model, as text"),
         ('[upstream]\ndiscover_local_servers = ["olama"]', '''discover_local_servers: 'olama' is no local server; did you mean "ollama"?'''),

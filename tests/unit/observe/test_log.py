@@ -158,3 +158,16 @@ def test_every_field_that_can_be_logged_was_looked_at() -> None:
         kind: {f.name for f in msgspec.structs.fields(kind)} for kind in get_args(Observation)
     }
     assert fields == REVIEWED
+
+
+def test_colours_set_off_warnings_and_errors_and_nothing_else() -> None:
+    stream = io.StringIO()
+    log = Log(stream, is_json=False, level=logging.INFO, is_coloured=True)
+    for observation in EACH:
+        log(observation)
+    log.close()
+    told, attempt, failed, *_ = stream.getvalue().splitlines()
+    assert "\x1b" not in told
+    assert attempt.startswith("\x1b[33m")
+    assert attempt.endswith("\x1b[0m")
+    assert failed.startswith("\x1b[31m")

@@ -162,3 +162,36 @@ async def test_processes_that_start_together_make_one_account_and_one_pepper(
     assert len(await load_keys(driver)) == 2
     assert await open_first_account(driver, b"x" * 32, now_s=1, opening_grant_nano=10**11) is None
     await driver.close()
+
+
+CANCEL_WATCHES = """
+import asyncio, random, sys
+from pathlib import Path
+
+from nagara.storage.sqlite import SqliteDriver
+
+
+async def watch(driver):
+    async for _ in driver.watch():
+        pass
+
+
+async def main():
+    driver = await SqliteDriver.open(Path(sys.argv[1]) / "nagara.db", poll_s=0.0001)
+    chance = random.Random(1)
+    for _ in range(400):
+        task = asyncio.create_task(watch(driver))
+        await asyncio.sleep(chance.random() * 0.004)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await driver.close()
+
+
+asyncio.run(main())
+"""
+
+
+def test_watch_that_is_cancelled_while_it_reads_does_not_crash_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CANCEL_WATCHES, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -16,12 +16,21 @@ import requests
 import uvicorn
 
 from nagara.catalogue.shipped import load_shipped
-from nagara.domain.catalog import ConfiguredProvider, Deployment, Key, KeyKind, Route, Snapshot
+from nagara.domain.catalog import (
+    ConfiguredProvider,
+    Deployment,
+    Key,
+    KeyKind,
+    Model,
+    Route,
+    Snapshot,
+)
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 from nagara.routing.lookup import make_sandbox_route
 from nagara.web.catalogue import CatalogueEndpoints
+from nagara.web.model_items import make_item
 
 NOW_S = 1_800_000_000.0
 CATALOGUE = load_shipped()
@@ -111,6 +120,19 @@ def test_item_has_every_field_of_the_api(shown: CatalogueEndpoints) -> None:
     assert set(item["supported_parameters_by_endpoint"]) == set(item["supported_endpoints"])
     assert "thinking" in item["supported_parameters_by_endpoint"]["messages"]
     assert "max_output_tokens" in item["supported_parameters_by_endpoint"]["responses"]
+
+
+def test_model_of_ones_own_is_listed_with_all_that_its_provider_can_do() -> None:
+    own = Model(id="mine", startup="custom", display_name="mine")
+    deployment = Deployment(name="claude", provider=PROVIDERS["anthropic"], model="theirs")
+    item = make_item(Route(own, (deployment,)), NOW_S)
+    assert item.supported_endpoints == ("messages", "messages.count_tokens")
+
+
+def test_prepared_list_is_what_the_first_caller_gets() -> None:
+    prepared = endpoints()
+    prepared.prepare()
+    assert prepared.list_models(None) == endpoints().list_models(None)
 
 
 def test_prices_are_exact_numbers_without_exponents(shown: CatalogueEndpoints) -> None:

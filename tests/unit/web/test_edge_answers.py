@@ -9,7 +9,7 @@ import pytest
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.reply import Reply
 from nagara.web.cors import Origins
-from nagara.web.errors import choose_encoder, no_such_path, send_error, wrong_method
+from nagara.web.errors import choose_encoder, encode_head, no_such_path, send_error, wrong_method
 from nagara.web.request_id import take_request_id
 
 Headers = list[tuple[bytes, bytes]]
@@ -67,15 +67,27 @@ def test_error_is_in_the_dialect_of_the_request(
         ("/v1/v1/models", "twice"),
         ("/v1/v1", "twice"),
         ("/chat/completions", "begins with /v1"),
-        ("/v1/nothing", ""),
+        ("/v1", "There are /v1/responses, /v1/models."),
+        ("/v1/x/nothing", "There are /v1/responses, /v1/models."),
+        ("/v1/responses/", "Did you mean /v1/responses?"),
+        ("/v1/respones", "Did you mean /v1/responses?"),
         ("/" + "x" * 10_000, "begins with /v1"),
     ],
 )
 def test_wrong_path_is_told_the_right_base_url(path: str, mistake: str) -> None:
-    message = no_such_path(path, "http://h:1").message
+    message = no_such_path(path, "http://h:1", ["/v1/responses", "/v1/models"]).message
     assert mistake in message
     assert "http://h:1/v1" in message
     assert len(message) < 500
+
+
+def test_every_503_says_when_to_come_back() -> None:
+    unavailable = [kind for kind in ErrorKind if kind.value.status == 503]
+    assert unavailable
+    for kind in unavailable:
+        assert (b"retry-after", b"1") in encode_head(GatewayError(kind, "m"), "r", b"")
+    handed_on = GatewayError(ErrorKind.UPSTREAM_ERROR, "m", status=503)
+    assert (b"retry-after", b"1") in encode_head(handed_on, "r", b"")
 
 
 def test_wrong_method_is_told_the_right_one() -> None:
