@@ -24,7 +24,6 @@ PREFIXES = {
     KeyKind.PROVISIONING: "ng-prov-",
     KeyKind.TEST: "ng-test-",
 }
-KIND_BY_PREFIX = {prefix: kind for kind, prefix in PREFIXES.items()}
 RANDOM_BYTES = 32
 DIGEST_BYTES = 32
 KEY_CHARS_MAX = 8 + 43
@@ -60,7 +59,7 @@ def issue_key(kind: KeyKind, random_bytes: bytes, pepper: bytes) -> IssuedKey:
     return IssuedKey(kind, Secret(text), digest_key(pepper, text), hint(text))
 
 
-def check_checksum(text: str) -> bool:
+def is_well_formed(text: str) -> bool:
     """Whether `text` has the shape of a key and its checksum agrees."""
     if not _SHAPE.fullmatch(text):
         return False
@@ -76,6 +75,11 @@ def hint(key: str) -> str:
     """The first and last four characters after the prefix: enough to recognise a key by."""
     body = key.rpartition("-")[2]
     return f"{body[:4]}…{body[-4:]}"
+
+
+def mask_key(key: Key) -> str:
+    """The key as it may be shown to anyone: `ng-abcd…wxyz`."""
+    return f"{PREFIXES[key.kind]}{key.hint}"
 
 
 def read_key_text(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -122,11 +126,11 @@ def authenticate(
         raise _unknown(text)
     if not key.is_enabled:
         raise _refusal(
-            f"The API key {_name(key)} is disabled. Enable it with 'nagara keys enable {key.id}', "
-            "or use another."
+            f"The API key {mask_key(key)} is disabled. Enable it with "
+            f"'nagara keys enable {key.id}', or use another."
         )
     if key.expires_at_s is not None and now_s >= key.expires_at_s:
-        raise _refusal(f"The API key {_name(key)} has expired. Make another and use that.")
+        raise _refusal(f"The API key {mask_key(key)} has expired. Make another and use that.")
     return key
 
 
@@ -162,8 +166,8 @@ def authorize(key: Key, model_id: str, aliases: Iterable[str] = ()) -> None:
         return
     raise GatewayError(
         ErrorKind.PERMISSION,
-        f"The API key {_name(key)} may not use the model {model_id!r}. Ask whoever issued the key "
-        "to allow it, or use another key or model.",
+        f"The API key {mask_key(key)} may not use the model {model_id!r}. Ask whoever issued the "
+        "key to allow it, or use another key or model.",
         param="model",
     )
 
@@ -189,10 +193,6 @@ def _checksum(text: str) -> str:
     return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
 
 
-def _name(key: Key) -> str:
-    return f"{PREFIXES[key.kind]}{key.hint}"
-
-
 def _unknown(text: str) -> GatewayError:
     shape = _SHAPE.fullmatch(text)
     if shape is None:
@@ -200,7 +200,7 @@ def _unknown(text: str) -> GatewayError:
             "The API key is malformed: keys of this gateway are 'ng-', 'ng-prov-' or 'ng-test-' "
             f"and 43 letters and digits; a provider's own key does not work here. {_HOW}"
         )
-    if not check_checksum(text):
+    if not is_well_formed(text):
         return _refusal(
             "The API key looks mistyped: its checksum does not agree. Copy it again in full."
         )

@@ -24,8 +24,8 @@ from nagara.pipeline import Pipeline, PipelineLimits
 from nagara.routing.table import build_routes
 from nagara.runtime import Clock, SystemClock, Tasks
 from nagara.sandbox.answer import Sandbox
-from nagara.settings import Settings
-from nagara.storage.catalog import load_catalogue
+from nagara.settings import SECRET_VARIABLE, Settings
+from nagara.storage.catalogue import load_catalogue
 from nagara.storage.data_folder import database_path, prepare_data_folder
 from nagara.storage.first_start import FirstKeys, open_first_account
 from nagara.storage.secret import open_pepper
@@ -90,10 +90,29 @@ class Gateway:
 
     async def _start(self, environment: Mapping[str, str]) -> None:
         settings = self.config.settings
+        await self._open_store(environment)
+        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
+        pool = make_pool(settings, environment, self._clock)
+        self._stack.push_async_callback(pool.close)
+        self._local_servers = await find_running(
+            self.config.local_servers, pool, settings.discovery_timeout_s
+        )
+        self.config = self._add_local_servers(self.config)
+        for warning in self.config.warnings:
+            logging.getLogger("nagara.config").warning("configuration: %s", warning)
+        self._take_config(self.config)
+        self._open_edge(pool)
+        watch = ConfigWatch(self.config, self._reload, self._apply)
+        self._background.keep_running("watch keys", self.snapshots.watch)
+        self._background.keep_running("watch configuration", watch.run)
+
+    async def _open_store(self, environment: Mapping[str, str]) -> None:
+        """What is kept: the database, the keys in it, and the catalogue."""
+        settings = self.config.settings
         prepare_data_folder(self.folder)
         driver = await SqliteDriver.open(database_path(self.folder), settings.key_check_ms / 1000)
         self._stack.push_async_callback(driver.close)
-        pepper = await open_pepper(driver, self.folder, environment.get("NAGARA_SECRET"))
+        pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))
         self.first_keys = await open_first_account(
             driver,
             pepper,
@@ -110,16 +129,10 @@ class Gateway:
             self._take_catalogue,
         )
         await self.snapshots.reload_keys()
-        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
-        pool = make_pool(settings, environment, self._clock)
-        self._stack.push_async_callback(pool.close)
-        self._local_servers = await find_running(
-            self.config.local_servers, pool, settings.discovery_timeout_s
-        )
-        self.config = self._add_local_servers(self.config)
-        for warning in self.config.warnings:
-            logging.getLogger("nagara.config").warning("configuration: %s", warning)
-        self._take_config(self.config)
+
+    def _open_edge(self, pool: Pool) -> None:
+        """What serves: the pipeline, and the application over it."""
+        settings = self.config.settings
         self._pipeline = Pipeline(
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
@@ -133,9 +146,6 @@ class Gateway:
         )
         origins = Origins(settings.allowed_origins)
         self.asgi = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
-        watch = ConfigWatch(self.config, self._reload, self._apply)
-        self._background.keep_running("watch keys", self.snapshots.watch)
-        self._background.keep_running("watch configuration", watch.run)
 
     @property
     def snapshot(self) -> Snapshot:

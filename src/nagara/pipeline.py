@@ -17,7 +17,8 @@ import msgspec
 
 from nagara.access import authorize, require_standard
 from nagara.billing import check_balance, estimate_charge, estimate_usage, price
-from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot, Transport
+from nagara.dialects.base import RequestView
+from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
@@ -95,12 +96,7 @@ class Pipeline:
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint.operation, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            cap = view.output_tokens_max
-            if cap is None:
-                cap = route.model.output_tokens_max
-            rates_pico, count = route.model.rates_pico, view.choice_count
-            estimate = estimate_charge(rates_pico, len(body), cap, count)
-            check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
+            check_credit(snapshot, key, route.model, view, len(body))
         limit_headers = self._take_turn(key)
         call = Call(
             endpoint=endpoint,
@@ -288,6 +284,17 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
         return None
     return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
+
+
+def check_credit(
+    snapshot: Snapshot, key: Key, model: Model, view: RequestView, request_bytes: int
+) -> None:
+    """Stage 6: whether the account can pay what the request may cost. Raises `GatewayError`."""
+    cap = view.output_tokens_max
+    if cap is None:
+        cap = model.output_tokens_max
+    estimate = estimate_charge(model.rates_pico, request_bytes, cap, view.choice_count)
+    check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

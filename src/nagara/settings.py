@@ -15,6 +15,10 @@ import msgspec
 from nagara.domain.money import parse_dollars
 
 ENVIRONMENT_PREFIX = "NAGARA_"
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+SECRET_VARIABLE = ENVIRONMENT_PREFIX + "SECRET"
+OTHER_VARIABLES = (CONFIG_VARIABLE, SECRET_VARIABLE)
+"""Variables with our prefix that are no settings: the file's path, and the secret of the keys."""
 SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",

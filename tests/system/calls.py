@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.system.error_shapes import read_error
-from tests.system.served import ServedGateway
+from tests.system.gateway import GatewayProcess
 from tests.system.wire import WireAnswer, WireConnection, encode_request
 
 
@@ -33,7 +33,7 @@ on_every_endpoint = pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call:
 
 
 def send(
-    gateway: ServedGateway,
+    gateway: GatewayProcess,
     method: str,
     path: str,
     body: bytes | None = None,
@@ -47,7 +47,7 @@ def send(
         return connection.read_answer(method)
 
 
-def post(gateway: ServedGateway, call: Call, key: str | None = None, **headers: str) -> WireAnswer:
+def post(gateway: GatewayProcess, call: Call, key: str | None = None, **headers: str) -> WireAnswer:
     """The call with `key`, or with the gateway's own standard key."""
     headers.setdefault("authorization", f"Bearer {key or gateway.key}")
     body = json.dumps(call.body).encode()
@@ -70,7 +70,7 @@ def mistyped(key: str) -> str:
     return key[:middle] + ("a" if key[middle] != "a" else "b") + key[middle + 1 :]
 
 
-def wait_for_status(gateway: ServedGateway, call: Call, key: str, status: int) -> WireAnswer:
+def wait_for_status(gateway: GatewayProcess, call: Call, key: str, status: int) -> WireAnswer:
     """The first answer with that status; a change of keys may take a second to be seen."""
     deadline = time.monotonic() + 5.0
     while (answer := post(gateway, call, key)).status != status:

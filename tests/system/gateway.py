@@ -10,14 +10,17 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 import requests
+
+from tests.system.commands import NAGARA, succeed
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 20.0
@@ -25,6 +28,7 @@ STOP_TIMEOUT_S: Final = 20.0
 ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 STANDARD_KEY: Final = re.compile(r"\bng-(?!prov-|test-)\w{43}\b")
 PROVISIONING_KEY: Final = re.compile(r"\bng-prov-\w{43}\b")
+ANY_KEY: Final = re.compile(r"\bng-(?:prov-|test-)?\w{43}\b")
 LAST_LINE: Final = re.compile(r"^ *Data +\S.*\n", re.MULTILINE)
 """The end of what a start prints: by then address and keys are out."""
 
@@ -96,8 +100,7 @@ class GatewayProcess:
         self.provisioning_key = ""
 
     def __enter__(self) -> Self:
-        nagara = Path(sys.executable).with_name("nagara")
-        command = [str(nagara), "serve", "--port", "0", "--data", str(self.data)]
+        command = [str(NAGARA), "serve", "--port", "0", "--data", str(self.data)]
         self._process = subprocess.Popen(
             [*command, *self._arguments],
             env=self._environment,
@@ -149,6 +152,33 @@ class GatewayProcess:
         return self._process.pid
 
     @property
+    def port(self) -> int:
+        """The port it listens on, for raw sockets."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def resident_bytes(self) -> int:
+        """Resident memory of the process."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is still there."""
+        assert self._process is not None, "not started"
+        return self._process.poll() is None
+
+    def run(self, *words: str) -> str:
+        """What `nagara` with these words prints, on the data of this gateway."""
+        return succeed(*words, "--data", str(self.data))
+
+    def make_key(self, *words: str) -> str:
+        """A new key from `nagara keys create` with these words; it works within a second."""
+        printed = self.run("keys", "create", *words, "--json")
+        found = ANY_KEY.search(printed)
+        assert found, f"no key in {printed!r}"
+        return found[0]
+
+    @property
     def openai_url(self) -> str:
         """The base URL for clients of OpenAI's API."""
         return f"{self.url}/v1"
@@ -171,3 +201,18 @@ class GatewayProcess:
             exit_code = self._process.wait()
         self._output.close()
         return exit_code
+
+
+def name_variables(settings: Mapping[str, object]) -> dict[str, str]:
+    """The environment variables of settings that are given by their names."""
+    return {f"NAGARA_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+@contextmanager
+def served(
+    folder: Path, settings: Mapping[str, object] | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[GatewayProcess]:
+    """Run a first start in `folder` with `settings` until the block is left."""
+    environment = name_variables(settings or {}) | dict(env or {})
+    with GatewayProcess(folder / "data", environment) as gateway:
+        yield gateway

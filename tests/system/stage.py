@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import FakeUpstream, Script
-from tests.system.gateway import GatewayProcess
+from tests.system.gateway import GatewayProcess, name_variables
 from tests.system.scripts import CALLER_MODEL, UPSTREAM_MODEL
 
 CREDENTIAL = "sk-provider-0123456789-secret"
@@ -113,7 +113,7 @@ def staged(folder: Path, **settings: object) -> Iterator[Stage]:
             port=address.port, caller_model=CALLER_MODEL, upstream_model=UPSTREAM_MODEL
         )
     )
-    environment = {f"NAGARA_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = name_variables(settings)
     environment["THEIR_KEY"] = CREDENTIAL
     try:
         with GatewayProcess(folder / "data", environment, "--config", str(config)) as gateway:

@@ -9,12 +9,10 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
 from tests.fakes import Peer
 from tests.system.caller import Caller, call
-from tests.system.gateway import GatewayProcess
 from tests.system.scripts import CHAT, DONE, STREAM_HEAD, begin_stream, chat_chunk
 from tests.system.stage import Stage, staged
 
@@ -36,10 +34,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-def resident_bytes(gateway: GatewayProcess) -> int:
-    return int(psutil.Process(gateway.pid).memory_info().rss)
-
-
 async def test_500_mb_to_a_slow_reader_leave_memory_flat(stage: Stage) -> None:
     sent_bytes = 0
 
@@ -56,7 +50,7 @@ async def test_500_mb_to_a_slow_reader_leave_memory_flat(stage: Stage) -> None:
     # The first stream brings in what every one uses.
     async with stage.upstream(give_small_stream):
         await call(stage.gateway, CHAT.path, CHAT.streamed)
-    before = resident_bytes(stage.gateway)
+    before = stage.gateway.resident_bytes
     async with (
         stage.upstream(script),
         Caller(stage.gateway, receive_buffer_bytes=65_536) as caller,
@@ -65,7 +59,7 @@ async def test_500_mb_to_a_slow_reader_leave_memory_flat(stage: Stage) -> None:
         await caller.read_head()
         held_bytes = await wait_until_still(lambda: sent_bytes)
         assert held_bytes < HELD_BACK_BYTES_MAX
-        held_growth = resident_bytes(stage.gateway) - before
+        held_growth = stage.gateway.resident_bytes - before
         assert held_growth < GROWTH_BYTES_MAX
         read_bytes, peak = 0, 0
         tail = b""
@@ -73,7 +67,7 @@ async def test_500_mb_to_a_slow_reader_leave_memory_flat(stage: Stage) -> None:
             read_bytes += len(piece)
             tail = (tail + piece)[-40:]
             if read_bytes % 2**25 < len(piece):
-                peak = max(peak, resident_bytes(stage.gateway))
+                peak = max(peak, stage.gateway.resident_bytes)
             if tail.endswith(DONE + b"\r\n0\r\n\r\n"):
                 break
     print(f"held back at {held_bytes} bytes, RSS grew {held_growth} then {peak - before} bytes")
@@ -113,7 +107,7 @@ async def test_many_streams_at_once_take_little_each_and_are_not_mixed_up(stage:
     async with stage.upstream(script), contextlib.AsyncExitStack() as stack:
         await run_streams(stage, stack, 20, go_on)
         go_on.clear()
-        before = resident_bytes(stage.gateway)
+        before = stage.gateway.resident_bytes
         growth = await run_streams(stage, stack, STREAMS, go_on) - before
     print(f"{growth / STREAMS:.0f} bytes a stream")
     assert growth / STREAMS < STREAM_GROWTH_BYTES_MAX
@@ -130,7 +124,7 @@ async def run_streams(
     for index, caller in enumerate(callers):
         assert (await caller.read_head()).status == 200
         begun.append(await caller.read_until(f"user-{index}:1;".encode()))
-    resident = resident_bytes(stage.gateway)
+    resident = stage.gateway.resident_bytes
     go_on.set()
     for index, caller in enumerate(callers):
         assert_is_own(begun[index] + await caller.read_body(), index)

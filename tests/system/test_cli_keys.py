@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nagara.access import authenticate, check_checksum
+from nagara.access import authenticate, is_well_formed
 from nagara.cli import main
 from nagara.domain.catalog import Catalogue, KeyKind, Snapshot
 from nagara.domain.errors import GatewayError
@@ -92,7 +92,7 @@ async def test_created_key_is_alone_on_stdout_and_is_recognised(
 ) -> None:
     done = shell.run("keys", "create", "ci", *flags)
     secret = done.stdout.removesuffix("\n")
-    assert check_checksum(secret)
+    assert is_well_formed(secret)
     assert f"curl http://127.0.0.1:8080/v1/{'account' if kind == 'provisioning' else 'resp'}" in (
         done.stderr
     )
@@ -130,7 +130,7 @@ def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> Non
         *("keys", "create", "ci", "--expires", "2999-01-31", "--models", "b, a,"),
         *("--credit-limit", "0.000000001"),
     )
-    assert check_checksum(made.pop("key"))
+    assert is_well_formed(made.pop("key"))
     created_at, hint = made.pop("created_at"), made.pop("hint")
     assert made == {
         "id": 1,

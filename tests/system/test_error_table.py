@@ -29,13 +29,13 @@ from tests.system.calls import (
     wait_for_status,
 )
 from tests.system.error_shapes import is_anthropic
-from tests.system.served import ServedGateway, served
+from tests.system.gateway import GatewayProcess, served
 
 BODY_BYTES_MAX = 4096
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("errors")
     with served(folder, {"body_bytes_max": BODY_BYTES_MAX}) as gateway:
         yield gateway
@@ -43,7 +43,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]
 
 
 @on_every_endpoint
-def test_a_good_call_is_answered(gateway: ServedGateway, call: Call) -> None:
+def test_a_good_call_is_answered(gateway: GatewayProcess, call: Call) -> None:
     answer = post(gateway, call)
     assert answer.status == 200, answer.body
 
@@ -52,7 +52,7 @@ def test_a_good_call_is_answered(gateway: ServedGateway, call: Call) -> None:
 
 
 @on_every_endpoint
-def test_no_key_is_401_and_says_which_headers_are_read(gateway: ServedGateway, call: Call) -> None:
+def test_no_key_is_401_and_says_which_headers_are_read(gateway: GatewayProcess, call: Call) -> None:
     body = json.dumps(call.body).encode()
     answer = send(gateway, "POST", call.path, body, content_type="application/json")
     message = message_of(answer, call.path, 401)
@@ -63,7 +63,7 @@ def test_no_key_is_401_and_says_which_headers_are_read(gateway: ServedGateway, c
 
 @in_both_shapes
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer not-a-key"])
-def test_a_malformed_key_is_401(gateway: ServedGateway, call: Call, value: str) -> None:
+def test_a_malformed_key_is_401(gateway: GatewayProcess, call: Call, value: str) -> None:
     answer = post(gateway, call, authorization=value)
     message_of(answer, call.path, 401)
     assert type_of(answer, call.path) == "authentication_error"
@@ -71,7 +71,7 @@ def test_a_malformed_key_is_401(gateway: ServedGateway, call: Call, value: str) 
 
 @in_both_shapes
 def test_a_failed_checksum_says_that_the_key_looks_mistyped(
-    gateway: ServedGateway, call: Call
+    gateway: GatewayProcess, call: Call
 ) -> None:
     wrong = mistyped(gateway.key)
     message = message_of(post(gateway, call, wrong), call.path, 401)
@@ -80,9 +80,9 @@ def test_a_failed_checksum_says_that_the_key_looks_mistyped(
 
 
 @in_both_shapes
-def test_a_deleted_key_is_401_and_not_called_mistyped(gateway: ServedGateway, call: Call) -> None:
+def test_a_deleted_key_is_401_and_not_called_mistyped(gateway: GatewayProcess, call: Call) -> None:
     name = f"deleted-{call.path.rpartition('/')[2]}"
-    key = gateway.make_key(name=name)
+    key = gateway.make_key(name)
     wait_for_status(gateway, call, key, 200)
     gateway.run("keys", "delete", name, "--yes")
     answer = wait_for_status(gateway, call, key, 401)
@@ -90,13 +90,13 @@ def test_a_deleted_key_is_401_and_not_called_mistyped(gateway: ServedGateway, ca
 
 
 @in_both_shapes
-def test_two_different_keys_are_400(gateway: ServedGateway, call: Call) -> None:
+def test_two_different_keys_are_400(gateway: GatewayProcess, call: Call) -> None:
     answer = post(gateway, call, x_api_key=gateway.provisioning_key)
     message_of(answer, call.path, 400)
 
 
 @on_every_endpoint
-def test_either_header_takes_the_key(gateway: ServedGateway, call: Call) -> None:
+def test_either_header_takes_the_key(gateway: GatewayProcess, call: Call) -> None:
     body = json.dumps(call.body).encode()
     key = gateway.key
     answer = send(gateway, "POST", call.path, body, content_type="application/json", x_api_key=key)
@@ -107,7 +107,7 @@ def test_either_header_takes_the_key(gateway: ServedGateway, call: Call) -> None
 
 
 def test_a_standard_key_on_the_account_api_is_invalid_provisioning_key(
-    gateway: ServedGateway,
+    gateway: GatewayProcess,
 ) -> None:
     path = "/v1/account/balance"
     answer = send(gateway, "GET", path, authorization=f"Bearer {gateway.key}")
@@ -119,7 +119,7 @@ def test_a_standard_key_on_the_account_api_is_invalid_provisioning_key(
 
 @on_every_endpoint
 def test_a_provisioning_key_on_inference_is_401_and_says_standard_key(
-    gateway: ServedGateway, call: Call
+    gateway: GatewayProcess, call: Call
 ) -> None:
     message = message_of(post(gateway, call, gateway.provisioning_key), call.path, 401)
     assert "standard key" in message
@@ -130,14 +130,14 @@ def test_a_provisioning_key_on_inference_is_401_and_says_standard_key(
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/v1/v1/chat/completions", "/responses"])
 def test_a_path_without_v1_or_with_two_is_404_and_names_the_base_url(
-    gateway: ServedGateway, path: str
+    gateway: GatewayProcess, path: str
 ) -> None:
     message = message_of(post(gateway, Call(path, CHAT.body)), path, 404)
     assert f"http://127.0.0.1:{gateway.port}/v1" in message
 
 
 @pytest.mark.parametrize("path", ["/messages", "/v1/v1/messages"])
-def test_anthropics_base_url_is_named_without_v1(gateway: ServedGateway, path: str) -> None:
+def test_anthropics_base_url_is_named_without_v1(gateway: GatewayProcess, path: str) -> None:
     answer = post(gateway, Call(path, MESSAGES.body))
     assert answer.status == 404
     message = str(answer.json()["error"]["message"])
@@ -146,7 +146,7 @@ def test_anthropics_base_url_is_named_without_v1(gateway: ServedGateway, path: s
 
 @on_every_endpoint
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_a_wrong_method_is_405_with_allow(gateway: ServedGateway, call: Call, method: str) -> None:
+def test_a_wrong_method_is_405_with_allow(gateway: GatewayProcess, call: Call, method: str) -> None:
     answer = send(gateway, method, call.path, authorization=f"Bearer {gateway.key}")
     message_of(answer, call.path, 405)
     assert "POST" in (answer.header("allow") or "")
@@ -156,7 +156,7 @@ def test_a_wrong_method_is_405_with_allow(gateway: ServedGateway, call: Call, me
 
 
 @in_both_shapes
-def test_an_unknown_model_is_404_with_the_nearest_ids(gateway: ServedGateway, call: Call) -> None:
+def test_an_unknown_model_is_404_with_the_nearest_ids(gateway: GatewayProcess, call: Call) -> None:
     known = str(call.body["model"])
     wrong = known.replace("mini", "mimi").replace("sonnet", "sonet")
     answer = post(gateway, call._replace(body={**call.body, "model": wrong}))
@@ -168,8 +168,8 @@ def test_an_unknown_model_is_404_with_the_nearest_ids(gateway: ServedGateway, ca
 
 
 @in_both_shapes
-def test_a_model_that_the_key_may_not_use_is_403(gateway: ServedGateway, call: Call) -> None:
-    key = gateway.make_key("--models", "text-embedding-3-small")
+def test_a_model_that_the_key_may_not_use_is_403(gateway: GatewayProcess, call: Call) -> None:
+    key = gateway.make_key("narrow", "--models", "text-embedding-3-small")
     answer = wait_for_status(gateway, call, key, 403)
     message = message_of(answer, call.path, 403)
     assert type_of(answer, call.path) == "permission_error"
@@ -180,7 +180,7 @@ def test_a_model_that_the_key_may_not_use_is_403(gateway: ServedGateway, call: C
 
 
 @pytest.fixture(scope="module")
-def penniless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
+def penniless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("penniless")
     with served(folder, {"opening_grant_usd": "0"}) as gateway:
         yield gateway
@@ -188,7 +188,7 @@ def penniless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGatewa
 
 @in_both_shapes
 def test_not_enough_credit_is_402_with_needed_available_and_what_fits(
-    penniless: ServedGateway, call: Call
+    penniless: GatewayProcess, call: Call
 ) -> None:
     answer = post(penniless, call)
     message = message_of(answer, call.path, 402)
@@ -198,20 +198,20 @@ def test_not_enough_credit_is_402_with_needed_available_and_what_fits(
     assert "output" in message
 
 
-def test_a_test_key_needs_no_credit(penniless: ServedGateway) -> None:
-    key = penniless.make_key("--test")
+def test_a_test_key_needs_no_credit(penniless: GatewayProcess) -> None:
+    key = penniless.make_key("test", "--test")
     wait_for_status(penniless, CHAT, key, 200)
 
 
 @pytest.fixture
-def slow_lane(tmp_path: Path) -> Iterator[ServedGateway]:
+def slow_lane(tmp_path: Path) -> Iterator[GatewayProcess]:
     with served(tmp_path, {"requests_per_minute_max": 1}) as gateway:
         yield gateway
 
 
 @in_both_shapes
 def test_too_fast_is_429_with_retry_after_and_the_limit(
-    slow_lane: ServedGateway, call: Call
+    slow_lane: GatewayProcess, call: Call
 ) -> None:
     assert post(slow_lane, call).status == 200
     answer = post(slow_lane, call)
@@ -229,7 +229,7 @@ def test_too_fast_is_429_with_retry_after_and_the_limit(
 @on_every_endpoint
 @pytest.mark.parametrize("body", [b"", b"hello", b'{"model":', b"\xff\xfe{}", b"[]", b'"a"'])
 def test_a_body_that_is_no_json_object_is_400(
-    gateway: ServedGateway, call: Call, body: bytes
+    gateway: GatewayProcess, call: Call, body: bytes
 ) -> None:
     answer = send(
         gateway, "POST", call.path, body,
@@ -254,14 +254,14 @@ def endpoint_and_field(value: object) -> str:
 
 
 @pytest.mark.parametrize(("call", "field"), REQUIRED, ids=endpoint_and_field)
-def test_a_missing_field_is_400_and_named(gateway: ServedGateway, call: Call, field: str) -> None:
+def test_a_missing_field_is_400_and_named(gateway: GatewayProcess, call: Call, field: str) -> None:
     left = {name: value for name, value in call.body.items() if name != field}
     answer = post(gateway, call._replace(body=left))
     assert field in message_of(answer, call.path, 400)
 
 
 @pytest.mark.parametrize(("call", "field"), REQUIRED, ids=endpoint_and_field)
-def test_a_wrong_field_is_400_and_named(gateway: ServedGateway, call: Call, field: str) -> None:
+def test_a_wrong_field_is_400_and_named(gateway: GatewayProcess, call: Call, field: str) -> None:
     values: list[object] = [True, -7, 1.5]
     for value in values:
         answer = post(gateway, call._replace(body={**call.body, field: value}))
@@ -269,13 +269,13 @@ def test_a_wrong_field_is_400_and_named(gateway: ServedGateway, call: Call, fiel
 
 
 @pytest.mark.parametrize("call", [CHAT, RESPONSES, MESSAGES], ids=lambda call: call.path)
-def test_a_wrong_stream_flag_is_400_and_named(gateway: ServedGateway, call: Call) -> None:
+def test_a_wrong_stream_flag_is_400_and_named(gateway: GatewayProcess, call: Call) -> None:
     answer = post(gateway, call._replace(body={**call.body, "stream": "yes"}))
     assert "stream" in message_of(answer, call.path, 400)
 
 
 @on_every_endpoint
-def test_too_large_a_body_is_413_with_the_limit(gateway: ServedGateway, call: Call) -> None:
+def test_too_large_a_body_is_413_with_the_limit(gateway: GatewayProcess, call: Call) -> None:
     large = call._replace(body={**call.body, "user": "a" * BODY_BYTES_MAX})
     message = message_of(post(gateway, large), call.path, 413)
     plain = re.sub(r"(?<=\d)[,_ ](?=\d)", "", message)
@@ -286,14 +286,14 @@ def test_too_large_a_body_is_413_with_the_limit(gateway: ServedGateway, call: Ca
 
 
 @in_both_shapes
-def test_a_cross_origin_call_is_refused(gateway: ServedGateway, call: Call) -> None:
+def test_a_cross_origin_call_is_refused(gateway: GatewayProcess, call: Call) -> None:
     answer = post(gateway, call, origin="https://elsewhere.example")
     message_of(answer, call.path, 403)
     assert answer.header("access-control-allow-origin") is None
 
 
 @in_both_shapes
-def test_a_preflight_of_an_unknown_origin_is_refused(gateway: ServedGateway, call: Call) -> None:
+def test_a_preflight_of_an_unknown_origin_is_refused(gateway: GatewayProcess, call: Call) -> None:
     answer = send(
         gateway, "OPTIONS", call.path,
         origin="https://elsewhere.example", access_control_request_method="POST",
@@ -303,7 +303,7 @@ def test_a_preflight_of_an_unknown_origin_is_refused(gateway: ServedGateway, cal
 
 
 @in_both_shapes
-def test_an_errors_request_id_is_the_callers_own(gateway: ServedGateway, call: Call) -> None:
+def test_an_errors_request_id_is_the_callers_own(gateway: GatewayProcess, call: Call) -> None:
     answer = post(gateway, call, "none", x_request_id="my-own-id-1")
     message_of(answer, call.path, 401)
     assert answer.header("x-request-id") == "my-own-id-1"

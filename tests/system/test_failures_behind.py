@@ -15,8 +15,8 @@ import pytest
 
 from tests.system.calls import Call, in_both_shapes, message_of, mistyped, post, wait_for_status
 from tests.system.error_shapes import is_anthropic
+from tests.system.gateway import GatewayProcess, served
 from tests.system.scripted_provider import ScriptedProvider, encode_answer, scripted_provider
-from tests.system.served import ServedGateway, served
 from tests.system.wire import WireAnswer
 
 CREDENTIAL = "sk-provider-credential-0123456789abcdef"
@@ -25,7 +25,7 @@ CREDENTIAL = "sk-provider-credential-0123456789abcdef"
 class Failing(NamedTuple):
     """A gateway in front of one provider that can be scripted."""
 
-    gateway: ServedGateway
+    gateway: GatewayProcess
     provider: ScriptedProvider
 
 
@@ -107,7 +107,7 @@ def assert_nothing_leaks(answer: WireAnswer, port: int) -> None:
 
 
 @pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[ServedGateway]:
+def forgetful(tmp_path: Path) -> Iterator[GatewayProcess]:
     """A gateway that does not trust for long what it read of the database."""
     with served(tmp_path, {"storage_stale_s": 0, "key_check_ms": 20}) as gateway:
         yield gateway
@@ -115,7 +115,7 @@ def forgetful(tmp_path: Path) -> Iterator[ServedGateway]:
 
 @in_both_shapes
 def test_a_database_that_is_down_is_503_and_never_401_and_comes_back(
-    forgetful: ServedGateway, call: Call
+    forgetful: GatewayProcess, call: Call
 ) -> None:
     assert post(forgetful, call).status == 200
     with keys_unreadable(forgetful.data / "nagara.db"):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.system.error_shapes import read_error
+from tests.system.gateway import GatewayProcess, served
 from tests.system.malformed import VALID_BODIES, MalformedRequest, generate
-from tests.system.served import ServedGateway, served
 from tests.system.wire import ConnectionEndedError, WireAnswer, WireConnection, encode_request
 
 SEED = int(os.environ.get("NAGARA_FUZZ_SEED", "20260101"))
@@ -26,7 +26,7 @@ twice that."""
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("fuzz")
     with served(folder, {"opening_grant_usd": "1000000", "log_format": "json"}) as gateway:
         yield gateway
@@ -35,7 +35,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]
 class Sender:
     """One connection that is opened again whenever the gateway has closed it."""
 
-    def __init__(self, gateway: ServedGateway) -> None:
+    def __init__(self, gateway: GatewayProcess) -> None:
         self._gateway = gateway
         self._keys = (gateway.key, gateway.provisioning_key)
         self._connection = WireConnection(gateway.port)
@@ -80,7 +80,7 @@ def check(request: MalformedRequest, answer: WireAnswer) -> None:
 
 
 def test_no_request_gives_a_server_error_a_traceback_or_another_shape(
-    gateway: ServedGateway,
+    gateway: GatewayProcess,
 ) -> None:
     rng = random.Random(SEED)
     with closing(Sender(gateway)) as sender:
@@ -97,7 +97,7 @@ def test_no_request_gives_a_server_error_a_traceback_or_another_shape(
     assert '"level":"error"' not in gateway.output.lower().replace(" ", "")
 
 
-def test_memory_is_flat_over_thousands_of_good_requests(gateway: ServedGateway) -> None:
+def test_memory_is_flat_over_thousands_of_good_requests(gateway: GatewayProcess) -> None:
     request = _good_request()
     with closing(Sender(gateway)) as sender:
         for _ in range(500):
@@ -108,7 +108,7 @@ def test_memory_is_flat_over_thousands_of_good_requests(gateway: ServedGateway) 
     assert gateway.resident_bytes - before < GROWTH_BYTES_MAX
 
 
-def test_valid_bodies_are_valid(gateway: ServedGateway) -> None:
+def test_valid_bodies_are_valid(gateway: GatewayProcess) -> None:
     """Or else the fuzzer would only ever reach the first check of an endpoint."""
     with closing(Sender(gateway)) as sender:
         for path, body in VALID_BODIES.items():

@@ -1,7 +1,6 @@
 """Keys and the catalogue change beside a running gateway, and it follows within a second."""
 
 import json
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,29 +12,17 @@ import requests
 
 from tests.fakes import FakeUpstream
 from tests.system.caller import call
-from tests.system.commands import succeed
 from tests.system.gateway import GatewayProcess
 from tests.system.scripts import CALLER_MODEL, CHAT
 from tests.system.stage import Stage, is_request, staged, wait_for_line
 
 SEEN_S_MAX = 1.0
-ANY_KEY = re.compile(r"\bng-(?:prov-|test-)?\w{43}\b")
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with GatewayProcess(tmp_path_factory.mktemp("keys")) as gateway:
         yield gateway
-
-
-def keys(gateway: GatewayProcess, *words: str) -> str:
-    return succeed("keys", *words, "--data", str(gateway.data))
-
-
-def make_key(gateway: GatewayProcess, *words: str) -> str:
-    found = ANY_KEY.search(keys(gateway, "create", *words, "--json"))
-    assert found
-    return found[0]
 
 
 def ask(gateway: GatewayProcess, key: str) -> requests.Response:
@@ -56,19 +43,19 @@ def wait_for_status(gateway: GatewayProcess, key: str, status: int) -> requests.
 
 
 def test_key_lives_through_everything_that_can_be_done_to_it(gateway: GatewayProcess) -> None:
-    key = make_key(gateway, "life")
+    key = gateway.make_key("life")
     wait_for_status(gateway, key, 200)
-    keys(gateway, "disable", "life")
+    gateway.run("keys", "disable", "life")
     assert "disabled" in wait_for_status(gateway, key, 401).text
-    keys(gateway, "enable", "life")
+    gateway.run("keys", "enable", "life")
     wait_for_status(gateway, key, 200)
-    keys(gateway, "delete", "life", "--yes")
+    gateway.run("keys", "delete", "life", "--yes")
     assert "deleted" in wait_for_status(gateway, key, 401).text
     assert ask(gateway, gateway.key).status_code == 200
 
 
 def test_key_expires_while_the_gateway_runs(gateway: GatewayProcess) -> None:
-    key = make_key(gateway, "brief", "--expires", "1d")
+    key = gateway.make_key("brief", "--expires", "1d")
     wait_for_status(gateway, key, 200)
     with closing(sqlite3.connect(gateway.data / "nagara.db", timeout=10)) as connection:
         # Sooner than the command allows; the clock is the system's own.
@@ -84,7 +71,7 @@ def test_key_expires_while_the_gateway_runs(gateway: GatewayProcess) -> None:
 
 
 def test_key_is_limited_to_its_models(gateway: GatewayProcess) -> None:
-    key = make_key(gateway, "narrow", "--models", "gpt-4.1")
+    key = gateway.make_key("narrow", "--models", "gpt-4.1")
     assert "gpt-4.1-mini" in wait_for_status(gateway, key, 403).text
     listed = requests.get(
         f"{gateway.openai_url}/models", headers={"x-api-key": key}, timeout=5
@@ -99,7 +86,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 async def test_test_key_is_served_by_the_sandbox_and_costs_nothing(stage: Stage) -> None:
-    test_key = make_key(stage.gateway, "ci", "--test")
+    test_key = stage.gateway.make_key("ci", "--test")
     upstream: FakeUpstream
     async with stage.upstream() as upstream:
         for model in (CALLER_MODEL, "gpt-4.1-mini"):
@@ -123,7 +110,7 @@ async def test_test_key_is_served_by_the_sandbox_and_costs_nothing(stage: Stage)
 
 
 def test_renewed_catalogue_is_taken_while_running(gateway: GatewayProcess) -> None:
-    printed = succeed("models", "sync", "--data", str(gateway.data))
+    printed = gateway.run("models", "sync")
     assert "models from genai-prices" in printed
     assert ask(gateway, gateway.key).status_code == 200
     with closing(sqlite3.connect(gateway.data / "nagara.db", timeout=10)) as connection:
@@ -159,10 +146,10 @@ def test_catalogue_that_clashes_with_an_alias_is_refused_and_keys_are_still_foll
     file = tmp_path / "nagara.toml"
     file.write_text('[aliases]\nmodel-of-tomorrow = "gpt-4.1-mini"\n')
     with GatewayProcess(tmp_path / "data", {}, "--config", str(file)) as gateway:
-        succeed("models", "sync", "--data", str(gateway.data))
+        gateway.run("models", "sync")
         with closing(sqlite3.connect(gateway.data / "nagara.db", timeout=10)) as connection:
             store_model_of_tomorrow(connection)
         line = wait_for_line(gateway, lambda line: "not used" in line.get("message", ""))
         assert "model-of-tomorrow" in line["message"]
-        key = make_key(gateway, "later")
+        key = gateway.make_key("later")
         wait_for_status(gateway, key, 200)

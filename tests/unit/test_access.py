@@ -69,7 +69,7 @@ def test_key_is_its_prefix_and_43_base62_characters(kind: KeyKind, prefix: str) 
     body = text.removeprefix(prefix)
     assert len(body) == 43
     assert set(body) <= set(string.ascii_letters + string.digits)
-    assert access.check_checksum(text)
+    assert access.is_well_formed(text)
     assert access.hint(text) == f"{body[:4]}…{body[-4:]}"
 
 
@@ -90,7 +90,7 @@ def test_any_single_changed_character_fails_the_checksum(
     text = access.make_key(kind, random_bytes)
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda c: c != text[at]))
-    assert not access.check_checksum(text[:at] + other + text[at + 1 :])
+    assert not access.is_well_formed(text[:at] + other + text[at + 1 :])
 
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 41))
@@ -98,7 +98,7 @@ def test_two_swapped_neighbours_fail_the_checksum(random_bytes: bytes, at: int) 
     text = access.make_key(KeyKind.STANDARD, random_bytes)
     at += len("ng-")
     swapped = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
-    assert swapped == text or not access.check_checksum(swapped)
+    assert swapped == text or not access.is_well_formed(swapped)
 
 
 def test_digest_depends_on_the_pepper() -> None:

@@ -13,7 +13,8 @@ import click
 import msgspec
 
 from nagara.catalogue.shipped import load_shipped
-from nagara.cli.tables import print_table
+from nagara.cli.options import as_json
+from nagara.cli.printing import print_json, print_table
 from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.config.render import render_example
 from nagara.domain.catalog import ConfiguredProvider, Secret
@@ -38,15 +39,15 @@ def example() -> None:
 @config.command()
 @click.option("--config", "path", metavar="FILE", help="The configuration file.")
 @click.option("--data", metavar="DIR", help="The folder of the database.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def check(path: str | None, data: str | None, as_json: bool) -> None:
+@as_json
+def check(path: str | None, data: str | None, is_json: bool) -> None:
     """Show every setting with its source, or everything that is wrong."""
     try:
         report = read_report(path, data)
     except ConfigError as error:
         report = {"ok": False, "problems": list(error.problems)}
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    if is_json:
+        print_json(report)
     elif report["ok"]:
         print_report(report)
     else:

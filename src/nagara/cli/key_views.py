@@ -4,13 +4,11 @@ The JSON has the names of the account API (`/v1/account/keys`) and a few more. N
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import click
 import msgspec
 
-from nagara.access import PREFIXES
+from nagara.access import mask_key
 from nagara.domain.catalog import Key, KeyKind
 from nagara.domain.money import format_dollars
 
@@ -37,7 +35,7 @@ def view_key(key: Key, account: str) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "kind": key.kind.value,
-        "hint": _hint(key),
+        "hint": mask_key(key),
         "account": account,
         "created_at": _iso(key.created_at_s),
         "expires_at": None if key.expires_at_s is None else _iso(key.expires_at_s),
@@ -45,11 +43,6 @@ def view_key(key: Key, account: str) -> dict[str, object]:
         "credit_limit": None if limit is None else msgspec.Raw(format_dollars(limit).encode()),
         "allowed_models": None if key.allowed_models is None else sorted(key.allowed_models),
     }
-
-
-def write_json(value: Mapping[str, object]) -> None:
-    """Print JSON for programs that people look over the shoulder of."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def key_row(key: Key, account: str) -> tuple[str, ...]:
@@ -64,7 +57,7 @@ def key_facts(key: Key, account: str) -> list[tuple[str, str]]:
         str(key.id),
         key.name,
         key.kind.value,
-        _hint(key),
+        mask_key(key),
         _state(key),
         "never" if key.expires_at_s is None else _minute(key.expires_at_s),
         "none" if limit is None else f"${format_dollars(limit)}",
@@ -79,10 +72,6 @@ def try_it(kind: KeyKind, secret: str) -> str:
     """A curl line that shows that the key works."""
     line = _BALANCE if kind is KeyKind.PROVISIONING else _INFERENCE
     return line.format(address=_ADDRESS, secret=secret)
-
-
-def _hint(key: Key) -> str:
-    return f"{PREFIXES[key.kind]}{key.hint}"
 
 
 def _state(key: Key) -> str:

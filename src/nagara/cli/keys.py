@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import click
 
 from nagara.access import RANDOM_BYTES, issue_key
-from nagara.cli.key_views import COLUMNS, key_facts, key_row, try_it, view_key, write_json
-from nagara.cli.place import Place, takes_place
+from nagara.cli.key_views import COLUMNS, key_facts, key_row, try_it, view_key
+from nagara.cli.options import Place, as_json, takes_place
+from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.store import open_store
-from nagara.cli.tables import print_facts, print_table
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
 from nagara.domain.catalog import Account, Key, KeyKind
-from nagara.settings import Settings
+from nagara.settings import SECRET_VARIABLE, Settings
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.keys import (
@@ -35,7 +35,6 @@ from nagara.storage.keys import (
 )
 from nagara.storage.secret import open_pepper
 
-as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
 some_keys = click.argument("keys", nargs=-1, required=True, metavar="ID...")
 
 
@@ -79,7 +78,7 @@ def create(
     )
     key, secret = asyncio.run(_create(place, account, KeyKind(kind or "standard"), terms))
     if is_json:
-        write_json({**view_key(key, account), "key": secret})
+        print_json({**view_key(key, account), "key": secret})
         return
     click.echo(f"The {key.kind} key {key.id}, {key.name!r}, shown this once:", err=True)
     click.echo(secret)
@@ -91,7 +90,7 @@ async def _create(
 ) -> tuple[Key, str]:
     now_s = int(time.time())
     async with open_store(place, can_make=True) as driver:
-        pepper = await open_pepper(driver, place.data, os.environ.get("NAGARA_SECRET"))
+        pepper = await open_pepper(driver, place.data, os.environ.get(SECRET_VARIABLE))
         account = await _payer(driver, account_name, now_s)
         issued = issue_key(kind, os.urandom(RANDOM_BYTES), pepper)
         key = await create_key(driver, account, issued, terms, now_s)
@@ -123,7 +122,7 @@ def list_keys(account: str | None, is_json: bool, place: Place) -> None:
     if account is not None and account not in names.values():
         raise click.ClickException(f"there is no account {account!r}")
     if is_json:
-        write_json({"keys": [view_key(key, names[key.account_id]) for key in shown]})
+        print_json({"keys": [view_key(key, names[key.account_id]) for key in shown]})
     elif shown:
         print_table(COLUMNS, [key_row(key, names[key.account_id]) for key in shown])
     else:
@@ -140,7 +139,7 @@ def show(key: str, is_json: bool, place: Place) -> None:
     (chosen,) = _choose(found, [key])
     account = names[chosen.account_id]
     if is_json:
-        write_json(view_key(chosen, account))
+        print_json(view_key(chosen, account))
     else:
         print_facts(key_facts(chosen, account))
 
@@ -170,7 +169,7 @@ def _switch(place: Place, given: Sequence[str], is_json: bool, *, is_enabled: bo
     names, found = asyncio.run(_load(place))
     changed = asyncio.run(_each(place, _choose(found, given), change))
     if is_json:
-        write_json({"keys": [view_key(key, names[key.account_id]) for key in changed if key]})
+        print_json({"keys": [view_key(key, names[key.account_id]) for key in changed if key]})
         return
     for key in filter(None, changed):
         click.echo(f"{'Enabled' if is_enabled else 'Disabled'} key {key.id}, {key.name!r}.")
@@ -193,7 +192,7 @@ def delete(keys: tuple[str, ...], is_sure: bool, is_json: bool, place: Place) ->
         _ask(chosen)
     deleted = [key for key in asyncio.run(_each(place, chosen, remove)) if key]
     if is_json:
-        write_json({"deleted": [key.id for key in deleted]})
+        print_json({"deleted": [key.id for key in deleted]})
         return
     for key in deleted:
         click.echo(f"Deleted key {key.id}, {key.name!r}.")

@@ -12,7 +12,6 @@ import click
 
 from nagara.catalogue.changes import compare
 from nagara.catalogue.shipped import pick_newer
-from nagara.cli.key_views import write_json
 from nagara.cli.model_views import (
     COLUMNS,
     OFFER_COLUMNS,
@@ -23,15 +22,13 @@ from nagara.cli.model_views import (
     view_changes,
     view_model,
 )
-from nagara.cli.place import Place, takes_place
-from nagara.cli.tables import print_facts, print_table
+from nagara.cli.options import Place, as_json, takes_place
+from nagara.cli.printing import print_facts, print_json, print_table
+from nagara.cli.store import open_store
 from nagara.domain.catalog import Catalogue, Model, Operation
 from nagara.routing.lookup import nearest_ids
-from nagara.storage.catalog import load_catalogue, save_catalogue
-from nagara.storage.data_folder import database_path, prepare_data_folder
-from nagara.storage.sqlite import SqliteDriver
-
-as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
+from nagara.storage.catalogue import load_catalogue, save_catalogue
+from nagara.storage.data_folder import database_path
 
 
 @click.group(no_args_is_help=True)
@@ -59,7 +56,7 @@ def list_models(
         raise click.ClickException(f"there is no startup {startup!r}{_advise(near)}")
     found = list(_select(catalogue, startup, search, operation))
     if is_json:
-        write_json({"source": catalogue.source, "models": [view_model(model) for model in found]})
+        print_json({"source": catalogue.source, "models": [view_model(model) for model in found]})
     elif found:
         print_table(COLUMNS, [model_row(model) for model in found])
     else:
@@ -74,7 +71,7 @@ def show(model_id: str, is_json: bool, place: Place) -> None:
     """Show one model, by its id or an alias: its facts, prices and who offers it."""
     model = _find(asyncio.run(_load(place)), model_id)
     if is_json:
-        write_json(view_model(model))
+        print_json(view_model(model))
         return
     print_facts(model_facts(model))
     click.echo()
@@ -99,11 +96,10 @@ def sync(has_newest: bool, is_json: bool, place: Place) -> None:
     before = asyncio.run(_load(place))
     if before.built_at_s > catalogue.built_at_s:
         raise click.ClickException("a newer catalogue is there already: this machine's day is old")
-    prepare_data_folder(place.data)
     asyncio.run(_save(place, catalogue))
     changes = compare(before, catalogue)
     if is_json:
-        write_json(view_changes(catalogue, changes))
+        print_json(view_changes(catalogue, changes))
         return
     for line in changes_in_words(changes):
         click.echo(line)
@@ -114,23 +110,16 @@ def sync(has_newest: bool, is_json: bool, place: Place) -> None:
 
 
 async def _load(place: Place) -> Catalogue:
-    path = database_path(place.data)
-    if not path.exists():
+    if not database_path(place.data).exists():
         return pick_newer(None)
-    driver = await SqliteDriver.open(path)
-    try:
+    async with open_store(place) as driver:
         return pick_newer(await load_catalogue(driver))
-    finally:
-        await driver.close()
 
 
 async def _save(place: Place, catalogue: Catalogue) -> None:
-    driver = await SqliteDriver.open(database_path(place.data))
-    try:
+    async with open_store(place, can_make=True) as driver:
         if not await save_catalogue(driver, catalogue):
             raise click.ClickException("a newer catalogue was stored meanwhile")
-    finally:
-        await driver.close()
 
 
 def _select(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import click
 
-from nagara.cli.place import Place
+from nagara.cli.options import Place
 from nagara.storage.data_folder import database_path, prepare_data_folder
 from nagara.storage.driver import Driver
 from nagara.storage.sqlite import SqliteDriver

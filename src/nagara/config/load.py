@@ -16,10 +16,10 @@ from nagara.config.tables import Problems
 from nagara.config.values import read_values
 from nagara.domain.catalog import ConfiguredProvider
 from nagara.domain.configuration import ConfigError, Declared
-from nagara.settings import TABLE, Settings, SettingValue
+from nagara.settings import CONFIG_VARIABLE, TABLE, Settings, SettingValue
+from nagara.storage.data_folder import database_path
 
 FILE_NAME = "nagara.toml"
-CONFIG_VARIABLE = "NAGARA_CONFIG"
 HERE = Path("data")
 
 
@@ -55,7 +55,7 @@ def find_data_folder(data: str, env: Mapping[str, str]) -> Path:
     """
     if data:
         return Path(data)
-    if (HERE / "nagara.db").is_file():
+    if database_path(HERE).is_file():
         return HERE
     home = env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "nagara"

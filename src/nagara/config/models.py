@@ -23,8 +23,8 @@ from nagara.domain.configuration import DeclaredAlias, DeclaredDeployment, Decla
 from nagara.domain.money import rate_from_mtok
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS, SANDBOX
+from nagara.routing.lookup import MODEL_ID_LENGTH_MAX
 
-MODEL_ID_LENGTH_MAX = 200
 PRICE_MTOK_MAX = Decimal(1_000_000)
 NO_MODEL_ID = "is no model id: it needs printable text, no spaces"
 NO_PRICE = 'has to be a price in dollars, such as "0.10"'

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nagara.access import PREFIXES
 from nagara.config.document import Document
 from nagara.config.tables import (
     CredentialTable,
@@ -20,11 +21,11 @@ from nagara.config.tables import (
     read_fields,
     read_tables,
 )
-from nagara.domain.catalog import ConfiguredProvider, Provider, Secret, Transport
+from nagara.domain.catalog import ConfiguredProvider, KeyKind, Provider, Secret, Transport
 from nagara.providers import PROVIDERS
 from nagara.settings import Settings
+from nagara.upstream.origin import read_base_url
 
-OWN_KEY_PREFIX = "ng-"
 SECRET_BYTES_MAX = 65_536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PLACEHOLDER = re.compile(r"\{([A-Z0-9_]+)\}")
@@ -150,7 +151,7 @@ def configure(
     if base_url is not None:
         check_base_url(base_url, settings)
     secret, source = find_credential(provider, table, env, credentials)
-    if secret and not is_own_address and secret.reveal().startswith(OWN_KEY_PREFIX):
+    if secret and not is_own_address and secret.reveal().startswith(PREFIXES[KeyKind.STANDARD]):
         raise UnusableError(f"has a key of Nagara's own as its credential ({source})")
     return ConfiguredProvider(
         name=name,
@@ -209,7 +210,7 @@ def check_base_url(base_url: str, settings: Settings) -> None:
     """Raises `UnusableError` unless it is a plain HTTP address other than this gateway's own."""
     try:
         parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError as error:
         raise UnusableError("has a base_url that is not an address") from error
     is_plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
@@ -217,10 +218,13 @@ def check_base_url(base_url: str, settings: Settings) -> None:
         raise UnusableError("needs a base_url that begins with http:// or https:// and a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise UnusableError("needs a base_url without a password, query or fragment")
-    port = port or (443 if parts.scheme == "https" else 80)
-    if port == settings.port and is_own_host(host, settings.host):
+    try:
+        origin = read_base_url(base_url).origin
+    except ValueError as error:
+        raise UnusableError("has a base_url with a host or port that there cannot be") from error
+    if origin.port == settings.port and is_own_host(host, settings.host):
         raise UnusableError(
-            f"has this gateway's own address, {host}:{port}, as base_url: a loop. "
+            f"has this gateway's own address, {host}:{origin.port}, as base_url: a loop. "
             "Start the gateway where its clients' variables are not set"
         )
 

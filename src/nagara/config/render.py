@@ -109,7 +109,8 @@ def _documentation_lines() -> Iterator[str]:
     for title, table in TABLES:
         yield from _table_lines(title, table)
     yield '\n`[aliases]` holds other names for model ids: `name = "id"`.\n'
-    yield "## Built-in providers\n\n| name | credential | address | operations |\n|---|---|---|---|"
+    yield "## Built-in providers\n"
+    yield "| name | provider | credential | address | operations |\n|---|---|---|---|---|"
     for provider in PROVIDERS.values():
         yield _provider_line(provider)
 
@@ -128,8 +129,13 @@ def _provider_line(provider: Provider) -> str:
     credential = " or ".join(f"`{name}`" for name in provider.credential_env) or "none"
     variable = f" (`{provider.base_url_env}`)" if provider.base_url_env else ""
     address = f"`{provider.base_url}`{variable}" if provider.base_url else "none"
+    whom = (
+        f"[{provider.display_name}]({provider.homepage})"
+        if provider.homepage
+        else provider.display_name
+    )
     operations = ", ".join(provider.paths)
-    return f"| `{provider.name}` | {credential} | {address} | {operations} |"
+    return f"| `{provider.name}` | {whom} | {credential} | {address} | {operations} |"
 
 
 INTRODUCTION = """\

@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from nagara.config.document import Document
 from nagara.config.tables import Problems, nearest, read_tables, show
 from nagara.domain.money import parse_dollars
-from nagara.settings import ENVIRONMENT_PREFIX, SECTIONS, TABLE, Setting, SettingValue
+from nagara.settings import (
+    ENVIRONMENT_PREFIX,
+    OTHER_VARIABLES,
+    SECTIONS,
+    TABLE,
+    Setting,
+    SettingValue,
+)
 
 TABLES = ("providers", "credentials", "models", "aliases")
 """The top-level tables that are not sections of settings."""
-VARIABLES_ELSEWHERE = ("NAGARA_CONFIG",)
-"""Variables with our prefix that are not settings."""
 TRUTHS = {"true": True, "1": True, "yes": True, "on": True,
           "false": False, "0": False, "no": False, "off": False}  # fmt: skip
 
@@ -80,7 +85,7 @@ def _read_environment(env: Mapping[str, str], take: Take, warnings: list[str]) -
             if text:
                 setting = by_variable[variable]
                 take(setting.name, parse_text(setting, text), variable, variable)
-        elif variable.startswith(ENVIRONMENT_PREFIX) and variable not in VARIABLES_ELSEWHERE:
+        elif variable.startswith(ENVIRONMENT_PREFIX) and variable not in OTHER_VARIABLES:
             warnings.append(f"{variable} is no setting{nearest(variable, by_variable)}")
 
 

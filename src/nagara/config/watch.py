@@ -49,11 +49,6 @@ class ConfigWatch:
             if config := await asyncio.to_thread(self.read_change):
                 self.take(config)
 
-    def check(self) -> bool:
-        """Look once; whether a new configuration was taken."""
-        config = self.read_change()
-        return config is not None and self.take(config)
-
     def read_change(self) -> Config | None:
         """The new configuration, if the files have changed and are in order. Blocks on files."""
         stamps = self._read_stamps()

@@ -6,6 +6,7 @@ request sees from its start to its end; a change of keys, models or settings mak
 
 import enum
 from collections.abc import Mapping
+from typing import NoReturn
 
 import msgspec
 
@@ -32,6 +33,9 @@ class Secret:
 
     def __format__(self, spec: str) -> str:
         return "…"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is neither copied nor pickled")
 
 
 class KeyKind(enum.StrEnum):
@@ -166,12 +170,6 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         while path.startswith("/../"):
             base_url, path = base_url.rpartition("/")[0], path[3:]
         return base_url + path
-
-
-class RateCard(msgspec.Struct, frozen=True):
-    """Price of one unit by meter, in whole pico-dollars."""
-
-    rates_pico: Mapping[Meter, int]
 
 
 class Startup(msgspec.Struct, frozen=True):

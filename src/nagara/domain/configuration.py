@@ -9,23 +9,24 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from nagara.domain.catalog import ConfiguredProvider, Secret
+from nagara.domain.text import escape_unprintable
 from nagara.domain.usage import Meter
 
-LINE_MAX = 500
+PROBLEM_LENGTH_MAX = 500
 
 
 class ConfigError(Exception):
     """A configuration that cannot be used. `problems` has them all, one line each, no secrets."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(printable(problem) for problem in problems)
+        self.problems = tuple(shorten(problem) for problem in problems)
         super().__init__("\n".join(self.problems))
 
 
-def printable(text: str) -> str:
-    """The text on one line and of bounded length, whatever a file had in its keys and values."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:LINE_MAX])
-    return f"{shown}…" if len(text) > LINE_MAX else shown
+def shorten(problem: str) -> str:
+    """The problem on one line of bounded length, whatever a file had in its keys and values."""
+    shown = escape_unprintable(problem[:PROBLEM_LENGTH_MAX])
+    return f"{shown}…" if len(problem) > PROBLEM_LENGTH_MAX else shown
 
 
 class DeclaredDeployment(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,7 +49,6 @@ class ErrorKind(enum.Enum):
     INSUFFICIENT_QUOTA    = ErrorRow(402, Fault.CLIENT,   False, logging.INFO,    "insufficient_quota",       "billing_error",          "insufficient_quota")
     PERMISSION            = ErrorRow(403, Fault.CLIENT,   False, logging.INFO,    "permission_error",         "permission_error",       "model_not_allowed")
     CROSS_ORIGIN          = ErrorRow(403, Fault.CLIENT,   False, logging.INFO,    "permission_error",         "permission_error",       "cross_origin")
-    INAPPROPRIATE_CONTENT = ErrorRow(403, Fault.CLIENT,   False, logging.INFO,    "inappropriate_content",    "permission_error",       "inappropriate_content")
     NOT_FOUND             = ErrorRow(404, Fault.CLIENT,   False, logging.INFO,    "not_found_error",          "not_found_error",        "not_found")
     MODEL_NOT_FOUND       = ErrorRow(404, Fault.CLIENT,   False, logging.INFO,    "model_not_found",          "not_found_error",        "model_not_found")
     METHOD_NOT_ALLOWED    = ErrorRow(405, Fault.CLIENT,   False, logging.INFO,    "invalid_request_error",    "invalid_request_error",  "method_not_allowed")

@@ -17,6 +17,7 @@ from typing import IO
 
 import msgspec
 
+from nagara.domain.text import escape_unprintable
 from nagara.observe.observations import (
     AttemptFailed,
     Failure,
@@ -160,7 +161,7 @@ def _frame(second: int, level: int, observation: type) -> tuple[str, str]:
 def _format_human(at_s: float, level: int, observation: Observation) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(at_s))
     if isinstance(observation, RequestEnded):
-        return f"{clock}  {_escape(_describe_request(observation))}\n"
+        return f"{clock}  {escape_unprintable(_describe_request(observation))}\n"
     mark = "" if level < logging.WARNING else f"{logging.getLevelName(level).lower()}: "
     return f"{clock}  {mark}{_describe(observation)}\n"
 
@@ -170,13 +171,6 @@ def _format_coloured(at_s: float, level: int, observation: Observation) -> str:
     if level < logging.WARNING:
         return line
     return f"{_RED if level >= logging.ERROR else _YELLOW}{line[:-1]}{_PLAIN}\n"
-
-
-def _escape(line: str) -> str:
-    """A model's name may hold line ends or a terminal's commands, if a caller wants to forge."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _describe_request(ended: RequestEnded) -> str:

@@ -5,6 +5,7 @@ a prompt or a credential.
 """
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -51,14 +52,12 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
     level: int
-
     request_id: str
     provider: str
     deployment: str
     error: str
     status: int | None = None
     reason: str | None = None
-    upstream_request_id: str | None = None
 
 
 class StorageFailed(msgspec.Struct, kw_only=True):
@@ -79,6 +78,15 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True):
     request_id: str
     error: str
     traceback: str
+
+
+def describe_mistake(request_id: str, error: Exception) -> Failure:
+    """The observation of an exception that nobody expected: its class and where it came from.
+
+    Its text is left out, which may quote what it choked on: a prompt, say.
+    """
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return Failure(request_id=request_id, error=type(error).__name__, traceback=frames)
 
 
 class Notice(msgspec.Struct, kw_only=True):

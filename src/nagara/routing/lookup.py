@@ -98,6 +98,12 @@ def nearest_ids(model_id: str, ids: Iterable[str]) -> list[str]:
     return [close[id_] for id_ in found]
 
 
+def suggest(model_id: str, ids: Iterable[str]) -> str:
+    """`; did you mean "x"?` for the nearest of `ids`; nothing if none is near."""
+    near = nearest_ids(model_id, ids)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
 def pairs(text: str) -> set[str]:
     """The pairs of neighbouring letters in a text."""
     return {text[i : i + 2] for i in range(len(text) - 1)}

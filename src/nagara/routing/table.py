@@ -21,7 +21,7 @@ from nagara.domain.catalog import (
 )
 from nagara.domain.configuration import ConfigError, Declared, DeclaredAlias, DeclaredModel
 from nagara.providers import SANDBOX
-from nagara.routing.lookup import make_open_route, make_sandbox_route, nearest_ids
+from nagara.routing.lookup import make_open_route, make_sandbox_route, suggest
 
 # Between deployments that the operator did not order: a model's own maker, then others, and a
 # sandbox only when nothing real is left.
@@ -65,8 +65,7 @@ def merge_models(declared: Declared, catalogue: Catalogue, problems: list[str]) 
     for own in declared.models:
         known = models.get(own.id)
         if known is None and not own.deployments and declared.providers:
-            near = nearest_ids(own.id, models)
-            advice = f'; did you mean "{near[0]}"?' if near else ""
+            advice = suggest(own.id, models)
             problems.append(f"{own.where} is not in the catalogue and needs deployments{advice}")
         models[own.id] = change_model(known or make_model(own.id), own)
     return models
@@ -249,8 +248,7 @@ def add_aliases(
             if alias.where:
                 yield f"{alias.where}: no provider in use serves {target!r}"
         else:
-            near = nearest_ids(alias.target, routes)
-            advice = f'; did you mean "{near[0]}"?' if near else ""
+            advice = suggest(alias.target, routes)
             problems.append(f"{alias.where} leads nowhere: there is no {alias.target!r}{advice}")
 
 

@@ -4,7 +4,9 @@ Made with mode 0700 when it is not there. Never cleared, never moved. When it ca
 used, `StorageError` says what to do.
 """
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from nagara.storage.driver import StorageError
@@ -24,6 +26,24 @@ def can_write(path: Path) -> bool:
     """Whether this user may read and write a file, or make and remove files in a folder."""
     mode = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def make_private_file(path: Path, content: bytes = b"") -> None:
+    """Make a file with mode 0600, whole or not at all; one that is there already stays as it is.
+
+    Raises `OSError`.
+    """
+    # mkstemp gives mode 0600, and a link, unlike a rename, never replaces what is there.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)
 
 
 def prepare_data_folder(folder: Path) -> None:

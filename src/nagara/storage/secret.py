@@ -11,12 +11,11 @@ import binascii
 import contextlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from nagara.access import digest_key
-from nagara.storage.data_folder import secret_path
+from nagara.storage.data_folder import make_private_file, secret_path
 from nagara.storage.driver import Driver, Statement, StorageError
 
 logger = logging.getLogger("nagara.storage")
@@ -105,20 +104,9 @@ def _read_file(path: Path) -> bytes | None:
 
 
 def _make_file(path: Path, pepper: bytes) -> bytes:
-    """Make the file whole or not at all; the content of whoever was first."""
+    """Keep the pepper in a file; the content of whoever was first."""
     try:
-        # mkstemp gives mode 0600, and a link, unlike a rename, never replaces what is there.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(pepper)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            return path.read_bytes()
-        finally:
-            Path(name).unlink()
+        make_private_file(path, pepper)
+        return path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path} cannot be made: {error.strerror}") from error
-    return pepper

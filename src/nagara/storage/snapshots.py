@@ -17,7 +17,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
 from nagara.routing.table import RouteTable
 from nagara.runtime import Clock
-from nagara.storage.catalog import load_catalogue
+from nagara.storage.catalogue import load_catalogue
 from nagara.storage.driver import Driver, StorageError
 from nagara.storage.keys import load_accounts, load_keys, load_revision
 

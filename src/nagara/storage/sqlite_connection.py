@@ -9,13 +9,12 @@ import contextlib
 import os
 import re
 import sqlite3
-import tempfile
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from nagara.storage.data_folder import can_write
+from nagara.storage.data_folder import can_write, make_private_file
 from nagara.storage.driver import ConflictError, StorageError, Value
 
 BUSY_TIMEOUT_S = 5.0
@@ -80,11 +79,7 @@ def _make_file(path: Path) -> None:
     https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".nagara-")
-        os.close(handle)
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-        os.unlink(name)
+        make_private_file(path)
     except OSError as error:
         raise StorageError(
             f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"

@@ -74,11 +74,16 @@ class Line:
         if self.is_forwarded and proxy is not None and proxy.authorization is not None:
             self.fixed_lines += b"proxy-authorization: %b\r\n" % proxy.authorization
 
-    def encode_head(self, method: bytes, target: bytes, lines: bytes, length: int | None) -> bytes:
-        """The head of a request to this origin; a body without a length is chunked."""
+    def encode_head(
+        self, method: bytes, target: bytes, lines: bytes, headers: Headers, body: Body
+    ) -> tuple[bytes, int | None]:
+        """The head of a request to this origin, and the body's length; None if it is chunked."""
+        length = len(body) if isinstance(body, bytes) else read_content_length(headers)
         start = encode_start(method, self.target_prefix + target)
         framing = CHUNKED if length is None else encode_framing(method, length)
-        return encode_head(start, self.fixed_lines, lines, framing)
+        if headers:
+            lines += encode_lines(headers)
+        return encode_head(start, self.fixed_lines, lines, framing), length
 
     def check_answer(self, exchange: Exchange) -> None:
         """Raise `GatewayError` (UPSTREAM_PROXY) for an answer that is the proxy's own refusal."""
@@ -148,25 +153,20 @@ class Pool:
         timeouts: Timeouts,
         lines: bytes = b"",
     ) -> Answer:
-        """Send a request; the answer, as soon as its head is there.
+        """Send a request; the answer, as soon as its head is there. Read it to its end or abort it.
 
         `target` is the path and query. Host, framing and connection headers are the client's own
         and left out of `headers`, but a `content-length` there is the length of a streamed `body`,
-        which is chunked without. `lines` are more headers, encoded already by `encode_lines`: what
-        is the same in every request need not be encoded every time. The answer must be read to its
-        end or aborted.
+        which is chunked without. `lines` are more headers, as `encode_lines` gives them, for what
+        need not be encoded for every request.
 
         Raises `GatewayError` of an upstream kind, INVALID_REQUEST when the request cannot be
         written down, SHUTTING_DOWN after `close`, and whatever a streamed `body` raises.
         """
         line = self._lines.get(origin) or self._add_line(origin)
-        length = len(body) if isinstance(body, bytes) else read_content_length(headers)
         # Before a connection is taken: what cannot be written down must not cost one.
-        head = line.encode_head(
-            method, target, lines + encode_lines(headers) if headers else lines, length
-        )
-        total_s = timeouts.total_s
-        total_due_s = math.inf if total_s is None else self._clock.monotonic_s() + total_s
+        head, length = line.encode_head(method, target, lines, headers, body)
+        total_due_s = self._find_due_s(timeouts.total_s)
         connection = self._take_idle(line)
         if connection is None:
             connection = await self._wait_for_connection(line, timeouts, total_due_s)
@@ -204,6 +204,9 @@ class Pool:
         self._lines[origin] = line
         return line
 
+    def _find_due_s(self, limit_s: float | None) -> float:
+        return math.inf if limit_s is None else self._clock.monotonic_s() + limit_s
+
     def _make_exchange(self, timeouts: Timeouts, total_due_s: float, method: bytes) -> Exchange:
         return Exchange(
             self._clock.monotonic_s,
@@ -225,7 +228,7 @@ class Pool:
     ) -> Connection:
         if self._is_closed:
             raise _shutting_down()
-        while not line.slots.can_open():
+        while not line.slots.take_slot():
             connection = await self._wait_turn(line, total_due_s)
             if connection is None:
                 break
@@ -237,7 +240,7 @@ class Pool:
         """A new connection, in the place of an idle one if there is no other room."""
         if self._is_closed:
             raise _shutting_down()
-        if not line.slots.can_open():
+        if not line.slots.take_slot():
             # Idle ones may be as stale as the one that failed, so none of them is tried.
             idle = line.slots.replace_idle()
             if idle is None:
@@ -247,7 +250,7 @@ class Pool:
 
     async def _wait_turn(self, line: Line, total_due_s: float) -> Connection | None:
         turn: Turn = asyncio.get_running_loop().create_future()
-        if not line.slots.can_queue(turn):
+        if not line.slots.join_queue(turn):
             raise _busy("Too many requests wait for a connection to the provider already.")
         left_s = total_due_s - self._clock.monotonic_s()
         wait_s = self._limits.wait_s

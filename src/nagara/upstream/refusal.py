@@ -41,32 +41,48 @@ def classify_refusal(
 ) -> GatewayError:
     """The error for a provider's answer of `status`. `provider` is the deployment's public name."""
     said = _Said(_read_error(body), credential)
-    code = said.read("code", CODE_LENGTH_MAX)
+    return (
+        _blame_operator(status, said, provider)
+        or _blame_caller(status, said, provider)
+        or _blame_provider(status, _read_retry_after(headers), provider)
+    )
+
+
+def _blame_operator(status: int, said: "_Said", provider: str) -> GatewayError | None:
+    """The error for what is wrong with our credential or our credit there."""
     text = (said.read("message") or "").lower() if status == 400 else ""
-    retry_after_s = _read_retry_after(headers)
     if status in (401, 403) or any(sign in text for sign in _CREDENTIAL_TEXTS):
         return GatewayError(
             ErrorKind.UPSTREAM_CREDENTIAL,
             f"{provider} did not accept the gateway's credential, or it may not use this model. "
             "The operator of this gateway can check it.",
         )
-    if (
-        status == 402
-        or not _OUT_OF_CREDIT_CODES.isdisjoint((code, said.read("type")))
-        or any(sign in text for sign in _OUT_OF_CREDIT_TEXTS)
-    ):
+    codes = (said.read("code", CODE_LENGTH_MAX), said.read("type"))
+    is_out_of_credit = status == 402 or not _OUT_OF_CREDIT_CODES.isdisjoint(codes)
+    if is_out_of_credit or any(sign in text for sign in _OUT_OF_CREDIT_TEXTS):
         return GatewayError(
             ErrorKind.UPSTREAM_UNAVAILABLE,
             f"The gateway's account at {provider} is out of credit. Its operator can top it up.",
         )
-    if kind := _CALLERS_FAULT.get(status):
-        return GatewayError(
-            kind,
-            said.read("message") or f"{provider} refused it.",
-            param=said.read("param", CODE_LENGTH_MAX),
-            code=code,
-            status=status,
-        )
+    return None
+
+
+def _blame_caller(status: int, said: "_Said", provider: str) -> GatewayError | None:
+    """The error for what the caller did wrong, as the provider words it."""
+    kind = _CALLERS_FAULT.get(status)
+    if kind is None:
+        return None
+    return GatewayError(
+        kind,
+        said.read("message") or f"{provider} refused it.",
+        param=said.read("param", CODE_LENGTH_MAX),
+        code=said.read("code", CODE_LENGTH_MAX),
+        status=status,
+    )
+
+
+def _blame_provider(status: int, retry_after_s: int | None, provider: str) -> GatewayError:
+    """The error for all else: the provider's own trouble."""
     if status == 429:
         return GatewayError(
             ErrorKind.UPSTREAM_RATE_LIMIT,

@@ -45,8 +45,8 @@ class Slots(Generic[Connection, Ticket]):
         """The idle connection that was used last; it serves its taker from now on."""
         return self._idle.pop() if self._idle else None
 
-    def can_open(self) -> bool:
-        """Take a slot for opening a connection, if one is free."""
+    def take_slot(self) -> bool:
+        """Take a slot for opening a connection; False if none is free."""
         if len(self._known) + self._opening_count >= self._connections_max:
             return False
         self._opening_count += 1
@@ -61,8 +61,8 @@ class Slots(Generic[Connection, Ticket]):
         self._opening_count += 1
         return connection
 
-    def can_queue(self, ticket: Ticket) -> bool:
-        """Put the ticket at the end of the queue, if that is not full."""
+    def join_queue(self, ticket: Ticket) -> bool:
+        """Put the ticket at the end of the queue; False if that is full."""
         if len(self._queue) >= self._waiting_max:
             return False
         self._queue[ticket] = None
@@ -105,6 +105,6 @@ class Slots(Generic[Connection, Ticket]):
         return self._pass_slot_on()
 
     def _pass_slot_on(self) -> Ticket | None:
-        if not self._queue or not self.can_open():
+        if not self._queue or not self.take_slot():
             return None
         return self._queue.popitem(last=False)[0]

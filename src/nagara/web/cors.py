@@ -6,10 +6,10 @@ gateway served may call it. An allowed origin gets the headers that let its page
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from nagara.upstream.reply import Send
 
 PREFLIGHT_AGE_S = 600
 

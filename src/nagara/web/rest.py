@@ -3,7 +3,6 @@
 Handlers raise `GatewayError`; here it becomes an answer, and each request one line in the log.
 """
 
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,12 +15,12 @@ from starlette.routing import Route
 from nagara import __version__
 from nagara.domain.catalog import Key
 from nagara.domain.errors import GatewayError
-from nagara.observe.observations import Failure, Observe, RequestEnded
+from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import ENDPOINTS
 from nagara.runtime import Clock
 from nagara.storage.snapshots import Snapshots
 from nagara.web.account import read_balance
-from nagara.web.catalog import CatalogueAnswer, CatalogueEndpoints
+from nagara.web.catalogue import CatalogueAnswer, CatalogueEndpoints
 from nagara.web.errors import (
     choose_encoder,
     encode_head,
@@ -66,8 +65,8 @@ class Rest:
             *(r.path for r in routes if r.path.startswith("/v1/") and "{" not in r.path),
         ]
         handlers = {
-            404: self._wrap_error(self.find_nothing),
-            405: self._wrap_error(self.find_method),
+            404: self._wrap_error(self.refuse_path),
+            405: self._wrap_error(self.refuse_method),
         }
         app = Starlette(routes=routes, exception_handlers=handlers)
         # "/v1/models/" is a mistake to be told, not to be redirected to another scheme or host.
@@ -112,7 +111,7 @@ class Rest:
         """`GET /v1/account/balance`."""
         return JSONResponse(read_balance(self._snapshots, request.headers.raw))
 
-    async def find_nothing(self, request: Request) -> Response:
+    async def refuse_path(self, request: Request) -> Response:
         """Any other path."""
         base_url = f"{request.url.scheme}://{request.headers.get('host', '')[:200]}"
         raise no_such_path(request.url.path, base_url, self._paths)
@@ -121,7 +120,7 @@ class Rest:
         has_key = "authorization" in request.headers or "x-api-key" in request.headers
         return self._snapshots.authenticate(request.headers.raw)[1] if has_key else None
 
-    async def find_method(self, request: Request, allowed: str = "") -> Response:
+    async def refuse_method(self, request: Request, allowed: str = "") -> Response:
         """A path that is there, with another method."""
         raise wrong_method(request.method, request.url.path, allowed.split(", "))
 
@@ -150,13 +149,7 @@ class Rest:
         except GatewayError as error:
             return _error_response(request, error, ended)
         except Exception as error:  # noqa: BLE001 - the outermost edge
-            self._observe(
-                Failure(
-                    request_id=ended.request_id,
-                    error=type(error).__name__,
-                    traceback="".join(traceback.format_tb(error.__traceback__)),
-                )
-            )
+            self._observe(describe_mistake(ended.request_id, error))
             return _error_response(request, internal_error(), ended)
         response.headers["x-request-id"] = response.headers["request-id"] = ended.request_id
         return response
@@ -165,7 +158,7 @@ class Rest:
         async def handle(request: Request, error: HTTPException) -> Response:
             if error.status_code == 405:
                 allowed = (error.headers or {}).get("Allow", "GET")
-                return await self._wrap(lambda r: self.find_method(r, allowed))(request)
+                return await self._wrap(lambda r: self.refuse_method(r, allowed))(request)
             return await self._wrap(handler)(request)
 
         return handle

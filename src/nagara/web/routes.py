@@ -4,22 +4,19 @@ Every request passes the same door first: pages of other origins are turned away
 belong in browsers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import ENDPOINTS
 from nagara.runtime import Clock
-from nagara.upstream.reply import Reply
+from nagara.upstream.reply import Reply, Send
 from nagara.web.cors import Origins
 from nagara.web.errors import choose_encoder, send_error, wrong_method
-from nagara.web.inference import InferenceEdge
+from nagara.web.inference import InferenceEdge, Receive, Scope
 from nagara.web.request_id import take_request_id
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 

@@ -10,7 +10,7 @@ import pytest
 from nagara.access import IssuedKey, issue_key
 from nagara.domain.catalog import Account, Catalogue, Key, KeyKind, Model, Offer, Operation, Startup
 from nagara.domain.usage import Meter
-from nagara.storage.catalog import load_catalogue, save_catalogue
+from nagara.storage.catalogue import load_catalogue, save_catalogue
 from nagara.storage.data_folder import secret_path
 from nagara.storage.driver import Driver, ExpectationError, Statement, StorageError
 from nagara.storage.first_start import open_first_account

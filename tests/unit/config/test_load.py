@@ -68,7 +68,8 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
 
 
 def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
-    config = load_config(None, {"NAGARA_PROT": "1", "NAGARA_CONFIG": "x", "PORT": "2"})
+    others = {"NAGARA_CONFIG": "x", "NAGARA_SECRET": "y", "PORT": "2"}
+    config = load_config(None, {"NAGARA_PROT": "1", **others})
     assert config.warnings == ('NAGARA_PROT is no setting; did you mean "NAGARA_PORT"?',)
 
 

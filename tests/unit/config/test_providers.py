@@ -124,7 +124,8 @@ def test_another_port_or_host_is_no_loop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "base_url",
     ["ftp://a/b", "a.example/v1", "http://", "http://[::1", "http://a:99999", "http://u:p@a/v1",
-     "http://a/v1?x=1", "http://a/v1#x", "http://a b/", "http://a/\\u00e9"],
+     "http://a/v1?x=1", "http://a/v1#x", "http://a b/", "http://a/\\u00e9",
+     "http://-a-/v1", "http://a..b/v1", "http://a:0/v1"],
 )  # fmt: skip
 def test_base_url_that_is_no_plain_address_is_refused(tmp_path: Path, base_url: str) -> None:
     assert "base_url" in problem_of(tmp_path, f'[providers.ollama]\nbase_url = "{base_url}"')

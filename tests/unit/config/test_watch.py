@@ -32,6 +32,11 @@ class Rig:
             raise ConfigError([self.refusal])
         self.applied.append(config)
 
+    def check(self) -> bool:
+        """Look once; whether a new configuration was taken."""
+        config = self.watch.read_change()
+        return config is not None and self.watch.take(config)
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
@@ -39,29 +44,29 @@ def rig(tmp_path: Path) -> Rig:
 
 
 def test_untouched_file_is_not_read_again(rig: Rig) -> None:
-    assert not rig.watch.check()
+    assert not rig.check()
     rig.path.touch()
-    assert not rig.watch.check()
+    assert not rig.check()
     assert not rig.applied
 
 
 def test_edit_is_applied_once(rig: Rig) -> None:
     rig.path.write_text(GOOD)
-    assert rig.watch.check()
-    assert not rig.watch.check()
+    assert rig.check()
+    assert not rig.check()
     assert [config.settings.attempts_max for config in rig.applied] == [5]
     assert rig.watch.current.settings.attempts_max == 5
 
 
 def test_replaced_file_of_the_same_size_and_time_is_noticed(rig: Rig) -> None:
     rig.path.write_text(GOOD)
-    rig.watch.check()
+    rig.check()
     stat = rig.path.stat()
     other = rig.path.with_suffix(".new")
     other.write_text(GOOD.replace("5", "6"))
     os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     other.rename(rig.path)
-    assert rig.watch.check()
+    assert rig.check()
     assert rig.watch.current.settings.attempts_max == 6
 
 
@@ -69,22 +74,22 @@ def test_broken_edit_leaves_what_runs_and_is_said_once(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.path.write_text("[upstream]\nattempts_max = 0\n")
-    assert not rig.watch.check()
-    assert not rig.watch.check()
+    assert not rig.check()
+    assert not rig.check()
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "the running one stays" in errors[0]
     assert "upstream.attempts_max is 0" in errors[0]
     assert rig.watch.current.settings.attempts_max == 3
     rig.path.write_text(GOOD)
-    assert rig.watch.check()
+    assert rig.check()
 
 
 def test_deleted_file_leaves_what_runs(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.path.unlink()
-    assert not rig.watch.check()
+    assert not rig.check()
     rig.path.write_text(GOOD)
-    assert rig.watch.check()
+    assert rig.check()
 
 
 def test_what_is_refused_when_applied_leaves_what_runs(
@@ -92,18 +97,18 @@ def test_what_is_refused_when_applied_leaves_what_runs(
 ) -> None:
     rig.refusal = "an alias leads nowhere"
     rig.path.write_text(GOOD)
-    assert not rig.watch.check()
+    assert not rig.check()
     assert rig.watch.current.settings.attempts_max == 3
     assert "an alias leads nowhere" in caplog.text
     rig.refusal = None
-    assert rig.watch.check()
+    assert rig.check()
 
 
 def test_setting_of_the_start_keeps_its_value_and_is_named(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.path.write_text(GOOD + "[server]\nport = 9999\n")
-    assert rig.watch.check()
+    assert rig.check()
     assert rig.watch.current.settings.port == 8080
     assert rig.watch.current.settings.attempts_max == 5
     assert "these apply at the next start: port" in caplog.text
@@ -115,7 +120,7 @@ def test_changed_credential_file_is_read_again(tmp_path: Path) -> None:
     text = f'[providers.openai]\ncredential = "m"\n[credentials.m]\nfile = "{secret}"'
     rig = Rig(tmp_path / "nagara.toml", text)
     secret.write_text("second-secret")
-    assert rig.watch.check()
+    assert rig.check()
     credential = rig.watch.current.declared.providers["openai"].credential
     assert credential is not None
     assert credential.reveal() == "second-secret"
@@ -126,9 +131,9 @@ def test_credential_file_that_comes_late_is_awaited(
 ) -> None:
     secret = tmp_path / "secret"
     rig.path.write_text(f'[providers.openai]\ncredential = "m"\n[credentials.m]\nfile = "{secret}"')
-    assert not rig.watch.check()
+    assert not rig.check()
     secret.write_text("late-secret")
-    assert rig.watch.check()
+    assert rig.check()
 
 
 async def test_run_follows_the_file_until_cancelled(tmp_path: Path) -> None:

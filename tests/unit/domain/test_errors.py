@@ -1,6 +1,8 @@
 """The table of errors: every kind can be told in both dialects, and a secret in none."""
 
+import copy
 import json
+import pickle
 from http import HTTPStatus
 
 import msgspec
@@ -71,7 +73,8 @@ def test_secret_cannot_be_formatted_compared_or_encoded() -> None:
     for text in (str(secret), repr(secret), f"{secret}", f"{secret!r:>40}", f"{[secret]}"):
         assert "hidden" not in text
     assert secret != Secret("sk-hidden")
-    for encode in (msgspec.json.encode, json.dumps, msgspec.msgpack.encode):
+    encoders = (msgspec.json.encode, json.dumps, msgspec.msgpack.encode, pickle.dumps)
+    for encode in (*encoders, copy.deepcopy):
         with pytest.raises(TypeError):
             encode(secret)
     assert secret.reveal() == "sk-hidden"

@@ -145,7 +145,6 @@ REVIEWED = {
     },
     AttemptFailed: {
         "level", "request_id", "provider", "deployment", "error", "status", "reason",
-        "upstream_request_id",
     },
     StorageFailed: {"reason"},
     StorageRecovered: {"after_s"},

@@ -9,24 +9,24 @@ def make_slots(connections_max: int = 2, waiting_max: int = 2) -> Slots[str, int
 
 def fill(slots: Slots[str, int], *connections: str) -> None:
     for connection in connections:
-        assert slots.can_open()
+        assert slots.take_slot()
         slots.opened(connection)
 
 
 def test_no_more_are_opened_than_allowed() -> None:
     slots = make_slots()
-    assert slots.can_open()
-    assert slots.can_open()
-    assert not slots.can_open()
+    assert slots.take_slot()
+    assert slots.take_slot()
+    assert not slots.take_slot()
     slots.opened("a")
-    assert not slots.can_open()
+    assert not slots.take_slot()
 
 
 def test_an_opening_that_failed_gives_its_slot_back() -> None:
     slots = make_slots(connections_max=1)
-    assert slots.can_open()
+    assert slots.take_slot()
     assert slots.give_up_opening() is None
-    assert slots.can_open()
+    assert slots.take_slot()
 
 
 def test_the_idle_connection_used_last_is_taken_first() -> None:
@@ -40,9 +40,9 @@ def test_the_idle_connection_used_last_is_taken_first() -> None:
 def test_a_free_connection_goes_to_the_head_of_the_queue() -> None:
     slots = make_slots(connections_max=1)
     fill(slots, "a")
-    assert slots.can_queue(1)
-    assert slots.can_queue(2)
-    assert not slots.can_queue(3)
+    assert slots.join_queue(1)
+    assert slots.join_queue(2)
+    assert not slots.join_queue(3)
     assert slots.release("a") == 1
     assert slots.idle_count == 0
     assert slots.release("a") == 2
@@ -53,8 +53,8 @@ def test_a_free_connection_goes_to_the_head_of_the_queue() -> None:
 def test_who_left_the_queue_is_passed_over() -> None:
     slots = make_slots(connections_max=1)
     fill(slots, "a")
-    slots.can_queue(1)
-    slots.can_queue(2)
+    slots.join_queue(1)
+    slots.join_queue(2)
     slots.leave_queue(1)
     slots.leave_queue(1)
     assert slots.waiting_count == 1
@@ -64,9 +64,9 @@ def test_who_left_the_queue_is_passed_over() -> None:
 def test_a_lost_connections_slot_goes_to_the_head_of_the_queue() -> None:
     slots = make_slots(connections_max=1)
     fill(slots, "a")
-    slots.can_queue(1)
+    slots.join_queue(1)
     assert slots.forget("a") == 1
-    assert not slots.can_open()
+    assert not slots.take_slot()
     assert slots.forget("a") is None
     slots.opened("b")
     assert slots.connections == {"b"}
@@ -74,11 +74,11 @@ def test_a_lost_connections_slot_goes_to_the_head_of_the_queue() -> None:
 
 def test_a_failed_openings_slot_goes_to_the_head_of_the_queue() -> None:
     slots = make_slots(connections_max=1)
-    assert slots.can_open()
-    slots.can_queue(1)
+    assert slots.take_slot()
+    slots.join_queue(1)
     assert slots.give_up_opening() == 1
     assert slots.give_up_opening() is None
-    assert slots.can_open()
+    assert slots.take_slot()
 
 
 def test_the_idle_connection_used_longest_ago_makes_room() -> None:

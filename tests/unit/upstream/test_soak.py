@@ -73,4 +73,4 @@ async def test_every_ending_at_once_loses_no_slot(make_client: MakeClient) -> No
         for _ in line.slots.connections:
             line.slots.take_idle()
         free = CONNECTIONS_MAX - len(line.slots.connections)
-        assert [line.slots.can_open() for _ in range(free + 1)] == [True] * free + [False]
+        assert [line.slots.take_slot() for _ in range(free + 1)] == [True] * free + [False]

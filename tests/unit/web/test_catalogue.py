@@ -29,7 +29,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 from nagara.routing.lookup import make_sandbox_route
-from nagara.web.catalog import CatalogueEndpoints
+from nagara.web.catalogue import CatalogueEndpoints
 from nagara.web.model_items import make_item
 
 NOW_S = 1_800_000_000.0

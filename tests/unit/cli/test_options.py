@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from nagara.cli.place import Place, takes_place
+from nagara.cli.options import Place, takes_place
 
 
 @click.command()

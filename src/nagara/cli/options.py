@@ -1,4 +1,4 @@
-"""Where an installation lies: the two options that every command shares.
+"""The options that commands share: where an installation lies, and answering in JSON.
 
 The command line wins over the environment, that over the configuration file, and that over the
 default, as for `nagara serve`: both must find the same database. Nothing is made here.
@@ -14,6 +14,8 @@ import msgspec
 
 from nagara.config.load import find_path, read_data_folder
 from nagara.domain.configuration import ConfigError
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -1,4 +1,6 @@
-"""Tables on stdout: drawn by rich for people, plain aligned columns for pipes and files.
+"""What commands print: tables and facts for people, JSON for programs.
+
+Tables are drawn by rich on a terminal, and are plain aligned columns for pipes and files.
 
 What is shown may come from anywhere (names of keys, for one): it is never read as markup, and
 cannot move the cursor or break a line. rich is imported only for a terminal.
@@ -11,9 +13,12 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
+import msgspec
+
+from nagara.domain.text import escape_unprintable
 
 NUMBER = re.compile(r"-|[0-9]+(\.[0-9]+)?")
 WRAP_WIDTH_MIN = 20
@@ -23,7 +28,7 @@ TABLE_MARGIN = 1
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under their column names."""
-    shown = [[_printable(cell) for cell in row] for row in rows]
+    shown = [[escape_unprintable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, shown)
     else:
@@ -35,10 +40,15 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     margin = max(len(name) for name, _ in facts) + 2
     width = shutil.get_terminal_size().columns - margin if sys.stdout.isatty() else 0
     for name, value in facts:
-        shown = _printable(value)
+        shown = escape_unprintable(value)
         # What a narrow terminal cannot hold it wraps itself.
         lines = textwrap.wrap(shown, width) if width >= WRAP_WIDTH_MIN else [shown]
         click.echo(name.ljust(margin) + f"\n{' ' * margin}".join(lines))
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print JSON for programs that people look over the shoulder of."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -78,7 +88,3 @@ def _print_plain(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
