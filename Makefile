@@ -61,7 +61,9 @@ ifdef UV
 sync = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1) && \
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
-sync = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+# A .venv that uv made has no pip; venv adds it.
+sync = { $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv; } && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 

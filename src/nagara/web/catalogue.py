@@ -13,7 +13,8 @@ import msgspec
 
 from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.routing.lookup import nearest_models, resolve_route
+from nagara.pipeline import model_not_found
+from nagara.routing.lookup import resolve_route
 from nagara.web.model_list import (
     Document,
     ModelList,
@@ -91,9 +92,8 @@ class CatalogueEndpoints:
         snapshot = self._current_snapshot()
         route = resolve_route(snapshot, name, key.kind if key else KeyKind.STANDARD)
         if route is None or not _may_see(key, route):
-            raise _not_found(
-                name, [] if key and key.allowed_models else nearest_models(snapshot, name)
-            )
+            is_restricted = key is not None and key.allowed_models is not None
+            raise _not_listed(name) if is_restricted else model_not_found(snapshot, name)
         known = self._view(snapshot, key).models.entries.get(route.model.id)
         entry = known if known is not None else encode_model(route, self._now_s())
         return _answer(make_document(entry), if_none_match)
@@ -169,10 +169,10 @@ def _may_see(key: Key | None, route: Route) -> bool:
     return not key.allowed_models.isdisjoint((route.model.id, *route.model.aliases))
 
 
-def _not_found(name: str, nearest: list[str]) -> GatewayError:
-    advice = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+def _not_listed(name: str) -> GatewayError:
+    """For a key with a list of models: no hints at what it may not use."""
     return GatewayError(
         ErrorKind.MODEL_NOT_FOUND,
-        f"There is no model {name[:200]!r} here.{advice} GET /v1/models lists them all.",
+        f"There is no model {name[:100]!r} that this key may use. GET /v1/models lists those.",
         param="model",
     )

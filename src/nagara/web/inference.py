@@ -7,14 +7,13 @@ second task that waits for the client would cost a tenth of a call.
 """
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.observe.observations import Failure, Observe, RequestEnded
+from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.pipeline import Pipeline, interruption, shutting_down
 from nagara.runtime import Clock
@@ -170,13 +169,7 @@ class InferenceEdge:
         self, endpoint: Endpoint, error: Exception, reply: Reply, ended: RequestEnded
     ) -> None:
         """A mistake of ours: traceback to the log, an error to the client if it can have one."""
-        self._observe(
-            Failure(
-                request_id=ended.request_id,
-                error=type(error).__name__,
-                traceback="".join(traceback.format_tb(error.__traceback__)),
-            )
-        )
+        self._observe(describe_mistake(ended.request_id, error))
         if not reply.has_started:
             await self._refuse(endpoint, internal_error(), reply, ended)
 
