@@ -115,6 +115,11 @@ class Pipeline:
             limit_headers=limit_headers,
         )
 
+    async def may_try_again(self, refusal: GatewayError, headers: Headers) -> bool:
+        """Whether `admit` should be asked once more: its key was made a moment ago."""
+        is_about_key = refusal.kind is ErrorKind.AUTHENTICATION
+        return is_about_key and await self._snapshots.knows_by_now(headers)
+
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
         """Stages 9 to 12: get an answer and hand it on.
 

@@ -42,6 +42,18 @@ def wait_for_status(gateway: GatewayProcess, key: str, status: int) -> requests.
     return answer
 
 
+def test_key_that_was_just_made_works_at_once(tmp_path: Path) -> None:
+    # So seldom is the store looked at here that only the key's own first request can have done it.
+    with GatewayProcess(tmp_path, {"NAGARA_KEY_CHECK_MS": "60000"}) as gateway:
+        key = gateway.make_key("fresh")
+        assert ask(gateway, key).status_code == 200
+        account = {"authorization": f"Bearer {gateway.make_key('boss', '--provisioning')}"}
+        balance = requests.get(f"{gateway.openai_url}/account/balance", headers=account, timeout=5)
+        assert balance.status_code == 200
+        unknown = ask(gateway, key[:-7] + ("a" if key[-7] != "a" else "b") + key[-6:])
+        assert unknown.status_code == 401
+
+
 def test_key_lives_through_everything_that_can_be_done_to_it(gateway: GatewayProcess) -> None:
     key = gateway.make_key("life")
     wait_for_status(gateway, key, 200)

@@ -1,9 +1,10 @@
 """The current snapshot: replaced whole when keys or the configuration change, never altered.
 
-Keys are read again whenever the store says that something changed; routes come from whoever loads
-the configuration. While the store cannot be read, the keys read last are trusted for `stale_s`
-seconds, since nothing can be changed there either; after that, and for a key that is not among
-them, the answer is that we cannot tell (503), never that the key is wrong (401).
+Keys are read again whenever the store says that something changed, and when a key is presented
+that may be newer than what was read; routes come from whoever loads the configuration. While the
+store cannot be read, the keys read last are trusted for `stale_s` seconds, since nothing can be
+changed there either; after that, and for a key that is not among them, the answer is that we cannot
+tell (503), never that the key is wrong (401).
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.access import authenticate, read_key_text
+from nagara.access import authenticate, digest_key, is_well_formed, read_key_text
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
@@ -49,6 +50,8 @@ class Snapshots:
         self._clock = clock
         self._observe = observe
         self._failing_since_s: float | None = None
+        self._reading = asyncio.Lock()
+        self._reads_begun = 0
 
     def replace_routes(
         self, catalogue: Catalogue, table: RouteTable, providers: Mapping[str, ConfiguredProvider]
@@ -75,12 +78,42 @@ class Snapshots:
         while True:
             try:
                 async for _ in self._driver.watch():
-                    await self._follow()
+                    await self._catch_up()
                     self._recover()
                 return
             except StorageError as error:
                 self._fail(error)
                 await asyncio.sleep(RETRY_S)
+
+    async def knows_by_now(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether the key in these headers is known, after looking into the store if it was not.
+
+        For a request that was just refused: who makes a key and uses it at once is ahead of the
+        watch. The store is read once for all who ask at the same time, and only for a key that is
+        well formed and unknown.
+        """
+        text = read_key_text(headers)
+        if text is None or not is_well_formed(text):
+            return False
+        digest = digest_key(self._pepper, text)
+        if digest in self.current.keys:
+            return True
+        try:
+            await self._catch_up(self._reads_begun)
+        except StorageError:
+            # The watch will meet it too, and say so.
+            return False
+        return digest in self.current.keys
+
+    async def _catch_up(self, came: int | None = None) -> None:
+        """Read what has changed, one at a time, so that an older answer never replaces a newer.
+
+        Not needed for who came when `came` reads had begun, if another has begun since.
+        """
+        async with self._reading:
+            if came is None or self._reads_begun == came:
+                self._reads_begun += 1
+                await self._follow()
 
     async def _follow(self) -> None:
         """Read what has changed: most commits touch neither keys nor the catalogue."""

@@ -79,9 +79,13 @@ class InferenceEdge:
             self._check_load()
             body = await self._read_body(scope, receive)
             ended.bytes_in = len(body)
-            admitted = self._pipeline.admit(
-                endpoint, scope["headers"], scope["query_string"], body, began_s, ended
-            )
+            headers, query = scope["headers"], scope["query_string"]
+            try:
+                admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
+            except GatewayError as refusal:
+                if not await self._pipeline.may_try_again(refusal, headers):
+                    raise
+                admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
             self._attend(scope, reply, ended)
             await self._pipeline.serve(admitted, reply, ended)
         except GatewayError as error:

@@ -141,3 +141,38 @@ async def test_failed_reading_leaves_the_snapshot_as_it_is(watched: Watched) -> 
     with pytest.raises(StorageError):
         await watched.snapshots.reload_keys()
     assert watched.snapshots.current is before
+
+
+async def test_new_key_is_read_once_for_all_who_present_it(watched: Watched) -> None:
+    await watched.turn()
+    watched.driver.keys.append(LATER)
+    watched.driver.revisions += 1
+    headers = [(b"x-api-key", LATER.secret.reveal().encode())]
+    assert watched.kind(LATER.secret.reveal()) is ErrorKind.AUTHENTICATION
+    asked = [watched.snapshots.knows_by_now(headers) for _ in range(5)]
+    assert await asyncio.gather(*asked) == [True] * 5
+    assert watched.kind(LATER.secret.reveal()) is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_known"), [(KNOWN.secret.reveal(), True), ("ng-nonsense", False), (None, False)]
+)
+async def test_store_is_not_read_for_a_key_that_cannot_be_new(
+    watched: Watched, secret: str | None, is_known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.turn()
+
+    async def read(sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        raise AssertionError("the store was read")
+
+    monkeypatch.setattr(watched.driver, "query", read)
+    headers = [(b"x-api-key", secret.encode())] if secret else []
+    assert await watched.snapshots.knows_by_now(headers) is is_known
+
+
+async def test_unknown_key_stays_unknown_while_the_store_cannot_be_read(watched: Watched) -> None:
+    await watched.turn()
+    watched.driver.error = StorageError("down")
+    assert not await watched.snapshots.knows_by_now(
+        [(b"x-api-key", LATER.secret.reveal().encode())]
+    )
