@@ -10,7 +10,7 @@ A dialect that can be spoken to us has all of `Inbound`; one that a provider spe
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from nagara.dialects.sse import SseSplitter, read_data
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import Event, Response
-from nagara.domain.messages import HostedKind, Request
+from nagara.domain.messages import HostedKind, Request, Signature
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +54,18 @@ class Encoded(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer to this caller holds that its provider does not say.
 
-    `request` is the caller's, as decoded; `model` the name that the caller asked for;
-    `request_id` makes ids that are unique and the same each time; `created_s` is a Unix time.
+    `request` is the caller's, as decoded; `model` the name that the caller asked for; `seed` is
+    unique to the answer, and `make_id` makes every id in it from that; `created_s` is a Unix time.
     """
 
     request: Request
     model: str
-    request_id: str
+    seed: str
     created_s: int
+
+    def make_id(self, prefix: str, number: int | None = None) -> str:
+        """An id such as `msg_…` for the answer, or for part `number` of it: the same each time."""
+        return f"{prefix}{self.seed}" if number is None else f"{prefix}{self.seed}{number:04x}"
 
 
 class StreamDecoder:
@@ -154,6 +158,8 @@ class StreamEncoder:
 class Inbound(Protocol):
     """A dialect that callers speak to us."""
 
+    NAME: str
+
     def decode_request(self, body: bytes) -> Request:
         """The caller's request. Raises `GatewayError` that names the wrong field."""
 
@@ -167,8 +173,8 @@ class Inbound(Protocol):
 class Outbound(Protocol):
     """A dialect that a provider speaks."""
 
-    NAME: ClassVar[str]
-    ABILITIES: ClassVar[Abilities]
+    NAME: str
+    ABILITIES: Abilities
     """What the dialect's own provider can be asked for; others vary it in their files."""
 
     def encode_request(self, request: Request, target: Target) -> Encoded:
@@ -189,3 +195,13 @@ def cannot_carry(what: str, param: str, target: Target) -> GatewayError:
         f"change what the answer means. Take it out of {param!r}, or choose another model.",
         param=param,
     )
+
+
+def can_read(signature: Signature | None, request: Request, dialect: str, target: Target) -> bool:
+    """Whether the target knows a signature of this request as its own; `dialect` is the target's.
+
+    One that nobody's name is on came in the caller's dialect, and is good only where that is spoken.
+    """
+    if signature is None:
+        return False
+    return signature.maker == target.maker or (not signature.maker and request.dialect == dialect)
