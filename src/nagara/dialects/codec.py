@@ -200,7 +200,7 @@ def cannot_carry(what: str, param: str, target: Target) -> GatewayError:
 def can_read(signature: Signature | None, request: Request, dialect: str, target: Target) -> bool:
     """Whether the target knows a signature of this request as its own; `dialect` is the target's.
 
-    One that nobody's name is on came in the caller's dialect, and is good only where that is spoken.
+    One without a maker's name came in the caller's dialect, and is good only where that is spoken.
     """
     if signature is None:
         return False
