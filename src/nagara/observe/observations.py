@@ -6,7 +6,7 @@ a prompt or a credential.
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,8 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, from its first byte to its last. Filled in as it goes; times in milliseconds.
 
     `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
-    when the client went away before the end. `key` is the key's id and hint.
+    when the client went away before the end. `key` is the key's id and hint. `dropped` names
+    parameters and parts that the provider or the caller's dialect had no place for.
     """
 
     request_id: str
@@ -40,6 +41,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     usage: Mapping[Meter, int] | None = None
     is_usage_estimated: bool = False
     charge_usd: str | None = None
+    dropped: Sequence[str] = ()
     bytes_in: int = 0
     bytes_out: int = 0
 
