@@ -42,6 +42,9 @@ from nagara.upstream.reply import Reply, ResponseHeaders, client_left
 ENVELOPE = PREFIX.encode()
 DROPPED_LENGTH_MAX = 1000
 
+TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
+"""What one provider does not have or cannot be asked, another that serves the model perhaps can."""
+
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one request, and of the requests of one key. Zero a minute is no limit."""
@@ -164,8 +167,7 @@ class Pipeline:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
-                # What one provider cannot be asked, another perhaps can: nothing was sent yet.
-                if not error.kind.value.is_retryable and error.kind is not ErrorKind.UNSUPPORTED:
+                if not (error.kind.value.is_retryable or error.kind in TRIED_ELSEWHERE):
                     break
         raise sum_up(failed, ended.attempts)
 
@@ -354,6 +356,9 @@ def encode_header(text: str) -> bytes:
 
 def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
     """The observation of a failed attempt, with the cause that the caller is not told."""
+    said = error.provider_said
+    # What a provider says of a caller's request may quote it.
+    is_callers = error.kind.value.fault is Fault.CLIENT
     return AttemptFailed(
         level=error.kind.value.log_level,
         request_id=call.asking.request_id,
@@ -362,6 +367,10 @@ def describe_failure(call: Call, deployment: Deployment, error: GatewayError) ->
         error=error.code or error.kind.name.lower(),
         status=error.status,
         reason=type(error.__cause__).__name__ if error.__cause__ is not None else None,
+        provider_status=said.status if said else None,
+        provider_code=said.code if said else None,
+        provider_message=said.message if said and not is_callers else None,
+        provider_request_id=said.request_id if said else None,
     )
 
 

@@ -50,7 +50,7 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One try at a provider that gave no answer to forward.
 
     `reason` is the cause as the client library names it: for the operator, never for a caller.
-    `level` as in `logging`, from the table of errors.
+    `level` as in `logging`, from the table of errors. `provider_…` is what it said of itself.
     """
 
     level: int
@@ -60,6 +60,10 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: str
     status: int | None = None
     reason: str | None = None
+    provider_status: int | None = None
+    provider_code: str | None = None
+    provider_message: str | None = None
+    provider_request_id: str | None = None
 
 
 class StorageFailed(msgspec.Struct, kw_only=True):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagara.domain.catalog import Deployment, Model, Operation, Route
+from nagara.domain.catalog import Deployment, Model, Route
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
 from nagara.providers import PROVIDERS
