@@ -184,7 +184,7 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(interruption(ended))
+            relay.interrupt(interruption(ended))
             raise
         finally:
             ended.bytes_out = stream.output_bytes
@@ -214,8 +214,8 @@ class Pipeline:
             (b"content-length", str(len(whole.body)).encode()),
         ]
         ended.status = 200
-        await reply.start(200, headers)
-        await reply.end(whole.body)
+        reply.start(200, headers)
+        reply.end(whole.body)
 
     def _note(
         self, admitted: Admitted, usage: Usage | None, text_bytes: int, ended: RequestEnded
