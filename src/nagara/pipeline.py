@@ -193,7 +193,7 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(interruption(ended))
+            relay.interrupt(interruption(ended))
             raise
         finally:
             ended.bytes_out = stream.output_bytes
@@ -223,8 +223,8 @@ class Pipeline:
             (b"content-length", str(len(whole.body)).encode()),
         ]
         ended.status = 200
-        await reply.start(200, headers)
-        await reply.end(whole.body)
+        reply.start(200, headers)
+        reply.end(whole.body)
 
     def _bounds(self) -> Bounds:
         return Bounds(self.limits.event_bytes_max, self.limits.response_bytes_max)

@@ -10,34 +10,16 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Asking
 from nagara.providers import PROVIDERS
-from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.answer import Answer
 from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
 from nagara.upstream.bounds import Timeouts
+from tests.fakes import FakeAnswer
 
 TIMEOUTS = Timeouts(connect_s=1, first_byte_s=1, idle_s=1, total_s=1)
 CHAT = ENDPOINTS["/v1/chat/completions"]
 MESSAGES = ENDPOINTS["/v1/messages"]
 BODY = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-class FakeAnswer:
-    """An answer of some status, in pieces; an error among them is raised."""
-
-    def __init__(self, status: int, headers: Headers, *pieces: bytes | GatewayError) -> None:
-        self.status = status
-        self.headers = headers
-        self.pieces = list(pieces)
-        self.is_aborted = False
-
-    async def read(self) -> bytes:
-        piece = self.pieces.pop(0) if self.pieces else b""
-        if isinstance(piece, GatewayError):
-            raise piece
-        return piece
-
-    def abort(self) -> None:
-        self.is_aborted = True
 
 
 class FakeSandbox:
