@@ -11,10 +11,11 @@ import msgspec
 
 from nagara import __version__
 from nagara.dialects.base import RequestView
-from nagara.domain.catalog import Auth, Deployment, Operation, Transport
+from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import Endpoint
 from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
 from nagara.upstream.bounds import Timeouts
 from nagara.upstream.origin import Origin, read_base_url
 from nagara.upstream.pool import Pool
@@ -24,7 +25,6 @@ from nagara.upstream.request import encode_lines
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
 
-_AUTH_HEADERS = {Auth.X_API_KEY: b"x-api-key", Auth.API_KEY: b"api-key"}
 _USER_AGENT = f"nagara/{__version__}".encode()
 
 
@@ -58,6 +58,8 @@ class Target(msgspec.Struct, frozen=True):
     origin: Origin
     path: bytes
     lines: bytes
+    is_authorized: bool
+    """Whether the credential is in `lines`; if not, each request is authorized by itself."""
 
 
 class Sandbox(Protocol):
@@ -76,6 +78,7 @@ class Upstreams:
         self._pool = pool
         self._sandbox = sandbox
         self._timeouts = timeouts
+        self._authorizer = Authorizer(pool, timeouts)
         self._targets: dict[tuple[int, Operation], Target] = {}
 
     async def attempt(self, call: Call, deployment: Deployment) -> Begun:
@@ -116,7 +119,14 @@ class Upstreams:
         else:
             lines = target.lines
         path = target.path + b"?" + call.query if call.query else target.path
-        return await self._pool.send(target.origin, b"POST", path, [], body, self._timeouts, lines)
+        proof: Headers = []
+        if not target.is_authorized:
+            proof = await self._authorizer.authorize(
+                deployment, target.origin, path, body, call.now_s
+            )
+        return await self._pool.send(
+            target.origin, b"POST", path, proof, body, self._timeouts, lines
+        )
 
     def _find_target(self, deployment: Deployment, operation: Operation) -> Target:
         address = deployment.address(operation)
@@ -126,7 +136,8 @@ class Upstreams:
             )
         base = read_base_url(address)
         lines = encode_lines(build_headers(deployment, [], frozenset()))
-        target = Target(deployment, base.origin, base.prefix, lines)
+        is_authorized = deployment.auth not in EVERY_TIME
+        target = Target(deployment, base.origin, base.prefix, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
             self._targets.clear()
@@ -151,10 +162,7 @@ def build_headers(
         (b"user-agent", _USER_AGENT),
     ]
     provider = deployment.provider
-    if deployment.credential is not None and provider.auth is not Auth.NONE:
-        secret = deployment.credential.reveal().encode()
-        name = _AUTH_HEADERS.get(provider.auth)
-        headers.append((name, secret) if name else (b"authorization", b"Bearer " + secret))
+    headers += encode_credential(deployment)
     passed = [header for header in caller_headers if header[0] in forwarded]
     headers += passed
     if provider.headers:

@@ -2,8 +2,8 @@
 
 Theory of operation. A message frames itself:
 
-    total length | length of headers | CRC-32 of those two | headers | payload | CRC-32 of all before
-         4 bytes |           4 bytes |             4 bytes |         |         |              4 bytes
+    total length | length of headers | CRC-32 of those two | headers | payload | CRC-32 of the rest
+         4 bytes |           4 bytes |             4 bytes |         |         |            4 bytes
 
 All integers are big-endian. A header is a name (its length in one byte), a type in one byte, and a
 value whose length the type gives or precedes. The reader keeps only the unfinished tail. It
