@@ -67,6 +67,7 @@ class Exchange:
         "has_news",
         "headers",
         "is_complete",
+        "is_drained",
         "is_head_request",
         "status",
         "upload",
@@ -85,17 +86,18 @@ class Exchange:
         self.headers: Headers = []
         self.failure: BaseException | None = None
         self.is_complete = False
+        self.is_drained = False
         self.is_head_request = is_head_request
         self.has_bytes = False
         self.has_news = False
         self.buffered_bytes = 0
         self._received_bytes = 0
         self._decoded_bytes = 0
-        self._body_bytes_max = math.inf if body_bytes_max is None else body_bytes_max
+        self._body_bytes_max = body_bytes_max
         self.upload: asyncio.Task[None] | None = None
         self.due_s = total_due_s
         self._total_due_s = total_due_s
-        self._idle_limit_s = timeouts.idle_s
+        self._idle_limit_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
         self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
         self._waiter: asyncio.Future[None] | None = None
         self._on_news: Callable[[], None] | None = None
@@ -118,12 +120,14 @@ class Exchange:
         elif pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self._empty()
+            if not self.is_complete and self.failure is None:
+                self._run_dry()
             return data
         if self.failure is not None:
             raise self.failure
         if self.is_complete:
             return b""
-        self.expect(ErrorKind.UPSTREAM_IDLE_TIMEOUT, self._idle_limit_s)
+        self._run_dry()
         return None
 
     def listen(self, on_news: Callable[[], None] | None) -> None:
@@ -166,15 +170,15 @@ class Exchange:
         self.status = status
         self.headers = headers
         self._decoder = decoder
+        self._wait_kind = ErrorKind.UPSTREAM_IDLE_TIMEOUT
         self.expect_nothing()
         self.has_news = True
 
     def take_body(self, data: bytes) -> None:
         """A piece of body, as it came. Raises `GatewayError` when it is past the limit."""
-        size = len(data)
-        self.buffered_bytes += size + PIECE_OVERHEAD_BYTES
-        self._received_bytes += size
-        if self._received_bytes > self._body_bytes_max:
+        self.buffered_bytes += len(data) + PIECE_OVERHEAD_BYTES
+        if self._body_bytes_max is not None:
+            self._received_bytes += len(data)
             check_body_size(self._received_bytes, self._body_bytes_max)
         self._pieces.append(data)
         self.has_news = True
@@ -192,7 +196,7 @@ class Exchange:
 
     def wake(self) -> None:
         """Let the reader see the news."""
-        self.has_news = False
+        self.has_news = self.is_drained = False
         self.due_s = self._total_due_s
         if self._on_news is not None:
             self._on_news()
@@ -223,6 +227,15 @@ class Exchange:
         is_total = now_s >= self._total_due_s
         return map_timeout(ErrorKind.UPSTREAM_TOTAL_TIMEOUT if is_total else self._wait_kind)
 
+    def _run_dry(self) -> None:
+        """All that came has been taken: from now on the upstream's time runs."""
+        # `expect` without its cases, since this is done for every chunk of a stream.
+        self.is_drained = True
+        due_s = self._monotonic_s() + self._idle_limit_s
+        self.due_s = due_s = min(self._total_due_s, due_s)
+        if self._wire is not None and due_s < self._wire.timer_due_s:
+            self._wire.watch(due_s)
+
     def _leave(self) -> None:
         self._wire = None
         self.has_news = True
@@ -249,8 +262,9 @@ class Exchange:
                 piece = decoder.take(DECODED_PIECE_BYTES_MAX)
             if not piece and self.is_complete:
                 decoder.close()
-            self._decoded_bytes += len(piece)
-            check_body_size(self._decoded_bytes, self._body_bytes_max)
+            if self._body_bytes_max is not None:
+                self._decoded_bytes += len(piece)
+                check_body_size(self._decoded_bytes, self._body_bytes_max)
         except GatewayError as failure:
             self.abort()
             self.failure = failure

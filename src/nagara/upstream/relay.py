@@ -111,27 +111,25 @@ class StreamRelay:
             self._reply.end(self.stream.fail(error, self._request_id))
 
     async def _pump_to_end(self) -> bytes:
-        answer, reply = self._answer, self._reply
-        answer.listen(self._pump)
-        reply.on_room = self._pump
+        self._answer.listen(self._pump)
+        self._reply.on_room = self._pump
         try:
             self._forward(self._first)
             self._pump()
             return await self._last
         finally:
             # They hold this relay, which holds them.
-            answer.listen(None)
-            reply.on_room = None
+            self._answer.listen(None)
+            self._reply.on_room = None
 
     def _pump(self) -> None:
         """Forward what is there. What goes wrong is raised where `run` waits."""
-        last = self._last
+        answer, reply, last = self._answer, self._reply, self._last
         try:
-            while not (last.done() or self._reply.is_full):
-                piece = self._answer.take()
-                if piece is None:
-                    return
-                self._forward(piece)
+            while not (answer.is_drained or reply.is_full or last.done()):
+                piece = answer.take()
+                if piece is not None:
+                    self._forward(piece)
         except Exception as error:  # noqa: BLE001 - the event loop calls this: nobody would see it
             last.set_exception(error)
 

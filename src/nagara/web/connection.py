@@ -82,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server_state: ServerState, **_: Any) -> None:
         """uvicorn passes more than is needed."""
         self.on_lost: Callable[[], None] | None = None
+        self.send: Callable[[bytes], None]
         self._server = server_state
         self._loop = asyncio.get_running_loop()
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -110,6 +111,8 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client that connects and says nothing is treated as a slow head."""
         self._transport = cast("asyncio.Transport", transport)
+        # The transport's own method: a chunk of a stream should not cost a call more.
+        self.send = self._transport.write
         if transport.get_extra_info("sslcontext") is not None:
             self._scheme = "https"
         self._server.connections.add(self)  # type: ignore[arg-type]
@@ -229,10 +232,6 @@ class ClientConnection(asyncio.Protocol):
             self._watch()
 
     # What a cycle and its handler call.
-
-    def send(self, data: bytes) -> None:
-        """Write to the socket, as much as it takes now and the rest later."""
-        self._transport.write(data)
 
     def resume_body(self) -> None:
         """Take more of a body from the socket again."""
