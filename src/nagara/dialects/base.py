@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from nagara.dialects.json_fields import Fields, decode_untyped
-from nagara.dialects.sse import SseSplitter, is_one_line_event, read_data
+from nagara.dialects.sse import SseSplitter, read_data
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
 
@@ -67,12 +67,10 @@ class ForwardedStream:
 
         When good events came before such a one, they are given, and the error is in `failure`.
         """
-        splitter = self._splitter
-        # What a provider writes at once is nearly always one event, and needs no cutting.
-        if is_one_line_event(data) and not splitter.tail and len(data) <= splitter.event_bytes_max:
+        if self._splitter.is_whole(data):
             forwarded = self.take_event(data, data[6:-2])
         else:
-            forwarded = self._take_events(splitter.feed(data))
+            forwarded = self._take_events(self._splitter.feed(data))
         self.output_bytes += len(forwarded)
         return forwarded
 

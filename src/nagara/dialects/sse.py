@@ -25,19 +25,20 @@ _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 
 class SseSplitter:
-    """Cuts a byte stream into events. Time is linear in the input, memory is bounded.
-
-    While `tail` is empty, what comes begins an event.
-    """
+    """Cuts a byte stream into events. Time is linear in the input, memory is bounded."""
 
     def __init__(self, event_bytes_max: int) -> None:
-        self.event_bytes_max = event_bytes_max
-        self.tail = bytearray()
+        self._event_bytes_max = event_bytes_max
+        self._tail = bytearray()
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether `data` is one whole event of one line by itself, so that it need not be fed."""
+        return not self._tail and is_one_line_event(data) and len(data) <= self._event_bytes_max
 
     def take_rest(self) -> bytes:
         """The bytes after the last whole event, at the stream's end. Raises as `feed` does."""
         self._check_tail()
-        return bytes(self.tail)
+        return bytes(self._tail)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes, each with its own terminator.
@@ -45,48 +46,48 @@ class SseSplitter:
         Raises `GatewayError` (UPSTREAM_TOO_LARGE) when an event exceeds the bound, once the events
         before it have been given.
         """
-        if not self.tail:
+        if not self._tail:
             # What a provider writes at once is nearly always one whole event: nothing is copied.
             if (
                 data.endswith(b"\n\n")
                 and data.find(b"\n\n") == len(data) - 2
                 and b"\r" not in data
-                and len(data) <= self.event_bytes_max
+                and len(data) <= self._event_bytes_max
             ):
                 return [data]
-            self.tail += data
+            self._tail += data
             return self._cut(0)
         # The terminator may straddle the seam by three bytes at most.
-        seam = max(0, len(self.tail) - 3)
-        self.tail += data
+        seam = max(0, len(self._tail) - 3)
+        self._tail += data
         return self._cut(seam)
 
     def _cut(self, position: int) -> list[bytes]:
         events = []
         start = 0
-        for match in _EVENT_END.finditer(self.tail, position):
+        for match in _EVENT_END.finditer(self._tail, position):
             # Whole events too, so that the bound does not depend on how the bytes were split.
-            if match.end() - start > self.event_bytes_max:
+            if match.end() - start > self._event_bytes_max:
                 break
-            events.append(bytes(self.tail[start : match.end()]))
+            events.append(bytes(self._tail[start : match.end()]))
             start = match.end()
         if start:
-            del self.tail[:start]
+            del self._tail[:start]
         if not events:
             self._check_tail()
         return events
 
     def _check_tail(self) -> None:
-        if len(self.tail) > self.event_bytes_max:
+        if len(self._tail) > self._event_bytes_max:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
-                f"The provider sent an event of more than {self.event_bytes_max} bytes.",
+                f"The provider sent an event of more than {self._event_bytes_max} bytes.",
             )
 
 
 def is_one_line_event(data: bytes) -> bool:
     """Whether `data` is exactly one event of one data line: what nearly every read gives."""
-    # The first line end is the last but one byte, so there are two.
+    # The first line end is the last byte but one, so there are two and no more.
     return (
         data.find(b"\n") == len(data) - 2
         and data[-1] == _LF
