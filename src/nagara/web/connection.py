@@ -228,8 +228,7 @@ class ClientConnection(asyncio.Protocol):
             self._resume_reading()
         if self._serving is None:
             # It was answered before its body had come.
-            self._note_time()
-            self._watch()
+            self._begin_idle()
 
     # What a cycle and its handler call.
 
@@ -252,8 +251,7 @@ class ClientConnection(asyncio.Protocol):
             if self._is_reading_paused and not self._waiting:
                 self._resume_reading()
             if self._phase is _Phase.IDLE:
-                self._note_time()
-                self._watch()
+                self._begin_idle()
 
     # What uvicorn's server calls.
 
@@ -334,6 +332,12 @@ class ClientConnection(asyncio.Protocol):
         """The phase that the connection is in began now."""
         self._phase_began_s = self._heard_s = self._loop.time()
         self._is_phase_new = False
+
+    def _begin_idle(self) -> None:
+        self._phase_began_s = now_s = self._loop.time()
+        # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
+        if now_s + self.limits.keep_alive_s < self._timer_due_s:
+            self._watch()
 
     def _due_s(self) -> float:
         """When the time of this phase runs out."""
