@@ -113,22 +113,30 @@ class Exchange:
 
         What came before a failure is given before it is raised.
         """
-        pieces = self._pieces
+        data = None
         if self._decoder is not None:
             if piece := self._take_decoded(self._decoder):
                 return piece
-        elif pieces:
+        elif pieces := self._pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self._empty()
-            if not self.is_complete and self.failure is None:
-                self._run_dry()
-            return data
-        if self.failure is not None:
-            raise self.failure
-        if self.is_complete:
-            return b""
-        self._run_dry()
-        return None
+            pieces.clear()
+            self.buffered_bytes = 0
+        wire = self._wire
+        if wire is None:
+            # Nothing more will come.
+            if data is None and self.failure is not None:
+                raise self.failure
+            return data or b""
+        # All that came has been taken: from now on the upstream's time runs. This is `expect`
+        # without its cases, since it is done for every chunk of a stream.
+        if wire.is_reading_paused:
+            wire.resume_reading()
+        self.is_drained = True
+        due_s = self._monotonic_s() + self._idle_limit_s
+        self.due_s = due_s = min(self._total_due_s, due_s)
+        if due_s < wire.timer_due_s:
+            wire.watch(due_s)
+        return data
 
     def listen(self, on_news: Callable[[], None] | None) -> None:
         """Call `on_news` in place of waking a task; see `Answer.listen`."""
@@ -226,15 +234,6 @@ class Exchange:
         """The failure of an exchange whose `due_s` has passed."""
         is_total = now_s >= self._total_due_s
         return map_timeout(ErrorKind.UPSTREAM_TOTAL_TIMEOUT if is_total else self._wait_kind)
-
-    def _run_dry(self) -> None:
-        """All that came has been taken: from now on the upstream's time runs."""
-        # `expect` without its cases, since this is done for every chunk of a stream.
-        self.is_drained = True
-        due_s = self._monotonic_s() + self._idle_limit_s
-        self.due_s = due_s = min(self._total_due_s, due_s)
-        if self._wire is not None and due_s < self._wire.timer_due_s:
-            self._wire.watch(due_s)
 
     def _leave(self) -> None:
         self._wire = None
