@@ -64,6 +64,7 @@ class FakeAnswer:
         self.headers = headers
         self.pieces = list(pieces)
         self.is_aborted = False
+        self.is_drained = False
 
     def take(self) -> bytes | None:
         piece = self.pieces.pop(0) if self.pieces else b""

@@ -402,6 +402,7 @@ async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> Non
 
     class Stalling(FakeAnswer):
         def take(self) -> None:
+            self.is_drained = True
             reading.set()
 
     answer = Stalling(200, [])

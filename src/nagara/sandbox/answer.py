@@ -20,6 +20,7 @@ class SandboxAnswer:
     def __init__(self, script: Script) -> None:
         self.status = script.status
         self.headers: Headers = script.headers
+        self.is_drained = False
         self._steps = list(reversed(script.steps))
         self._timer: asyncio.TimerHandle | None = None
         self._on_news: Callable[[], None] | None = None
@@ -37,6 +38,7 @@ class SandboxAnswer:
                 if self._timer is None:
                     loop = asyncio.get_running_loop()
                     self._timer = loop.call_later(seconds, self._end_pause)
+                self.is_drained = True
                 return None
             case Cut():
                 raise GatewayError(
@@ -71,6 +73,7 @@ class SandboxAnswer:
 
     def _tell(self) -> None:
         self._timer = None
+        self.is_drained = False
         if self._on_news is not None:
             self._on_news()
         elif self._waiter is not None and not self._waiter.done():

@@ -17,6 +17,8 @@ class Answer(Protocol):
 
     status: int
     headers: Headers
+    is_drained: bool
+    """Whether `take` gave all that is here, and would say None now."""
 
     def take(self) -> bytes | None:
         """The next piece of the body, decoded, if it is here; None while it is not.

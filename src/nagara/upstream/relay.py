@@ -98,41 +98,35 @@ class StreamRelay:
             self._reply.end(self.stream.fail(error, self._request_id))
 
     async def _pump_to_end(self) -> bytes:
-        answer, reply = self._answer, self._reply
-        answer.listen(self._pump)
-        reply.on_room = self._pump
+        self._answer.listen(self._pump)
+        self._reply.on_room = self._pump
         try:
-            self._forward(self._first)
-            self._pump()
+            self._pump(self._first)
             return await self._last
         finally:
             # They hold this relay, which holds them.
-            answer.listen(None)
-            reply.on_room = None
+            self._answer.listen(None)
+            self._reply.on_room = None
 
-    def _pump(self) -> None:
-        """Forward what is there. What goes wrong is raised where `run` waits."""
-        last = self._last
+    def _pump(self, piece: bytes | None = None) -> None:
+        """Forward `piece` and what is there. What goes wrong is raised where `run` waits."""
+        answer, stream, reply, last = self._answer, self.stream, self._reply, self._last
         try:
-            while not (last.done() or self._reply.is_full):
-                piece = self._answer.take()
-                if piece is None:
+            while True:
+                if piece:
+                    if forwarded := stream.feed(piece):
+                        reply.write(forwarded)
+                    if stream.is_ended:
+                        if stream.failure is not None:
+                            raise stream.failure
+                        last.set_result(stream.terminator())
+                elif piece is not None:
+                    last.set_result(stream.close())
+                if answer.is_drained or reply.is_full or last.done():
                     return
-                self._forward(piece)
+                piece = answer.take()
         except Exception as error:  # noqa: BLE001 - the event loop calls this: nobody would see it
             last.set_exception(error)
-
-    def _forward(self, piece: bytes) -> None:
-        stream = self.stream
-        if not piece:
-            self._last.set_result(stream.close())
-            return
-        if forwarded := stream.feed(piece):
-            self._reply.write(forwarded)
-        if stream.is_ended:
-            if stream.failure is not None:
-                raise stream.failure
-            self._last.set_result(stream.terminator())
 
     async def _finish_upstream(self) -> None:
         try:

@@ -82,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server_state: ServerState, **_: Any) -> None:
         """uvicorn passes more than is needed."""
         self.on_lost: Callable[[], None] | None = None
+        self.send: Callable[[bytes], None]
         self._server = server_state
         self._loop = asyncio.get_running_loop()
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -110,6 +111,8 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client that connects and says nothing is treated as a slow head."""
         self._transport = cast("asyncio.Transport", transport)
+        # The transport's own method: a chunk of a stream should not cost a call more.
+        self.send = self._transport.write
         if transport.get_extra_info("sslcontext") is not None:
             self._scheme = "https"
         self._server.connections.add(self)  # type: ignore[arg-type]
@@ -225,14 +228,9 @@ class ClientConnection(asyncio.Protocol):
             self._resume_reading()
         if self._serving is None:
             # It was answered before its body had come.
-            self._note_time()
-            self._watch()
+            self._begin_idle()
 
     # What a cycle and its handler call.
-
-    def send(self, data: bytes) -> None:
-        """Write to the socket, as much as it takes now and the rest later."""
-        self._transport.write(data)
 
     def resume_body(self) -> None:
         """Take more of a body from the socket again."""
@@ -253,8 +251,7 @@ class ClientConnection(asyncio.Protocol):
             if self._is_reading_paused and not self._waiting:
                 self._resume_reading()
             if self._phase is _Phase.IDLE:
-                self._note_time()
-                self._watch()
+                self._begin_idle()
 
     # What uvicorn's server calls.
 
@@ -335,6 +332,12 @@ class ClientConnection(asyncio.Protocol):
         """The phase that the connection is in began now."""
         self._phase_began_s = self._heard_s = self._loop.time()
         self._is_phase_new = False
+
+    def _begin_idle(self) -> None:
+        self._phase_began_s = now_s = self._loop.time()
+        # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
+        if now_s + self.limits.keep_alive_s < self._timer_due_s:
+            self._watch()
 
     def _due_s(self) -> float:
         """When the time of this phase runs out."""

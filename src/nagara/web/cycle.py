@@ -37,9 +37,8 @@ class Connection(Protocol):
     """The task that serves the request."""
     on_lost: Callable[[], None] | None
     """Called once when the client has gone before its answer has ended."""
-
-    def send(self, data: bytes) -> None:
-        """Write to the socket, as much as it takes now and the rest later."""
+    send: Callable[[bytes], None]
+    """Writes to the socket, as much as it takes now and the rest later."""
 
     def resume_body(self) -> None:
         """Take more of the body from the socket again, if that was paused."""
@@ -182,8 +181,10 @@ class Cycle:
         if self.is_gone:
             self._drop(len(body))
         elif self._is_chunked:
-            head, self._held_head = self._held_head, b""
-            self.connection.send(b"%b%x\r\n%b\r\n" % (head, len(body), body))
+            data = b"%x\r\n%b\r\n" % (len(body), body)
+            if self._held_head:
+                data, self._held_head = self._held_head + data, b""
+            self.connection.send(data)
         else:
             self._send_plain(body)
 
