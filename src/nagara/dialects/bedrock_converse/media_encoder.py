@@ -65,7 +65,7 @@ FORMATS = {
 
 # What base64 of a file of each format begins with, for callers who say no MIME type.
 _BEGINNINGS = {
-    "iVBORw0KGgo": "image/png",
+    "iVBORw0KGg": "image/png",
     "/9j/": "image/jpeg",
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
@@ -99,8 +99,11 @@ class MediaEncoder:
             return "txt"
         media_type = media_type or self._guess_type(media)
         if media_type not in formats:
-            what = f"{media.kind.value} of the type {media_type or 'that nobody named'!r}"
-            raise cannot_carry(f"{what} (it takes {', '.join(formats)})", "messages", self._target)
+            what = f"of the type {media_type!r}" if media_type else "whose type nobody said"
+            takes = ", ".join(formats)
+            raise cannot_carry(
+                f"{media.kind.value} {what} (it takes {takes})", "messages", self._target
+            )
         return formats[media_type]
 
     def _guess_type(self, media: Media) -> str:
