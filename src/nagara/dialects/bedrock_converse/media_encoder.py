@@ -84,12 +84,14 @@ class MediaEncoder:
 
     def encode(self, media: Media) -> dict[str, Any]:
         """A block. Raises `GatewayError` (UNSUPPORTED) for what Converse cannot be given."""
+        # First, so that one which is nowhere to be had is not refused for its unknown type.
+        source = self._encode_source(media)
         block: dict[str, Any] = {"format": self._find_format(media)}
         if media.kind is MediaKind.DOCUMENT:
             block["name"] = self._name(media)
             if media.has_citations:
                 block["citations"] = {"enabled": True}
-        block["source"] = self._encode_source(media)
+        block["source"] = source
         return {media.kind.value: block}
 
     def _find_format(self, media: Media) -> str:
