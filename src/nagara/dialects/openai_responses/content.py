@@ -29,6 +29,9 @@ from nagara.domain.messages import (
 )
 
 PDF = "application/pdf"
+CONTENT = "content."
+"""What the type of an opaque part of a message begins with; one without it is a whole item."""
+
 # What the API says of itself: https://platform.openai.com/docs/guides/prompt-caching
 _CACHE_TTLS = ("30m", "12h")
 
@@ -46,7 +49,7 @@ def decode_part(reader: Reader) -> Part:
     decode = _PARTS.get(kind)
     if decode is None:
         reader.fields["type"] = encode_raw(kind)
-        return Opaque(dialect=NAME, type=kind, raw=reader.whole_raw())
+        return Opaque(dialect=NAME, type=CONTENT + kind, raw=reader.whole_raw())
     return decode(reader)
 
 
@@ -244,7 +247,7 @@ def encode_citation(citation: Citation, length: int, *, is_own: bool) -> dict[st
         wire["index"] = start
     else:
         wire |= {"start_index": start, "end_index": citation.end}
-    return wire | extras
+    return wire | dict(extras)
 
 
 class WireLogprob(msgspec.Struct, gc=False):

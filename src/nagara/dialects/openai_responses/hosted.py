@@ -245,4 +245,3 @@ def _read_arguments(call: HostedCall) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return {}
     return arguments if isinstance(arguments, dict) else {}
-

@@ -49,6 +49,7 @@ SILENT_EXTRAS = frozenset(
 are not told as dropped. All others are."""
 
 _LOGPROBS = "message.output_text.logprobs"
+_FORMATS = frozenset(kind.value for kind in OutputKind)
 _SUBSTITUTES = ("previous_response_id", "prompt", "conversation")
 
 
@@ -136,7 +137,7 @@ def _decode_text_options(reader: Reader) -> tuple[OutputFormat | None, str | Non
 
 def _decode_format(form: Reader) -> OutputFormat:
     kind = form.needed_text("type")
-    if kind not in OutputKind:
+    if kind not in _FORMATS:
         raise wrong_field(
             form.name("type"), f"is {kind!r}; it may be 'text', 'json_object' or 'json_schema'."
         )
@@ -178,4 +179,3 @@ def _decode_user(reader: Reader) -> str | None:
     """`safety_identifier`, or `user`, which it replaces."""
     newer, older = reader.text("safety_identifier"), reader.text("user")
     return older if newer is None else newer
-

@@ -48,7 +48,7 @@ class Reader:
 
     def name(self, field: str) -> str:
         """The path of a field of this object."""
-        return f"{self.path}.{field}" if self.path else field
+        return field if not self.path else f"{self.path}.{field}"
 
     def text(self, field: str) -> str | None:
         """A string; None when absent or null, as with all that follow."""
@@ -56,7 +56,7 @@ class Reader:
 
     def needed_text(self, field: str) -> str:
         """A string that must be there."""
-        value = self._take(field, _text, "a string")
+        value = self.text(field)
         if value is None:
             raise wrong_field(self.name(field), "is missing; it must be a string.")
         return value
@@ -121,7 +121,7 @@ class Reader:
             place = _PLACE.search(str(error))
             name = self.name(field) + (place[1] if place else "")
             raise wrong_field(name, f"is wrong: {_PLACE.sub('', str(error))}.") from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError):
             return _read_leniently(raw, decoder, wrong_field(self.name(field), f"must be {what}."))
 
 
@@ -129,7 +129,7 @@ def _read_leniently(
     raw: msgspec.Raw, decoder: msgspec.json.Decoder[Value], wrong: GatewayError
 ) -> Value | None:
     try:
-        return msgspec.convert(json.loads(bytes(raw)), decoder.type)  # type: ignore[no-any-return]
+        return msgspec.convert(json.loads(bytes(raw)), decoder.type)
     except (ValueError, RecursionError, TypeError) as error:
         raise wrong from error
 
