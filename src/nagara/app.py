@@ -31,6 +31,7 @@ from nagara.storage.first_start import FirstKeys, open_first_account
 from nagara.storage.secret import open_pepper
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.sqlite import SqliteDriver
+from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Upstreams
 from nagara.upstream.bounds import PoolLimits, Timeouts
 from nagara.upstream.discovery import find_running
@@ -137,6 +138,7 @@ class Gateway:
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
             MemoryLimiter(),
+            KeptTurns(settings.kept_turns_bytes_max),
             read_pipeline_limits(settings),
             self._clock,
             self._log,

@@ -26,10 +26,12 @@ from nagara.domain.usage import Meter
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import Lane, choose_lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.storage.driver import StorageError
 from nagara.storage.snapshots import Snapshots
+from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.reply import Reply
 from tests.fakes import FakeClock
@@ -118,6 +120,10 @@ class FakeAnswer:
         self.is_aborted = True
 
 
+NO_LANE: Lane = None  # type: ignore[assignment]
+"""The attempt puts the true one in."""
+
+
 class FakeUpstreams(Upstreams):
     """Answers or fails for each deployment as it is told, and remembers who was asked."""
 
@@ -130,19 +136,19 @@ class FakeUpstreams(Upstreams):
         outcome = self.outcomes[deployment.name]
         if isinstance(outcome, GatewayError):
             raise outcome
-        return outcome
+        return msgspec.structs.replace(outcome, lane=choose_lane(call.asking, deployment))
 
 
 def whole(*pieces: bytes | GatewayError) -> Begun:
     first, *rest = pieces or (ANSWER,)
     assert isinstance(first, bytes)
-    return Begun(FakeAnswer(*rest), first, False, True)
+    return Begun(FakeAnswer(*rest), first, False, NO_LANE)
 
 
 def streamed(*pieces: bytes | GatewayError) -> Begun:
     first, *rest = pieces
     assert isinstance(first, bytes)
-    return Begun(FakeAnswer(*rest), first, True, True)
+    return Begun(FakeAnswer(*rest), first, True, NO_LANE)
 
 
 class Gateway:
@@ -190,6 +196,7 @@ class Gateway:
             self.snapshots,
             self.upstreams,
             MemoryLimiter(),
+            KeptTurns(0),
             limits,
             self.clock,
             self.said.append,
@@ -430,7 +437,7 @@ async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> Non
             return b""
 
     answer = Stalling()
-    begun = Begun(answer, CHUNK, True, False)
+    begun = Begun(answer, CHUNK, True, NO_LANE)
     gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=begun))
     task = asyncio.create_task(gateway.serve(stream=True))
     await reading.wait()

@@ -12,13 +12,9 @@ An answer that is no stream is read whole, within a bound, and sent with its len
 
 import asyncio
 
-import msgspec
-
-from nagara.dialects.base import ForwardedStream
-from nagara.dialects.json_fields import replace_model
+from nagara.dialects.translation import Translated
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.usage import Usage
-from nagara.operations import Endpoint
+from nagara.operations.lanes import AnswerStream, Bounds
 from nagara.upstream.attempt import Begun
 from nagara.upstream.reply import Reply, ResponseHeaders
 
@@ -26,20 +22,12 @@ END_OF_CONNECTION_S = 1.0
 """How long a finished upstream may take to end its body before its connection is closed."""
 
 
-class Whole(msgspec.Struct, frozen=True):
-    """An unstreamed answer: its body as it goes to the caller, and its usage."""
+async def read_whole(begun: Begun, bounds: Bounds) -> Translated:
+    """Read an answer that the caller wants whole, to its end.
 
-    body: bytes
-    usage: Usage | None
-
-
-async def read_whole(
-    begun: Begun, endpoint: Endpoint, caller_model: str | None, bytes_max: int
-) -> Whole:
-    """Read an unstreamed answer to its end.
-
-    Raises `GatewayError` when it breaks off, is too large or is not JSON; it is then aborted.
+    Raises `GatewayError` when it breaks off, is too large or cannot be read; it is then aborted.
     """
+    bytes_max = bounds.response_bytes_max
     pieces, size, piece = list[bytes](), 0, begun.first
     try:
         while piece:
@@ -55,8 +43,7 @@ async def read_whole(
         begun.answer.abort()
         raise
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    usage = endpoint.read_usage(body)
-    return Whole(body if caller_model is None else replace_model(body, caller_model), usage)
+    return begun.lane.read_whole(body, bounds, is_event_stream=begun.is_event_stream)
 
 
 class StreamRelay:
@@ -65,7 +52,7 @@ class StreamRelay:
     def __init__(
         self,
         begun: Begun,
-        stream: ForwardedStream,
+        stream: AnswerStream,
         reply: Reply,
         request_id: str,
     ) -> None:

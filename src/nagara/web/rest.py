@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from nagara import __version__
+from nagara.access import KEY_HEADERS
 from nagara.domain.catalog import Key
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
@@ -117,7 +118,7 @@ class Rest:
         raise no_such_path(request.url.path, base_url, self._paths)
 
     def _find_key(self, request: Request) -> Key | None:
-        has_key = "authorization" in request.headers or "x-api-key" in request.headers
+        has_key = any(name.decode() in request.headers for name in KEY_HEADERS)
         return self._snapshots.authenticate(request.headers.raw)[1] if has_key else None
 
     async def refuse_method(self, request: Request, allowed: str = "") -> Response:

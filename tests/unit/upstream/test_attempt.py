@@ -8,6 +8,7 @@ import pytest
 from nagara.domain.catalog import Auth, Deployment, Operation, Provider, Secret, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import Asking
 from nagara.providers import PROVIDERS
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
@@ -66,16 +67,21 @@ def provider(transport: Transport = Transport.SANDBOX, auth: Auth = Auth.BEARER)
     )
 
 
-async def attempt(sandbox: FakeSandbox, body: bytes = BODY) -> Begun:
-    upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type]
-    call = Call(
+def ask_chat(body: bytes) -> Asking:
+    return Asking(
         endpoint=CHAT,
         view=CHAT.read_request(body),
-        headers=[],
-        query=b"",
         request_id="r",
+        seed="0",
         now_s=0,
+        is_enveloped=False,
+        recall=lambda key: None,
     )
+
+
+async def attempt(sandbox: FakeSandbox, body: bytes = BODY) -> Begun:
+    upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type]
+    call = Call(asking=ask_chat(body), headers=[], query=b"")
     return await upstreams.attempt(
         call, Deployment(name="them", provider=provider(), model="theirs")
     )
@@ -86,7 +92,7 @@ async def test_answer_has_begun_with_its_first_piece() -> None:
     begun = await attempt(sandbox, BODY[:-1] + b',"stream":true}')
     assert begun.first == b"data: 1\n\n"
     assert begun.is_event_stream
-    assert begun.asked_usage
+    assert begun.lane.is_pass_through
     assert json.loads(sandbox.body)["model"] == "theirs"
     assert json.loads(sandbox.body)["stream_options"] == {"include_usage": True}
 
@@ -124,14 +130,7 @@ async def test_refusals_body_is_read_within_a_bound() -> None:
 
 async def test_deployment_without_an_address_is_unavailable() -> None:
     upstreams = Upstreams(None, None, TIMEOUTS)  # type: ignore[arg-type]
-    call = Call(
-        endpoint=CHAT,
-        view=CHAT.read_request(BODY),
-        headers=[],
-        query=b"",
-        request_id="r",
-        now_s=0,
-    )
+    call = Call(asking=ask_chat(BODY), headers=[], query=b"")
     nowhere = Deployment(name="them", provider=provider(Transport.HTTP), model="theirs")
     with pytest.raises(GatewayError, match="no address") as caught:
         await upstreams.attempt(call, nowhere)
