@@ -28,7 +28,9 @@ def decode_finish(stop_reason: str | None) -> FinishReason | None:
     return None if stop_reason is None else STOP_REASONS.get(stop_reason, FinishReason.OTHER)
 
 
-def encode_finish(finish: FinishReason | None, *, has_refusal: bool, has_stop_sequence: bool) -> str:
+def encode_finish(
+    finish: FinishReason | None, *, has_refusal: bool, has_stop_sequence: bool
+) -> str:
     """The stop reason, which this API gives with every whole answer.
 
     A refusal in words is none of a kind of block here: the stop reason alone tells it.

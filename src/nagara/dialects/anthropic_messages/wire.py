@@ -43,6 +43,15 @@ class CacheControl(msgspec.Struct, gc=False):
         return CacheMark(self.ttl)
 
 
+TTLS = frozenset({"5m", "1h"})
+
+
+def encode_mark(mark: CacheMark) -> dict[str, str]:
+    """`cache_control` of a mark; a time to live that Anthropic does not have is its usual one."""
+    ttl = {"ttl": mark.ttl} if mark.ttl in TTLS and mark.ttl else {}
+    return {"type": "ephemeral", **ttl}
+
+
 class _Typed(msgspec.Struct, gc=False):
     type: str | None = None
 
