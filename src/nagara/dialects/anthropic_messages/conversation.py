@@ -1,6 +1,6 @@
 """The messages of a request in the order that Anthropic holds them to.
 
-Roles alternate, the first is the user's; instructions stand before the conversation, and in its
+Roles alternate; instructions stand before the conversation, and in its
 middle only where the model takes that; results of tools come first in the turn after their calls,
 one for each. Neighbours of one role become one turn. What cannot be put in order is the caller's
 mistake, and said.
@@ -28,8 +28,6 @@ from nagara.domain.messages import (
 )
 
 _INSTRUCTING = (Role.SYSTEM, Role.DEVELOPER)
-OPENING = "(The conversation so far.)"
-"""What the user says where a conversation begins with the assistant, which Anthropic refuses."""
 
 
 class Turn(msgspec.Struct):
@@ -81,8 +79,6 @@ def arrange(
     if not turns:
         # Nobody has spoken yet: what there is to answer are the instructions themselves.
         return Conversation([], [_turn("user", system)] if system else [])
-    if turns[0].role == "assistant":
-        turns.insert(0, _turn("user", [{"type": "text", "text": OPENING}]))
     _check_pairs(turns)
     _trim_end(turns[-1])
     return Conversation(system, turns)

@@ -91,7 +91,7 @@ def _encode_function(tool: FunctionTool, *, is_own: bool, dropped: list[str]) ->
         dropped += (f"tools.{name}" for name in tool.extras)
     # A tool of a version that Anthropic knows is described by that alone.
     if not (is_own and "type" in tool.extras):
-        if tool.description:
+        if tool.description is not None:
             encoded["description"] = tool.description
         schema = tool.parameters or _NO_ARGUMENTS
         encoded["input_schema"] = close_schema(schema) if tool.is_strict else _as_object(schema)
