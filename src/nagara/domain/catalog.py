@@ -7,6 +7,7 @@ request sees from its start to its end; a change of keys, models or settings mak
 import enum
 from collections.abc import Mapping
 from typing import NoReturn
+from urllib.parse import quote
 
 import msgspec
 
@@ -175,15 +176,18 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     weight: int = 1
 
-    def address(self, operation: Operation) -> str | None:
+    def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""
-        base_url, path = self.base_url or self.provider.base_url, self.provider.paths.get(operation)
+        provider = self.provider
+        base_url, path = self.base_url or provider.base_url, provider.paths.get(operation)
         if base_url is None or path is None:
             return None
+        if is_streamed:
+            path = provider.stream_paths.get(operation, path)
         base_url = base_url.rstrip("/")
         while path.startswith("/../"):
             base_url, path = base_url.rpartition("/")[0], path[3:]
-        return base_url + path
+        return base_url + path.replace("{model}", quote(self.model, safe=""))
 
 
 class Startup(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 The connection puts a head, pieces of body, an end or a failure in; the reader takes them out, or
 aborts. What has arrived stays here, so that a connection whose answer is complete can serve the
-next request while this one is still being read. Exactly one task reads. Cancelling it aborts.
+next request while this one is still being read. There is exactly one reader: a task that awaits
+`read`, or a listener that is called with every piece.
 
 Must not parse, and must not outlive its interest: after the end, a failure or an abort it never
 touches the connection again.
@@ -52,6 +53,7 @@ class Exchange:
         "_decoder",
         "_idle_limit_s",
         "_monotonic_s",
+        "_on_news",
         "_pieces",
         "_received_bytes",
         "_total_due_s",
@@ -96,6 +98,7 @@ class Exchange:
         self._idle_limit_s = timeouts.idle_s
         self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
         self._waiter: asyncio.Future[None] | None = None
+        self._on_news: Callable[[], None] | None = None
         self._wire: Wire | None = None
         self._decoder: Decoder | None = None
         self._pieces: list[bytes] = []
@@ -103,20 +106,35 @@ class Exchange:
 
     # The reader's side.
 
-    async def read(self) -> bytes:
-        """The next piece of the body, decoded; see `Answer.read`. Pieces that wait are joined."""
-        while True:
-            if self._decoder is None:
-                if self._pieces:
-                    return self._take()
-            elif piece := self._take_decoded(self._decoder):
+    def take(self) -> bytes | None:
+        """The next piece of the body, if it is here; see `Answer.take`. Those that wait are joined.
+
+        What came before a failure is given before it is raised.
+        """
+        pieces = self._pieces
+        if self._decoder is not None:
+            if piece := self._take_decoded(self._decoder):
                 return piece
-            if self.failure is not None:
-                raise self.failure
-            if self.is_complete:
-                return b""
-            self.expect(ErrorKind.UPSTREAM_IDLE_TIMEOUT, self._idle_limit_s)
+        elif pieces:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._empty()
+            return data
+        if self.failure is not None:
+            raise self.failure
+        if self.is_complete:
+            return b""
+        self.expect(ErrorKind.UPSTREAM_IDLE_TIMEOUT, self._idle_limit_s)
+        return None
+
+    def listen(self, on_news: Callable[[], None] | None) -> None:
+        """Call `on_news` in place of waking a task; see `Answer.listen`."""
+        self._on_news = on_news
+
+    async def read(self) -> bytes:
+        """What `take` gives, waited for; see `Answer.read`."""
+        while (piece := self.take()) is None:
             await self._wait()
+        return piece
 
     def abort(self) -> None:
         """Stop the upstream now; see `Answer.abort`."""
@@ -175,6 +193,10 @@ class Exchange:
     def wake(self) -> None:
         """Let the reader see the news."""
         self.has_news = False
+        self.due_s = self._total_due_s
+        if self._on_news is not None:
+            self._on_news()
+            return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -217,13 +239,6 @@ class Exchange:
             raise
         finally:
             self._waiter = None
-        self.expect_nothing()
-
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._empty()
-        return data
 
     def _take_decoded(self, decoder: Decoder) -> bytes:
         try:
