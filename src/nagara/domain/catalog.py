@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import msgspec
 
+from nagara.domain.abilities import Abilities
 from nagara.domain.usage import Meter
 
 
@@ -82,6 +83,8 @@ class Operation(enum.StrEnum):
     RESPONSES = "responses"
     MESSAGES = "messages"
     COUNT_TOKENS = "messages.count_tokens"
+    GENERATE_CONTENT = "generate_content"
+    CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
 
@@ -106,7 +109,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A company or server we call: data, no network code. One of these per file in `providers/`.
 
     `paths` says which operations it has, in their own dialect, and where below `base_url`; a path
-    may begin with `/..` to leave segments of the base URL. `base_url` may hold `{NAME}`, which
+    may begin with `/..` to leave segments of the base URL, and may hold `{model}`. Where a caller's
+    dialect is not among them, the first conversation among them is spoken instead. A stream has
+    another path only if `stream_paths` says so. `base_url` may hold `{NAME}`, which
     stands for an environment variable, or else for its value in `base_url_defaults`. The offers
     of the catalogue name it by `name`.
     """
@@ -120,6 +125,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     credential_env: tuple[str, ...] = ()
     auth: Auth = Auth.BEARER
     paths: Mapping[Operation, str]
+    stream_paths: Mapping[Operation, str] = {}
     headers: tuple[tuple[str, str], ...] = ()
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
@@ -128,6 +134,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is asked for any model name, because no catalogue says which it has."""
     has_stream_usage_option: bool = True
     """Whether chat takes `stream_options.include_usage`; without it the provider always reports."""
+    adds: Abilities = Abilities()
+    """What it can be asked for beyond its dialect's own provider."""
+    lacks: Abilities = Abilities()
+    """What its dialect's own provider can be asked for, and it cannot."""
+    traits: frozenset[str] = frozenset()
+    """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    signature_maker: str | None = None
+    """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
