@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-
 from tests.recordings.askers import Got
 from tests.recordings.neutral import Answer, Call, Citation, Counts, Failure
 
@@ -175,7 +174,7 @@ def is_same_call(expected: Call, got: Call) -> bool:
 
 
 def check_finish(expected: Answer, got: Got, ask: Ask) -> str | None:
-    """Why it ended. Said of calls, "stop" would leave them lying: OpenAI does so for forced ones."""
+    """Why it ended. OpenAI says "stop" of forced calls, which elsewhere would not be run."""
     wanted = {expected.finish}
     if not ask.is_same_dialect:
         if expected.calls and expected.finish == "stop":

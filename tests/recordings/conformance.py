@@ -1,4 +1,4 @@
-"""Every recorded answer through every dialect, streamed and not: `make conformance` writes the page.
+"""Every recorded answer through every dialect: `make conformance` writes the page.
 
 The run is one gateway process before one replay process, asked by the official SDKs from a few
 threads. `docs/conformance.md` is its outcome: counts of passed and failed by dialect, provider and
@@ -59,7 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     recordings = read_exchanges()
     chosen = tuple(options.case or ())
-    cases = [id for id in recordings.exchanges if id.startswith(chosen)] if chosen else None
+    cases = [case for case in recordings.exchanges if case.startswith(chosen)] if chosen else None
     with tempfile.TemporaryDirectory() as folder:
         results = run(recordings, Path(folder), options.dialect or list(ASKERS), cases)
     for failure, wrong in (found for result in results for found in result.failures()):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-
 from tests.recordings.recorded import FOLDER
 
 KEPT_HEADERS: Final = frozenset(
@@ -56,7 +55,10 @@ WIRES: Final = (
 
 NOT_SERVED: Final = (
     (re.compile(r"/v2/chat$"), "Cohere's own API: the gateway asks Cohere through its OpenAI one"),
-    (re.compile(r"/invoke$"), "Bedrock's InvokeModel, whose bodies differ by model: Converse serves"),
+    (
+        re.compile(r"/invoke$"),
+        "Bedrock's InvokeModel: Converse serves those models",
+    ),
     (re.compile(r""), "not a generation"),
 )
 
@@ -132,7 +134,7 @@ def classify(line: Mapping[str, Any]) -> tuple[str | None, str]:
     return wire.name, ""
 
 
-def decode_exchange(id: str, api: str, wire: str, line: Mapping[str, Any]) -> Exchange:
+def decode_exchange(case: str, api: str, wire: str, line: Mapping[str, Any]) -> Exchange:
     """One line as an exchange."""
     request, response = line["request"], line["response"]
     headers = {
@@ -140,7 +142,7 @@ def decode_exchange(id: str, api: str, wire: str, line: Mapping[str, Any]) -> Ex
         for name, value in response["headers"].items()
     }
     return Exchange(
-        id=id,
+        id=case,
         recording=line["id"],
         api=api,
         wire=wire,

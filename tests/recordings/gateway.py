@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from tests.recordings.exchanges import WIRES, Exchange, Wire
+from tests.system.gateway import GatewayProcess, name_variables
 
 from nagara.cli import main as run_nagara
 from nagara.domain.catalog import Auth, Operation, Provider
 from nagara.providers import PROVIDERS
-from tests.recordings.exchanges import WIRES, Exchange, Wire
-from tests.system.gateway import GatewayProcess, name_variables
 
 API_FILES: Final = {"bedrock-mantle": "compatible", "crusoe": "compatible"}
 """Recorded APIs whose provider file has another name than the recordings'."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
 from tests.recordings.askers import ASKERS, ask
 from tests.recordings.comparison import Ask, compare
 from tests.recordings.conformance import PAGE, run
@@ -28,9 +27,11 @@ pytestmark = [
 ]
 
 HAS_BOTOCORE = importlib.util.find_spec("botocore") is not None
-HAS_GOOGLE = importlib.util.find_spec("google.genai") is not None if (
-    importlib.util.find_spec("google")
-) else False
+HAS_GOOGLE = (
+    importlib.util.find_spec("google.genai") is not None
+    if (importlib.util.find_spec("google"))
+    else False
+)
 DIALECTS = [name for name in ASKERS if name != "gemini" or HAS_GOOGLE]
 
 

@@ -8,13 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
-
 from tests.recordings.askers import chat, gemini, messages, responses
 from tests.recordings.neutral import Answer
 from tests.recordings.oracle import READERS
-
-
-
 
 
 class Asker(Protocol):

@@ -5,7 +5,6 @@ from typing import Any
 
 import openai
 from openai import OpenAI
-
 from tests.recordings.neutral import Answer, failed
 
 

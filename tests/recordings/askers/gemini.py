@@ -36,8 +36,8 @@ class GeminiAsker:
         """The gateway's error, of an answer or in a stream."""
         if not isinstance(error, self._errors.APIError):
             return None
-        status: Any = error.code  # type: ignore[attr-defined]
-        return failed(status, error.message)  # type: ignore[attr-defined]
+        status: Any = error.code
+        return failed(status, error.message)
 
 
 def dump(answer: Any) -> Any:

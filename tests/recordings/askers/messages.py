@@ -5,7 +5,6 @@ from typing import Any
 
 import anthropic
 from anthropic import Anthropic
-
 from tests.recordings.neutral import Answer, failed
 
 

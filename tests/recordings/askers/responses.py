@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from openai import OpenAI
-
 from tests.recordings.askers.chat import read_openai_error
 from tests.recordings.neutral import Answer
 
@@ -31,7 +30,7 @@ class ResponsesAsker:
         with responses.stream(model=model, input="Say hello.", store=False) as stream:
             for event in stream:
                 if event.type in ENDS:
-                    final = event.response  # type: ignore[union-attr]
+                    final = event.response
         if final is None:
             raise StreamFailedError("the stream has no terminal event")
         return final.to_dict(warnings=False), {}

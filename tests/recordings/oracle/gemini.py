@@ -30,7 +30,7 @@ OUTPUTS: Final = ("candidatesTokensDetails",)
 def read(body: Mapping[str, Any]) -> Answer:
     """A `GenerateContentResponse`: its first candidate, or none if the prompt was blocked."""
     reading = Reading()
-    candidate = next(iter(body.get("candidates") or ()), {"finishReason": "SAFETY"})
+    candidate: Mapping[str, Any] = (body.get("candidates") or [{"finishReason": "SAFETY"}])[0]
     for part in (candidate.get("content") or {}).get("parts") or ():
         read_part(part, reading)
     read_grounding(candidate.get("groundingMetadata") or {}, reading)
