@@ -15,7 +15,7 @@ from typing import Final
 from tests.recordings.askers import ASKERS, Asker, ask
 from tests.recordings.comparison import Ask, compare
 from tests.recordings.exchanges import Exchange, Recordings, read_exchanges
-from tests.recordings.gateway import serving
+from tests.recordings.gateway import start
 from tests.recordings.oracle import expect
 from tests.recordings.replay import replaying
 from tests.recordings.report import Result, read_known, render
@@ -33,7 +33,8 @@ def run(
     """Ask for these cases (all, if None) in these dialects, both ways."""
     wanted = set(recordings.exchanges if cases is None else cases)
     exchanges = [e for e in recordings.exchanges.values() if e.id in wanted]
-    with replaying() as replay_url, serving(folder, exchanges, replay_url) as gateway:
+    models = {exchange.id: exchange.provider for exchange in exchanges}
+    with replaying() as replay_url, start(folder, models, replay_url) as gateway:
         askers = {name: ASKERS[name](gateway.url, gateway.key) for name in dialects}
         with ThreadPoolExecutor(THREADS) as pool:
             found = pool.map(lambda exchange: list(ask_all(exchange, askers)), exchanges)

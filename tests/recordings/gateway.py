@@ -9,13 +9,13 @@ providers is all that is done to the gateway; the rest is configuration, as an o
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from tests.recordings.exchanges import WIRES, Exchange, Wire
+from tests.recordings.exchanges import WIRES
 from tests.system.gateway import GatewayProcess, name_variables
 
 from nagara.cli import main as run_nagara
@@ -30,18 +30,13 @@ TOKEN_AUTHS: Final = frozenset({"BEARER", "X_API_KEY", "API_KEY", "X_GOOG_API_KE
 SETTINGS: Final[Mapping[str, object]] = {"log_level": "error"}
 
 
-def served_wires() -> dict[str, tuple[Wire, Operation]]:
-    """The wire formats that the gateway can ask providers in, with their operations."""
-    known = Operation.__members__
-    return {w.name: (w, known[w.operation]) for w in WIRES if w.operation in known}
-
-
 def make_providers(names: Iterable[str]) -> Iterator[Provider]:
     """The providers of these names, each an API's and a wire format's (`groq-chat`)."""
-    wires = served_wires()
+    wires = {wire.name: wire for wire in WIRES}
     for full_name in names:
         api, _, name = full_name.rpartition("-")
-        wire, operation = wires[name]
+        wire = wires[name]
+        operation = Operation[wire.operation]
         # An API whose file does not speak this format, Azure's Messages say, is a compatible one.
         provider = PROVIDERS.get(API_FILES.get(api, api), PROVIDERS["compatible"])
         yield msgspec.structs.replace(
@@ -56,16 +51,16 @@ def make_providers(names: Iterable[str]) -> Iterator[Provider]:
         )
 
 
-def write_configuration(path: Path, exchanges: Sequence[Exchange], replay_url: str) -> None:
-    """The TOML that an operator would write: each recording is a model of its provider."""
+def write_configuration(path: Path, models: Mapping[str, str], upstream_url: str) -> None:
+    """The TOML that an operator would write: models, each with its provider."""
     lines: list[str] = []
-    for name in sorted({exchange.provider for exchange in exchanges}):
-        lines += [f'[providers."{name}"]', f"base_url = {json.dumps(replay_url)}"]
-    for exchange in exchanges:
+    for name in sorted(set(models.values())):
+        lines += [f'[providers."{name}"]', f"base_url = {json.dumps(upstream_url)}"]
+    for model, provider in models.items():
         lines += [
-            f'[models."{exchange.id}"]',
+            f'[models."{model}"]',
             'prices = { input_mtok = "1", output_mtok = "1" }',
-            f'deployments = [{{ provider = "{exchange.provider}", model = "{exchange.id}" }}]',
+            f'deployments = [{{ provider = "{provider}", model = "{model}" }}]',
         ]
     path.write_text("\n".join(lines) + "\n")
 
@@ -77,14 +72,11 @@ class RecordedGateway(GatewayProcess):
 
 
 @contextmanager
-def serving(
-    folder: Path, exchanges: Iterable[Exchange], replay_url: str
-) -> Iterator[RecordedGateway]:
-    """A gateway on its first start, with the recordings' providers and models."""
+def start(folder: Path, models: Mapping[str, str], upstream_url: str) -> Iterator[RecordedGateway]:
+    """A gateway on its first start whose providers are all at `upstream_url`."""
     configuration = folder / "nagara.toml"
-    served = [exchange for exchange in exchanges if exchange.wire in served_wires()]
-    write_configuration(configuration, served, replay_url)
-    names = " ".join(sorted({exchange.provider for exchange in served}))
+    write_configuration(configuration, models, upstream_url)
+    names = " ".join(sorted(set(models.values())))
     environment = {CREDENTIAL: "recorded", NAMES: names} | name_variables(SETTINGS)
     arguments = ("--config", str(configuration))
     with RecordedGateway(folder / "data", environment, *arguments) as gateway:

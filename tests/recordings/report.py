@@ -60,10 +60,10 @@ class Result(msgspec.Struct, frozen=True):
                 yield Failure(self.ask.case, self.ask.dialect, self.ask.mode, feature), wrong
 
 
-def read_known(path: Path = KNOWN) -> dict[Failure, str]:
-    """The accepted failures and their reasons."""
+def read_known(path: Path = KNOWN, table: str = "answer") -> dict[Failure, str]:
+    """The accepted failures of answers, or of requests, and their reasons."""
     known: dict[Failure, str] = {}
-    for entry in tomllib.loads(path.read_text()).get("known", ()):
+    for entry in tomllib.loads(path.read_text()).get(table, ()):
         names = (entry["cases"], entry["dialects"], entry.get("modes", MODES), entry["features"])
         known |= {Failure(*each): entry["reason"] for each in itertools.product(*names)}
     return known
