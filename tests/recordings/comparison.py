@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+import pydantic
+from anthropic.types import Message
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 from tests.recordings.askers import Got
 from tests.recordings.neutral import Answer, Call, Citation, Counts, Failure
 
@@ -67,6 +71,13 @@ PLACES: Final[Mapping[str, Place]] = {
         finishes=PAUSE,
     ),
 }  # fmt: skip
+
+ANSWER_TYPES: Final[Mapping[str, type[pydantic.BaseModel]]] = {
+    "chat": ChatCompletion,
+    "responses": Response,
+    "messages": Message,
+}
+"""Google's SDK checks its own when it reads an answer."""
 
 Check = Callable[[Answer, Got, "Ask"], str | None]
 
@@ -237,6 +248,25 @@ def check_usage(expected: Answer, got: Got, ask: Ask) -> str | None:
     return f"(expected, got): {wrong}" if wrong else ""
 
 
+def check_events(expected: Answer, got: Got, ask: Ask) -> str | None:
+    """Indexes, ids and numbers of a stream that the gateway wrote."""
+    if not ask.is_streamed or ask.passes_through:
+        return None
+    return "; ".join(got.problems[:3])
+
+
+def check_types(expected: Answer, got: Got, ask: Ask) -> str | None:
+    """The published type of the answer: nothing that it requires is missing, or of another kind."""
+    if ask.is_same_dialect or ask.dialect not in ANSWER_TYPES:
+        return None
+    try:
+        ANSWER_TYPES[ask.dialect].model_validate(got.body)
+    except pydantic.ValidationError as error:
+        places = sorted(error.errors(), key=lambda each: -len(each["loc"]))[:2]
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in places)
+    return ""
+
+
 CHECKS: Final[Mapping[str, Check]] = {
     "text": check_text,
     "reasoning": check_reasoning,
@@ -247,6 +277,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     "citations": check_citations,
     "server tools": check_server_tools,
     "usage": check_usage,
+    "events": check_events,
+    "types": check_types,
 }
 FEATURES: Final = ("answer", *CHECKS, "error")
 

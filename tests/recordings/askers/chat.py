@@ -1,10 +1,10 @@
 """Chat Completions through `openai`."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import openai
 from openai import OpenAI
+from tests.recordings.askers.said import Said
 from tests.recordings.neutral import Answer, failed
 
 
@@ -14,13 +14,13 @@ class ChatAsker:
     def __init__(self, url: str, key: str) -> None:
         self._client = OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60)
 
-    def ask(self, model: str, *, is_streamed: bool) -> tuple[Any, Mapping[str, str]]:
+    def ask(self, model: str, *, is_streamed: bool) -> Said:
         """The completion. The stream is asked for its usage, as an exact caller does."""
         conversation: list[Any] = [{"role": "user", "content": "Say hello."}]
         completions = self._client.chat.completions
         if not is_streamed:
             raw = completions.with_raw_response.create(model=model, messages=conversation)
-            return raw.parse().to_dict(warnings=False), raw.headers
+            return Said(raw.parse().to_dict(warnings=False), raw.headers)
         options: Any = {"include_usage": True}
         with completions.stream(
             model=model, messages=conversation, stream_options=options
@@ -28,7 +28,7 @@ class ChatAsker:
             for _ in stream:
                 pass
             # get_final_completion() raises when an answer was cut at its token limit.
-            return stream.current_completion_snapshot.to_dict(warnings=False), {}
+            return Said(stream.current_completion_snapshot.to_dict(warnings=False))
 
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""

@@ -1,9 +1,9 @@
 """Gemini's generateContent through `google-genai`, if it is installed."""
 
 import importlib
-from collections.abc import Mapping
 from typing import Any
 
+from tests.recordings.askers.said import Said
 from tests.recordings.neutral import Answer, failed
 from tests.recordings.oracle.gemini import fold
 
@@ -19,18 +19,18 @@ class GeminiAsker:
         # Thoughts are only given to those who ask for them.
         self._config = {"thinking_config": {"include_thoughts": True}}
 
-    def ask(self, model: str, *, is_streamed: bool) -> tuple[Any, Mapping[str, str]]:
+    def ask(self, model: str, *, is_streamed: bool) -> Said:
         """The answer; this SDK leaves it to its user to put a stream's chunks together."""
         models = self._client.models
         if not is_streamed:
             answer = models.generate_content(
                 model=model, contents="Say hello.", config=self._config
             )
-            return dump(answer), answer.sdk_http_response.headers
+            return Said(dump(answer), answer.sdk_http_response.headers)
         chunks = models.generate_content_stream(
             model=model, contents="Say hello.", config=self._config
         )
-        return fold([dump(chunk) for chunk in chunks]), {}
+        return Said(fold([dump(chunk) for chunk in chunks]))
 
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""

@@ -1,11 +1,15 @@
 """Messages through `anthropic`."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import anthropic
 from anthropic import Anthropic
+from tests.recordings.askers.event_rules import MessagesRules
+from tests.recordings.askers.said import Said
 from tests.recordings.neutral import Answer, failed
+
+MADE_BY_SDK: Final = frozenset({"text", "citation", "thinking", "signature", "input_json"})
+"""Events that the SDK makes of those that arrive."""
 
 
 class MessagesAsker:
@@ -14,7 +18,7 @@ class MessagesAsker:
     def __init__(self, url: str, key: str) -> None:
         self._client = Anthropic(base_url=url, api_key=key, max_retries=0, timeout=60)
 
-    def ask(self, model: str, *, is_streamed: bool) -> tuple[Any, Mapping[str, str]]:
+    def ask(self, model: str, *, is_streamed: bool) -> Said:
         """The message."""
         conversation: list[Any] = [{"role": "user", "content": "Say hello."}]
         messages = self._client.messages
@@ -22,9 +26,14 @@ class MessagesAsker:
             raw = messages.with_raw_response.create(
                 model=model, messages=conversation, max_tokens=4096
             )
-            return raw.parse().to_dict(warnings=False), raw.headers
+            return Said(raw.parse().to_dict(warnings=False), raw.headers)
         with messages.stream(model=model, messages=conversation, max_tokens=4096) as stream:
-            return stream.get_final_message().to_dict(warnings=False), stream.response.headers
+            rules = MessagesRules()
+            for event in stream:
+                if event.type not in MADE_BY_SDK:
+                    rules.take(event.to_dict(warnings=False))
+            body = stream.get_final_message().to_dict(warnings=False)
+            return Said(body, stream.response.headers, tuple(rules.problems))
 
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""
