@@ -82,7 +82,7 @@ endif
 	@$(call sync,requirements/test.lock)
 	@touch $@ .venv/.runtime
 
-# The programs of other people that the README shows: too much for everyone's test environment.
+# Programs and SDKs of other people that tests use as clients: too much for everyone's environment.
 install-clients: .venv/.clients
 .venv/.clients: requirements/clients.lock pyproject.toml | .venv/bin/python
 	@echo 'Setting up .venv with client programs …' >&2

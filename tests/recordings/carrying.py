@@ -6,20 +6,17 @@ own, since it is the caller's to act on; it is counted, and no failure.
 """
 
 import itertools
-import tempfile
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import requests
 from tests.recordings.capture import PATHS, Capture, capturing, send, serving_capture
 from tests.recordings.contents import find_lost, read_contents
-from tests.recordings.exchanges import WIRES, Exchange, Recordings, read_exchanges
+from tests.recordings.exchanges import WIRES, Exchange, Recordings
 from tests.recordings.gateway import RecordedGateway
-from tests.recordings.report import Failure
+from tests.recordings.report import Carried
 from tests.recordings.request_shapes import find_problems
 
 WORKERS: Final = 3
@@ -31,20 +28,6 @@ NAMED_AS: Final[Mapping[str, tuple[str, ...]]] = {
     "media": ("image", "audio", "file", "document", "video", "content"),
 }
 """What a name among the dropped ones has in it if it is of this kind; a text is never dropped."""
-
-
-class Carried(msgspec.Struct, frozen=True):
-    """What became of one request on its way to one wire format.
-
-    `refusal` is the gateway's message where it refused as it may; `wrong` says by kind what is
-    wrong with what arrived, or that nothing did.
-    """
-
-    case: str
-    dialect: str
-    target: str
-    refusal: str
-    wrong: dict[str, list[str]]
 
 
 def carry_all(recordings: Recordings, folder: Path) -> list[Carried]:
@@ -102,26 +85,3 @@ def judge(exchange: Exchange, target: str, answer: requests.Response, arrived: A
         if not any(word in dropped for word in NAMED_AS[kind]):
             wrong[kind] = [text[:120] for text in missing]
     return Carried(exchange.id, exchange.wire, target, "", wrong)
-
-
-def failures(found: Iterable[Carried]) -> dict[Failure, str]:
-    """What is wrong, as entries of the list of known failures."""
-    return {
-        Failure(carried.case, carried.target, "request", kind): "; ".join(wrong)
-        for carried in found
-        for kind, wrong in carried.wrong.items()
-    }
-
-
-def main() -> None:
-    """Carry all and print what is wrong."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = carry_all(read_exchanges(), Path(folder))
-    for failure, wrong in failures(found).items():
-        print(f"{failure.case} to {failure.dialect} {failure.feature}: {wrong}")
-    for refusal, number in Counter(carried.refusal for carried in found).most_common():
-        print(f"{number} refused: {refusal}" if refusal else f"{number} sent")
-
-
-if __name__ == "__main__":
-    main()

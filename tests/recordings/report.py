@@ -37,6 +37,17 @@ for is declared in `tests/recordings/comparison.py`.
 """
 
 
+REQUESTS: Final = """\
+## Requests
+
+Every recorded request, posted as it was recorded, and what the provider is then sent in each other
+wire format: valid by that API's own published types (`openai`, `anthropic`, `google-genai`,
+`botocore`), with every text, every tool and every file of the request in it, or named as dropped.
+*refused*: with a 400 that names what that provider cannot be given.
+"""
+OUTCOMES: Final = ("arrived", "refused", "failed")
+
+
 class Failure(msgspec.Struct, frozen=True, order=True):
     """One check that fails."""
 
@@ -60,6 +71,29 @@ class Result(msgspec.Struct, frozen=True):
                 yield Failure(self.ask.case, self.ask.dialect, self.ask.mode, feature), wrong
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """What became of one request on its way to one wire format.
+
+    `refusal` is the gateway's message where it refused as it may; `wrong` says by kind what is
+    wrong with what arrived, or that nothing did.
+    """
+
+    case: str
+    dialect: str
+    target: str
+    refusal: str
+    wrong: dict[str, list[str]]
+
+
+def list_failures(found: Iterable[Carried]) -> dict[Failure, str]:
+    """What is wrong with requests, as entries of the list of known failures."""
+    return {
+        Failure(carried.case, carried.target, "request", kind): "; ".join(wrong)
+        for carried in found
+        for kind, wrong in carried.wrong.items()
+    }
+
+
 def read_known(path: Path = KNOWN, table: str = "answer") -> dict[Failure, str]:
     """The accepted failures of answers, or of requests, and their reasons."""
     known: dict[Failure, str] = {}
@@ -69,8 +103,9 @@ def read_known(path: Path = KNOWN, table: str = "answer") -> dict[Failure, str]:
     return known
 
 
-def render(recordings: Recordings, results: Sequence[Result], known: Mapping[Failure, str]) -> str:
-    """The whole page."""
+def render(recordings: Recordings, results: Sequence[Result]) -> str:
+    """The page's part on answers."""
+    known = read_known()
     checks = [bool(wrong) for result in results for wrong in result.features.values()]
     sections = [
         INTRODUCTION.format(
@@ -83,9 +118,26 @@ def render(recordings: Recordings, results: Sequence[Result], known: Mapping[Fai
     for dialect in dict.fromkeys(result.ask.dialect for result in results):
         mine = [result for result in results if result.ask.dialect == dialect]
         sections += [f"## Through {dialect}\n", render_table(mine)]
-    sections += ["## What fails\n", render_failures(results, known)]
+    failing = [failure for result in results for failure, _ in result.failures()]
+    sections += ["## What fails\n", render_failures(failing, known)]
     sections += ["## Recorded, but not asked for\n", render_left_out(recordings)]
     return "\n".join(sections)
+
+
+def render_requests(found: Sequence[Carried]) -> str:
+    """The page's part on requests."""
+    outcomes = Counter((c.dialect, c.target, outcome_of(c)) for c in found)
+    rows = [["recorded in", "written in", *OUTCOMES]]
+    for dialect, target in sorted({(carried.dialect, carried.target) for carried in found}):
+        counts = (outcomes[dialect, target, outcome] for outcome in OUTCOMES)
+        rows.append([dialect, target, *(str(count or "") for count in counts)])
+    failing = render_failures(list_failures(found), read_known(table="request"))
+    return "\n".join(["", REQUESTS, render_rows(rows), "What fails:\n", failing])
+
+
+def outcome_of(carried: Carried) -> str:
+    """The column that a request counts in."""
+    return "failed" if carried.wrong else "refused" if carried.refusal else "arrived"
 
 
 def render_table(results: Sequence[Result]) -> str:
@@ -107,12 +159,11 @@ def render_cell(counts: Counter[tuple[str, str, bool]], provider: str, feature: 
     return f"{passed} / **{failed}**" if failed else str(passed or "")
 
 
-def render_failures(results: Iterable[Result], known: Mapping[Failure, str]) -> str:
+def render_failures(failures: Iterable[Failure], known: Mapping[Failure, str]) -> str:
     """Those that fail, gathered by their reason."""
     gathered: dict[str, list[Failure]] = {}
-    for result in results:
-        for failure, _ in result.failures():
-            gathered.setdefault(known.get(failure, "not looked into yet"), []).append(failure)
+    for failure in failures:
+        gathered.setdefault(known.get(failure, "not looked into yet"), []).append(failure)
     if not gathered:
         return "Nothing.\n"
     return "\n".join(render_reason(*item) for item in sorted(gathered.items()))

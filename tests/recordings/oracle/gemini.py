@@ -34,6 +34,8 @@ def read(body: Mapping[str, Any]) -> Answer:
     for part in (candidate.get("content") or {}).get("parts") or ():
         read_part(part, reading)
     read_grounding(candidate.get("groundingMetadata") or {}, reading)
+    for source in (candidate.get("citationMetadata") or {}).get("citations") or ():
+        reading.add_citation(source.get("uri"), source.get("title"), is_cited=False)
     reason = candidate.get("finishReason") or ""
     finish = "content_filter" if reason in BLOCKED else FINISHES.get(reason, reason)
     if finish == "stop" and reading.has_calls:
