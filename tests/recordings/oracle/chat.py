@@ -69,22 +69,27 @@ def read_usage(body: Mapping[str, Any]) -> Counts | None:
     """Usage; Groq's streams have it under `x_groq`.
 
     Some servers leave reasoning out of `completion_tokens` and count it in `total_tokens` (Google,
-    xAI): the total is what was billed. The cached tokens have four names.
+    xAI): the total is what was billed. The cached tokens have four names. A token is either read
+    from a cache or written to it; OpenRouter has said both of one.
     """
     usage = body.get("usage") or (body.get("x_groq") or {}).get("usage")
     if not usage:
         return None
     inputs = read_count(usage, "prompt_tokens")
+    cache_read = (
+        read_count(usage, "prompt_tokens_details", "cached_tokens")
+        or read_count(usage, "prompt_cache_hit_tokens")
+        or read_count(usage, "num_cached_tokens")
+        or read_count(usage, "cached_tokens")
+    )
+    cache_write = read_count(usage, "prompt_tokens_details", "cache_write_tokens")
     return Counts(
         input=inputs,
         output=max(
             read_count(usage, "completion_tokens"), read_count(usage, "total_tokens") - inputs
         ),
-        cache_read=read_count(usage, "prompt_tokens_details", "cached_tokens")
-        or read_count(usage, "prompt_cache_hit_tokens")
-        or read_count(usage, "num_cached_tokens")
-        or read_count(usage, "cached_tokens"),
-        cache_write=read_count(usage, "prompt_tokens_details", "cache_write_tokens"),
+        cache_read=cache_read,
+        cache_write=min(cache_write, inputs - cache_read),
         reasoning=read_count(usage, "completion_tokens_details", "reasoning_tokens"),
         input_audio=read_count(usage, "prompt_tokens_details", "audio_tokens"),
         output_audio=read_count(usage, "completion_tokens_details", "audio_tokens"),
