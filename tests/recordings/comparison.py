@@ -150,15 +150,18 @@ def check_text(expected: Answer, got: Got, ask: Ask) -> str | None:
 
 
 def check_reasoning(expected: Answer, got: Got, ask: Ask) -> str | None:
-    """The reasoning; what stands between two blocks of it is up to whoever joins them."""
+    """The reasoning."""
     if not expected.reasoning and not got.answer.reasoning:
         return None
-    if "".join(expected.reasoning) == "".join(got.answer.reasoning):
-        return ""
-    want, have = (squeeze("".join(blocks)) for blocks in (expected.reasoning, got.answer.reasoning))
-    if len(expected.reasoning) != len(got.answer.reasoning) and want == have:
+    if is_same_reasoning(expected.reasoning, got.answer.reasoning):
         return ""
     return differ(expected.reasoning, got.answer.reasoning)
+
+
+def is_same_reasoning(expected: tuple[str, ...], got: tuple[str, ...]) -> bool:
+    """Whether the texts are the same; what stands between two blocks is up to who joins them."""
+    want, have = "".join(expected), "".join(got)
+    return want == have or (len(expected) != len(got) and squeeze(want) == squeeze(have))
 
 
 def check_calls(expected: Answer, got: Got, ask: Ask) -> str | None:
