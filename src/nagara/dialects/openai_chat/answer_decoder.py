@@ -46,9 +46,9 @@ _NO_MESSAGE = MessageWire()
 class AnswerDecoder:
     """Makes events of the chunks of one answer, or of a whole one as its only chunk."""
 
-    def __init__(self, target: Target, audio_bytes_max: int) -> None:
+    def __init__(self, target: Target, kept_bytes_max: int) -> None:
         self._target = target
-        self._audio_bytes_max = audio_bytes_max
+        self._kept_bytes_max = kept_bytes_max
         self._choices: dict[int, ChoiceDecoder] = {}
         self._has_begun = False
         self._usage: Usage | None = None
@@ -111,7 +111,7 @@ class AnswerDecoder:
         if decoder is None:
             if not 0 <= index < CHOICES_MAX:
                 raise malformed_answer()
-            decoder = ChoiceDecoder(index, self._target.maker, self._audio_bytes_max)
+            decoder = ChoiceDecoder(index, self._target.maker, self._kept_bytes_max)
             self._choices[index] = decoder
         decoder.take(choice, choice.delta or choice.message or _NO_MESSAGE, events)
         if choice.logprobs is not None:

@@ -135,9 +135,19 @@ class AssistantEncoder:
         return {}
 
     def _encode_details(self, thoughts: list[Reasoning]) -> Fields:
+        """Entries for what its maker signed, among which unsigned text is an entry too.
+
+        Where nothing is signed for this provider, all there is to say is the text: an entry without
+        its signature might be taken for one that lost it.
+        """
+        own = [can_read(part.signature, self._request, NAME, self._target) for part in thoughts]
+        if not any(own):
+            text = "\n\n".join(part.text for part in thoughts if part.text)
+            if not text:
+                self._drop("reasoning")
+            return {"reasoning": text} if text else {}
         details: list[DetailWire] = []
-        for part in thoughts:
-            is_readable = can_read(part.signature, self._request, NAME, self._target)
+        for part, is_readable in zip(thoughts, own, strict=True):
             detail = encode_for_maker(part, is_readable=is_readable)
             if detail is None:
                 self._drop("reasoning")
