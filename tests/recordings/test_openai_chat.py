@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
+from pydantic import TypeAdapter
 from tests.recordings.recorded import FOLDER, needs_recordings
 from tests.unit.dialects.openai_chat.chat import EVENT_BYTES_MAX, frame, target
 
@@ -161,6 +163,35 @@ def test_every_recorded_request_is_read_and_says_the_same_when_written() -> None
         for name in ("stop", "temperature", "response_format", "user", "parallel_tool_calls"):
             assert written.get(name) == request.get(name), (recorded, name)
         assert len(written.get("tools", ())) == len(request.get("tools", ())), recorded
+        seen += 1
+    assert seen > 300
+
+
+def strictly(value: Any) -> Any:
+    """The value with every lazily checked part of it looked at."""
+    if isinstance(value, dict):
+        return {name: strictly(inner) for name, inner in value.items()}
+    is_plain = value is None or isinstance(value, str | int | float)
+    return value if is_plain else [strictly(inner) for inner in value]
+
+
+def test_what_openai_is_sent_is_of_its_published_types() -> None:
+    message_type: TypeAdapter[Any] = TypeAdapter(ChatCompletionMessageParam)
+    tool_type: TypeAdapter[Any] = TypeAdapter(ChatCompletionFunctionToolParam)
+    to = target(Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS)
+    seen = 0
+    for _, request, _ in exchanges():
+        text = json.dumps(request)
+        # OpenAI takes no document by its address, and runs no tools of OpenRouter's.
+        if not request or '_url": "http' in text or '"file_data": "http' in text:
+            continue
+        decoded = openai_chat.decode_request(text.encode())
+        body = json.loads(openai_chat.encode_request(decoded, to).body)
+        for message in body["messages"]:
+            strictly(message_type.validate_python(message))
+        for tool in body.get("tools", ()):
+            if tool["type"] == "function":
+                strictly(tool_type.validate_python(tool))
         seen += 1
     assert seen > 300
 

@@ -401,3 +401,15 @@ def test_sampling_and_the_rest_have_openais_names() -> None:
             "json_schema": {"name": "answer", "schema": {}, "strict": True},
         },
     }
+
+
+def test_a_service_tier_goes_in_a_word_that_is_known_or_is_named() -> None:
+    assert sent(from_elsewhere(service_tier="standard_only"))["service_tier"] == "default"
+    assert dropped(from_elsewhere(service_tier="batch")) == ("service_tier",)
+    assert sent(ask(service_tier="on_demand"))["service_tier"] == "on_demand"
+
+
+def test_unsigned_reasoning_is_plain_text_where_details_are_kept() -> None:
+    request = from_elsewhere(assistant(Reasoning(text="hm"), Text("4")))
+    (message,) = messages(request, Trait.REASONING_DETAILS)
+    assert message == {"role": "assistant", "content": "4", "reasoning": "hm"}
