@@ -74,10 +74,12 @@ class AnswerDecoder:
                 # OpenRouter puts a model's failure in the choice, whose reason is `error` then.
                 return [*events, self._fail(choice.error)]
             self._take_choice(choice, events)
+        # With the last chunk, after it, or growing with each: the last one counts.
         if answer.usage and answer.usage != NULL:
             self._usage = _read_usage(answer.usage) or self._usage
         if answer.service_tier is not None:
             self._service_tier = answer.service_tier
+        # Perplexity repeats its whole list in every chunk.
         if not self._found and (answer.search_results or answer.citations):
             self._found = cite_found(answer.search_results, answer.citations)
         return events
@@ -106,6 +108,7 @@ class AnswerDecoder:
         return Failed(decode_failure(bytes(error), self._target.provider))
 
     def _take_choice(self, choice: ChoiceWire, events: list[Event]) -> None:
+        # A choice without a number is the only one.
         index = choice.index or 0
         decoder = self._choices.get(index)
         if decoder is None:

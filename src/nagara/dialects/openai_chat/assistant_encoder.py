@@ -92,6 +92,7 @@ class AssistantEncoder:
             fields["executed_tools"] = self._executed
         if self._calls:
             fields["tool_calls"] = self._calls
+        # Null is taken only beside something that stands for it.
         if fields["content"] is None and len(fields) == 2:
             fields["content"] = ""
         return fields
@@ -126,6 +127,7 @@ class AssistantEncoder:
             return {}
         if Trait.REASONING_DETAILS in traits:
             return self._encode_details(thoughts)
+        # DeepSeek refuses a turn with calls that comes back without its reasoning, whoever's it is.
         text = "\n\n".join(part.text for part in thoughts if part.text)
         if text and Trait.EARLIER_REASONING_CONTENT in traits:
             return {"reasoning_content": text}
@@ -165,6 +167,7 @@ class AssistantEncoder:
         if call.signature is not None and can_read(
             call.signature, self._request, NAME, self._target
         ):
+            # https://ai.google.dev/gemini-api/docs/thought-signatures#openai
             signed = {"thought_signature": call.signature.value}
             fields["extra_content"] = {"google": signed}
         return fields

@@ -87,6 +87,7 @@ class ChoiceDecoder:
             self._add(_EMPTY_REFUSAL, said.refusal, events)
         if said.annotations or said.audio or said.images or said.tool_calls or said.function_call:
             self._take_others(said, events)
+        # Last: some servers put the reason beside the last text, and some an empty text after it.
         if choice.finish_reason:
             self._note_reason(choice)
 
@@ -114,8 +115,11 @@ class ChoiceDecoder:
         return events
 
     def _note_reason(self, choice: ChoiceWire) -> None:
+        # OpenRouter gives the reason again with the usage; the first one is the model's.
         self.reason = self.reason or choice.finish_reason
         self._native = self._native or choice.native_finish_reason
+        # A number is the token that ended it, which says nothing to anybody.
+        # https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
         if isinstance(choice.stop_reason, str):
             self._stop_sequence = choice.stop_reason
 
@@ -164,10 +168,12 @@ class ChoiceDecoder:
         part = decode_detail(detail, self._maker)
         place = (detail.type, detail.index)
         if part.is_redacted:
+            # What is encrypted comes whole, and nothing is ever added to it.
             self._put(part, events)
             return
         if self._open_kind is not Reasoning or self._open_detail not in (None, place):
             self._begin(msgspec.structs.replace(part, text="", signature=None), events)
+        # Plain reasoning before has no place of its own, and takes the first that comes.
         self._open_detail = place
         index = self._open or 0
         if part.text:
@@ -199,6 +205,7 @@ class ChoiceDecoder:
         for call in said.tool_calls or ():
             self._take_call(call, events)
         if said.function_call is not None:
+            # The deprecated field knows one call, without an id.
             self._take_call(CallWire(index=0, function=said.function_call), events)
 
     def _take_annotations(self, annotations: list[AnnotationWire], events: list[Event]) -> None:
@@ -206,6 +213,7 @@ class ChoiceDecoder:
         if not citations:
             return
         if self._text is None:
+            # OpenRouter may cite before the first word of the text.
             self._text = self._begin(_EMPTY_TEXT, events)
         self._cite(self._text, citations, events)
 
@@ -245,6 +253,7 @@ class ChoiceDecoder:
 
     def _take_executed(self, executed: list[msgspec.Raw], events: list[Event]) -> None:
         for raw in executed:
+            # Told twice in a stream: when it starts, and again with what came of it.
             said = decode_wire(bytes(raw), executed_decoder)
             call, result = decode_executed(said, raw)
             if not said.is_done:

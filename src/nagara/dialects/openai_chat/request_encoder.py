@@ -84,6 +84,7 @@ def _encode_sampling(request: Request, target: Target) -> Fields:
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         seed: request.seed,
+        # OpenAI takes four; how many others take is theirs to say.
         "stop": list(request.stop) or None,
         "n": request.choice_count if request.choice_count > 1 else None,
     }

@@ -125,6 +125,7 @@ class ChatStreamEncoder(StreamEncoder):
         if told is None:
             return b""
         text = event.text
+        # The hot path: one chunk for each of the provider's, with nothing built but its text.
         if isinstance(told.part, Reasoning):
             told.pieces.append(text)
         else:
@@ -138,9 +139,11 @@ class ChatStreamEncoder(StreamEncoder):
     def _begin(self, event: Began) -> bytes:
         self._usage = event.usage
         if event.service_tier is not None:
+            # In every chunk, as at OpenAI: the SDK takes it from the first.
             tier = b',"service_tier":' + _encode(event.service_tier)
             self._stem, self._has_tier = self._stem + tier, True
             self._head = b"data: " + self._stem + b',"choices":[{"index":'
+        # At once, before anything is known: clients show that somebody answers.
         return self._begin_choice(self.frame.request.choice_count - 1)
 
     def _begin_choice(self, choice: int) -> bytes:
@@ -244,6 +247,8 @@ class ChatStreamEncoder(StreamEncoder):
         if isinstance(part, Text):
             state.text_length = max(state.text_length, told.offset + told.length)
         elif isinstance(part, Reasoning):
+            # Told again as a whole: an entry in pieces would be replayed in pieces by clients that
+            # only collect, and then its signature fits nothing.
             whole = msgspec.structs.replace(
                 part, text="".join(told.pieces), signature=told.signature or part.signature
             )
@@ -266,8 +271,10 @@ class ChatStreamEncoder(StreamEncoder):
         if event.finish is FinishReason.TOOL_CALLS and self._is_legacy:
             finish = LEGACY_TOOL_CALL
         delta: dict[str, object] = {}
+        # A message whose content is null for no reason breaks clients.
         if not state.has_content and not state.is_answered:
             delta["content"] = ""
+        # All at once: the SDK's accumulator joins a list only once if its entries have no number.
         if annotations := self._encode_annotations(state):
             delta["annotations"] = annotations
         return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":%b}]%b' % (
