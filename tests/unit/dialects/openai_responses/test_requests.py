@@ -330,6 +330,22 @@ def test_functions_of_another_dialect_are_not_made_strict_in_silence() -> None:
     assert tool["parameters"] == {"type": "object", "properties": {}}
 
 
+def test_a_strict_schema_is_closed_or_else_not_called_strict() -> None:
+    schema = b'{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}'
+    tools = (
+        FunctionTool(name="f", parameters=msgspec.Raw(schema), is_strict=True),
+        FunctionTool(
+            name="g", parameters=msgspec.Raw(schema.replace(b'["a"]', b"[]")), is_strict=True
+        ),
+    )
+    encoded = encode_request(ask(tools=tools), TARGET)
+    closed, optional = msgspec.json.decode(encoded.body)["tools"]
+    assert closed["strict"] is True
+    assert closed["parameters"]["additionalProperties"] is False
+    assert optional["strict"] is False
+    assert encoded.dropped == ("tools.strict",)
+
+
 def test_extras_of_another_dialect_are_named_and_not_sent() -> None:
     extras = {"logit_bias": msgspec.Raw(b"{}")}
     encoded = encode_request(ask(extras=extras), TARGET)
