@@ -89,6 +89,8 @@ class RequestEncoder:
             request, target, self._family, offers_tools=self._offers_tools
         )
         self.dropped: list[str] = [*request.extras, *self._content.dropped]
+        if self._tools and not self._offers_tools:
+            self.dropped.append("tools")
 
     def encode(self) -> Fields:
         """The body's fields."""
