@@ -25,7 +25,7 @@ METHODS = {"generateContent": False, "streamGenerateContent": True}
 _PATH = re.compile(rf"/v1(?:beta)?/models/(.{{1,{MODEL_LENGTH_MAX}}}):({'|'.join(METHODS)})")
 
 
-def _read_request(model: str, is_streamed: bool, body: bytes) -> RequestView:  # noqa: FBT001
+def _read_request(model: str, is_streamed: bool, body: bytes) -> RequestView:
     view = google_gemini.read_request(body)
     return msgspec.structs.replace(view, model=model, is_streamed=is_streamed)
 
@@ -47,7 +47,7 @@ GOOGLE_ENDPOINTS = tuple(make_endpoint("{model}", method) for method in METHODS)
 
 
 @lru_cache(maxsize=1024)
-def find_google_endpoint(path: str, is_array: bool) -> Endpoint | None:  # noqa: FBT001 - a cache's key
+def find_google_endpoint(path: str, is_array: bool) -> Endpoint | None:
     """The endpoint of a path that names a model, or None; `is_array` as the query has it."""
     found = _PATH.fullmatch(path)
     if found is None:
