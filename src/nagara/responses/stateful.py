@@ -30,7 +30,6 @@ from nagara.pipeline import (
     Admitted,
     Pipeline,
     check_credit,
-    internal_error,
     shutting_down,
 )
 from nagara.responses.background import Background
@@ -226,25 +225,19 @@ class StatefulResponses:
     ) -> None:
         self.background.check_room()
         run = self._prepare_run(admitted, history)
-        asks_stream = admitted.call.view.is_streamed
+        body = run.stored.response
         try:
             await self.background.start(run, partial(self._make, as_stream(admitted), ended))
         except StorageError as error:
             raise store_unavailable() from error
         ended.status = 200
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.limit_headers]
-        if asks_stream:
+        if admitted.call.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
             return
-        body = run.first
-        await reply.start(
-            200,
-            [
-                *head,
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-            ],
-        )
+        length = str(len(body)).encode()
+        head += [(b"content-type", b"application/json"), (b"content-length", length)]
+        await reply.start(200, head)
         await reply.end(body)
 
     async def _send_stream(
@@ -297,7 +290,7 @@ class StatefulResponses:
             run.end("failed", shutting_down())
         except Exception as error:  # noqa: BLE001 - the outermost edge of a background response
             self._observe(describe_mistake(ended.request_id, error))
-            run.end("failed", internal_error())
+            run.end("failed", _mistake())
         finally:
             made_by = [d for d in admitted.candidates if d.name == ended.provider]
             run.set_maker(maker_of(made_by[0]) if made_by else None)
@@ -324,6 +317,13 @@ def store_unavailable() -> GatewayError:
         ErrorKind.STORAGE_UNAVAILABLE,
         "The gateway cannot reach its database right now, where responses are kept. "
         "Nothing is wrong with the request; send it again shortly.",
+    )
+
+
+def _mistake() -> GatewayError:
+    return GatewayError(
+        ErrorKind.INTERNAL,
+        "The gateway made a mistake. Its log has the details under this request id.",
     )
 
 
