@@ -124,9 +124,7 @@ def edit_response(response: bytes, edits: Fields) -> bytes:
     return write_fields(fields | edits) if fields else response
 
 
-def begin_response(
-    fields: Fields, response_id: str, model: str, created_at_s: int
-) -> Fields:
+def begin_response(fields: Fields, response_id: str, model: str, created_at_s: int) -> Fields:
     """The object of a background response that nobody has begun to answer."""
     echoed = {
         name: fields[name] if fields.get(name, NULL) != NULL else default

@@ -102,7 +102,9 @@ class Following:
 
     async def _load(self, owner: Owner, response_id: str, after: int) -> list[tuple[int, bytes]]:
         blocks = await load_events(self._driver, owner, response_id, after)
-        numbered = (pair for block in blocks for pair in enumerate(block.events, block.first_number))
+        numbered = (
+            pair for block in blocks for pair in enumerate(block.events, block.first_number)
+        )
         return [(number, event) for number, event in numbered if number > after]
 
     async def _is_active(self, owner: Owner, response_id: str) -> bool:

@@ -6,6 +6,7 @@ is asked. Everything is done on the caller's JSON, so it is the same for every p
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 
 import msgspec
@@ -72,7 +73,7 @@ class StatefulResponses:
     ) -> None:
         self.keeper = keeper
         self.background = background
-        self.following = following
+        self._following = following
         self._pipeline = pipeline
         self._snapshots = snapshots
         self._clock = clock
@@ -127,6 +128,14 @@ class StatefulResponses:
             return await self.background.cancel(stored)
         except StorageError as error:
             raise store_unavailable() from error
+
+    async def follow(self, stored: StoredResponse, after: int) -> AsyncIterator[bytes]:
+        """The events of a background response above `after`. Raises `GatewayError`."""
+        try:
+            await self._following.check(stored, after)
+        except StorageError as error:
+            raise store_unavailable() from error
+        return self._following.follow(stored.owner, stored.id, after)
 
     async def _serve_state(
         self, admitted: Admitted, asked: StateRequest, reply: KeptReply, ended: RequestEnded
@@ -240,11 +249,9 @@ class StatefulResponses:
         await reply.start(200, head)
         await reply.end(body)
 
-    async def _send_stream(
-        self, run: Run, head: list[tuple[bytes, bytes]], reply: Reply
-    ) -> None:
+    async def _send_stream(self, run: Run, head: list[tuple[bytes, bytes]], reply: Reply) -> None:
         await reply.start(200, head)
-        async for event in self.following.follow(run.stored.owner, run.stored.id, -1):
+        async for event in self._following.follow(run.stored.owner, run.stored.id, -1):
             await reply.write(event)
         await reply.end()
 

@@ -12,10 +12,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.pipeline import Pipeline, interruption, shutting_down
+from nagara.responses.kept_reply import KeptReply
+from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
 from nagara.upstream.reply import Reply, Send
 from nagara.web.errors import internal_error, send_error
@@ -53,12 +56,14 @@ class InferenceEdge:
     def __init__(
         self,
         pipeline: Pipeline,
+        responses: StatefulResponses,
         limits: InferenceLimits,
         clock: Clock,
         observe: Observe,
     ) -> None:
         self.is_closing = False
         self._pipeline = pipeline
+        self._responses = responses
         self._limits = limits
         self._clock = clock
         self._observe = observe
@@ -67,7 +72,8 @@ class InferenceEdge:
     async def handle(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request from its head to its end."""
         began_s = self._clock.monotonic_s()
-        reply = Reply(send)
+        is_stateful = endpoint.operation is Operation.RESPONSES
+        reply = KeptReply(send) if is_stateful else Reply(send)
         ended = RequestEnded(
             request_id=take_request_id(scope["headers"]),
             method=scope["method"],
@@ -87,7 +93,10 @@ class InferenceEdge:
                     raise
                 admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
             self._attend(scope, reply, ended)
-            await self._pipeline.serve(admitted, reply, ended)
+            if isinstance(reply, KeptReply):
+                await self._responses.serve(admitted, reply, ended)
+            else:
+                await self._pipeline.serve(admitted, reply, ended)
         except GatewayError as error:
             await self._refuse(endpoint, error, reply, ended)
         except asyncio.CancelledError:
