@@ -92,7 +92,8 @@ class ResponsesProvider:
     def _response(self, number: int, status: str, items: list[Item], body: Item) -> Item:
         return {
             "id": f"resp_{self.name}{number}", "object": "response", "created_at": 1,
-            "status": status, "model": body["model"], "output": items, "tools": body.get("tools", []),
+            "status": status, "model": body["model"], "output": items,
+            "tools": body.get("tools", []),
             "tool_choice": "auto", "parallel_tool_calls": True, "previous_response_id": None,
             "store": body.get("store", True), "background": False,
             "usage": USAGE if status == "completed" else None, "error": None,

@@ -37,7 +37,7 @@ from nagara.storage.responses import (
 
 WRITE_EVERY_S = 0.5
 LEASE_S = 15
-RENEW_EVERY_S = 4.0
+RENEW_EVERY_S = 2.0
 LAPSE_CHECK_S = 5.0
 END_TRIES = 20
 END_WAIT_S = 5.0
