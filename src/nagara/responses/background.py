@@ -72,6 +72,7 @@ class Background:
         self._runs: dict[tuple[Owner, str], Run] = {}
         self._has_runs = asyncio.Event()
         self._renewed_s = 0.0
+        self._is_failing = False
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -133,8 +134,9 @@ class Background:
     async def watch_leases(self) -> None:
         """Fail, from time to time, what nobody asks for and nobody runs any more."""
         while True:
-            for stored in await load_lapsed(self._driver, int(self._clock.now_s())):
-                await self.check_lease(stored)
+            with contextlib.suppress(StorageError):
+                for stored in await load_lapsed(self._driver, int(self._clock.now_s())):
+                    await self.check_lease(stored)
             await asyncio.sleep(LAPSE_CHECK_S)
 
     async def write_forever(self) -> None:
@@ -163,8 +165,9 @@ class Background:
             except ExpectationError:
                 self._lose(run)
             except StorageError as error:
-                self._tell(f"background response {stored.id} waits to be stored: {error}")
+                self._tell(error)
             else:
+                self._is_failing = False
                 if block is not None:
                     run.mark_written(block.first_number + len(block.events) - 1)
 
@@ -196,9 +199,10 @@ class Background:
                 except ExpectationError:
                     run.is_lost = True
                 except StorageError as error:
-                    self._tell(f"background response {run.stored.id} cannot be stored: {error}")
+                    self._tell(error)
                     await asyncio.sleep(WRITE_EVERY_S)
                 else:
+                    self._is_failing = False
                     run.mark_written(run.last)
                     run.is_recorded = True
                     return
@@ -231,8 +235,12 @@ class Background:
         now_s = int(self._clock.now_s())
         return await load_response(self._driver, stored.owner, stored.id, now_s) or ended
 
-    def _tell(self, message: str) -> None:
-        self._observe(Notice(message=message, level=logging.ERROR))
+    def _tell(self, error: StorageError) -> None:
+        """Say once that the store fails, until it does not."""
+        if not self._is_failing:
+            message = f"background responses wait to be stored: {error}"
+            self._observe(Notice(message=message, level=logging.ERROR))
+        self._is_failing = True
 
 
 def _process_gone() -> GatewayError:

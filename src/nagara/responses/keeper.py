@@ -10,6 +10,7 @@ oldest are lost, which is said in the log and fails no request.
 """
 
 import asyncio
+import contextlib
 import logging
 
 import msgspec
@@ -131,8 +132,10 @@ class Keeper:
     async def sweep_forever(self) -> None:
         """Delete what has expired, a little at a time."""
         while True:
-            while await sweep(self._driver, int(self._clock.now_s())):
-                pass
+            # A store that is down is told of by those who need it now; this can wait.
+            with contextlib.suppress(StorageError):
+                while await sweep(self._driver, int(self._clock.now_s())):
+                    pass
             await asyncio.sleep(SWEEP_EVERY_S)
 
     async def close(self) -> None:

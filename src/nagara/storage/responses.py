@@ -50,7 +50,10 @@ _END = (
 _ADD_EVENTS = (
     "INSERT INTO response_events "
     "(account_id, is_test, response_id, first_number, last_number, expires_at_s, events) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    "VALUES ($1, $2, $3, $4, $5, $6, $7) "
+    # Whoever was cancelled in a commit does not know whether it was done, and writes again.
+    "ON CONFLICT (account_id, is_test, response_id, first_number) DO UPDATE SET "
+    "last_number = excluded.last_number, events = excluded.events"
 )
 _EVENTS = (
     "SELECT first_number, events FROM response_events "
@@ -160,7 +163,10 @@ def record_end(stored: StoredResponse) -> Statement:
 
 
 def add_events(stored: StoredResponse, block: EventBlock) -> Statement:
-    """Part of a commit that keeps events; it goes with one of the two above, which guard it."""
+    """Part of a commit that keeps events; it goes with one of the two above, which guard it.
+
+    A block that begins at the same number as one that is there replaces it.
+    """
     last = block.first_number + len(block.events) - 1
     key = _key(stored.owner, stored.id)
     params = (*key, block.first_number, last, stored.expires_at_s, b"".join(block.events))
