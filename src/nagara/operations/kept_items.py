@@ -86,7 +86,16 @@ def encode_kept(items: Sequence[KeptItem]) -> bytes:
 
 def decode_kept(data: bytes) -> list[KeptItem]:
     """Items as they were stored; empty bytes are none."""
-    return _kept_decoder.decode(data) if data else []
+    if not data:
+        return []
+    try:
+        return _kept_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        # Half a surrogate pair, which the decoder refuses also where it only skips.
+        return [
+            KeptItem(item["id"], encode_raw(item["item"]), _maker(item.get("maker")))
+            for item in decode_untyped(data)
+        ]
 
 
 def read_input(data: bytes, response_id: str) -> list[KeptItem]:
@@ -220,6 +229,10 @@ def _without_id(raw: msgspec.Raw) -> msgspec.Raw:
     except GatewayError:
         return raw
     return msgspec.Raw(write_fields({k: v for k, v in fields.items() if k != "id"}))
+
+
+def _maker(names: list[str] | None) -> Maker | None:
+    return None if names is None else Maker(*names)
 
 
 def _encode_each(value: object) -> list[msgspec.Raw]:

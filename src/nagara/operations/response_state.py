@@ -97,11 +97,11 @@ def read_event(data: bytes) -> EventView:
     except (msgspec.DecodeError, RecursionError):
         # Half a surrogate pair stops the decoder, and must not stop the event.
         fields = _fields_or_none(data)
+    nothing = msgspec.Raw()
     try:
-        kind = _string_decoder.decode(fields.get("type", b'""'))
+        kind = _string_decoder.decode(fields.get("type", nothing))
     except msgspec.DecodeError:
         kind = None
-    nothing = msgspec.Raw()
     return EventView(kind, fields.get("response", nothing), fields.get("item", nothing))
 
 
