@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from nagara.dialects.envelope import PREFIX
 from nagara.dialects.json_fields import (
     NULL,
     Fields,
@@ -148,11 +149,18 @@ def fit(items: Iterable[KeptItem], maker: Maker) -> Fitted:
         view = _view(item.item)
         if view.type != "reasoning":
             kept.append(_without_id(item.item) if view.type in _PORTABLE else item.item)
-        elif view.encrypted_content and item.maker.provider == maker.provider:
+        elif _can_read(view.encrypted_content, item.maker, maker):
             kept.append(item.item)
         else:
             dropped.append("reasoning")
     return Fitted(tuple(kept), tuple(dict.fromkeys(dropped)))
+
+
+def _can_read(encrypted: str | None, made_by: Maker, reader: Maker) -> bool:
+    if not encrypted:
+        return False
+    # What came in an envelope is given to its maker alone, wherever that is decided.
+    return encrypted.startswith(PREFIX) or made_by.provider == reader.provider
 
 
 def list_page(

@@ -71,6 +71,7 @@ class Background:
         self._tasks = Tasks()
         self._runs: dict[tuple[Owner, str], Run] = {}
         self._has_runs = asyncio.Event()
+        self._is_full = asyncio.Event()
         self._renewed_s = 0.0
         self._is_failing = False
 
@@ -85,6 +86,10 @@ class Background:
                 f"{self.limits.runs_max} background responses are running, which is as many as "
                 "this gateway runs at once. Send this one again shortly.",
             )
+
+    def hurry(self) -> None:
+        """Write what is new soon: the provider of a run waits for it."""
+        self._is_full.set()
 
     def lease_until_s(self) -> int:
         """When the lease of what runs here must have been renewed."""
@@ -143,7 +148,10 @@ class Background:
         """Store what is new of all that runs, and renew the leases."""
         while True:
             await self._has_runs.wait()
-            await asyncio.sleep(WRITE_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_EVERY_S):
+                    await self._is_full.wait()
+            self._is_full.clear()
             is_due = self._clock.monotonic_s() - self._renewed_s >= RENEW_EVERY_S
             if is_due:
                 self._renewed_s = self._clock.monotonic_s()

@@ -11,6 +11,7 @@ import msgspec
 
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.domain.catalog import Deployment
+from nagara.observe.observations import RequestEnded
 from nagara.operations.kept_items import (
     Fitted,
     KeptItem,
@@ -22,6 +23,7 @@ from nagara.operations.kept_items import (
     read_output,
     write_input,
 )
+from nagara.pipeline import ENVELOPE, name_dropped
 from nagara.storage.responses import StoredResponse
 from nagara.upstream.attempt import Call
 from nagara.upstream.reply import ResponseHeaders
@@ -42,19 +44,24 @@ class Continuation:
 
     def fit(self, call: Call, deployment: Deployment) -> Call:
         """The call as this deployment can take it."""
-        fields = {name: raw for name, raw in call.view.fields.items() if name not in _OURS}
+        asking = call.asking
+        fields = {name: raw for name, raw in asking.view.fields.items() if name not in _OURS}
         if self._history:
             fitted = self._fit_history(deployment)
             self._dropped = fitted.dropped
             fields["input"] = write_input([*fitted.items, *self._input])
-        view = msgspec.structs.replace(call.view, fields=fields)
-        return msgspec.structs.replace(call, view=view)
+        is_enveloped = asking.is_enveloped or ENVELOPE in bytes(fields.get("input", NULL))
+        view = msgspec.structs.replace(asking.view, fields=fields)
+        asking = msgspec.structs.replace(asking, view=view, is_enveloped=is_enveloped)
+        return msgspec.structs.replace(call, asking=asking)
 
-    def name_dropped(self, headers: ResponseHeaders) -> None:
+    def name_dropped(self, ended: RequestEnded, headers: ResponseHeaders) -> None:
         """Say in the head of the answer which items the deployment could not be given."""
         if self._dropped:
-            names = ",".join(f"input.{kind}" for kind in self._dropped)
-            headers.append((b"x-nagara-dropped", names.encode()))
+            ours = [f"input.{kind}" for kind in self._dropped]
+            ended.dropped = tuple(dict.fromkeys((*ended.dropped, *ours)))
+            headers[:] = [header for header in headers if header[0] != b"x-nagara-dropped"]
+            headers += name_dropped(ended.dropped)
 
     def _fit_history(self, deployment: Deployment) -> Fitted:
         return fit(self._history, maker_of(deployment))

@@ -6,14 +6,14 @@ Where the answer must say something else than the provider's (`previous_response
 put into every response object; only then is anything rebuilt.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
 from nagara.dialects.json_fields import Fields, read_fields, write_fields
 from nagara.dialects.sse import SseSplitter, read_data, replace_data
 from nagara.operations.response_state import TERMINAL_EVENTS, edit_response, read_event
-from nagara.upstream.reply import Reply, ResponseHeaders, Send
+from nagara.upstream.reply import Reply, ResponseHeaders
 
 _RESPONSE_FIELD = b'"response"'
 _JSON = (b"content-type", b"application/json")
@@ -22,23 +22,47 @@ Keep = Callable[[bytes], None]
 """Takes the response object that an answer ended with; must not block and must not raise."""
 
 
-class KeptReply(Reply):
-    """A `Reply` that is like any other until `keep` or `edits` is set, before its start.
+class KeptReply:
+    """Another `Reply` that is listened to. `keep` and `edits` are set before its start.
 
     `name_dropped` may add to the headers of a good answer.
     """
 
-    __slots__ = ("_held_head", "_is_whole", "edits", "keep", "name_dropped")
+    __slots__ = ("_held_head", "_is_whole", "_reply", "edits", "keep", "name_dropped")
 
-    def __init__(self, send: Send) -> None:
-        super().__init__(send)
+    def __init__(self, reply: Reply) -> None:
         self.keep: Keep | None = None
         self.edits: Fields = {}
         self.name_dropped: Callable[[ResponseHeaders], None] | None = None
+        self._reply = reply
         self._is_whole = False
         self._held_head: ResponseHeaders | None = None
 
-    def start(self, status: int, headers: ResponseHeaders) -> Awaitable[None]:
+    @property
+    def has_started(self) -> bool:
+        """As the other's."""
+        return self._reply.has_started
+
+    @property
+    def is_ended(self) -> bool:
+        """As the other's."""
+        return self._reply.is_ended
+
+    @property
+    def is_full(self) -> bool:
+        """As the other's."""
+        return self._reply.is_full
+
+    @property
+    def on_room(self) -> Callable[[], None] | None:
+        """As the other's."""
+        return self._reply.on_room
+
+    @on_room.setter
+    def on_room(self, call: Callable[[], None] | None) -> None:
+        self._reply.on_room = call
+
+    def start(self, status: int, headers: ResponseHeaders) -> None:
         """As `Reply.start`; the head of a body that is edited waits for it, to say its length."""
         if status == 200:
             if self.name_dropped is not None:
@@ -46,29 +70,32 @@ class KeptReply(Reply):
             self._is_whole = _JSON in headers
             if self._is_whole and self.edits:
                 self._held_head = headers
-                return _done()
-        return super().start(status, headers)
+                return
+        self._reply.start(status, headers)
 
-    def write(self, body: bytes) -> Awaitable[None]:
+    def write(self, body: bytes) -> None:
         """As `Reply.write`, for whole events."""
         if _RESPONSE_FIELD in body and (self.edits or self.keep):
             body = self._take_events(body)
-        return super().write(body)
+        self._reply.write(body)
 
-    def end(self, body: bytes = b"") -> Awaitable[None]:
+    def end(self, body: bytes = b"") -> None:
         """As `Reply.end`."""
         if not self._is_whole:
-            return super().end(self._take_events(body) if _RESPONSE_FIELD in body else body)
+            self._reply.end(self._take_events(body) if _RESPONSE_FIELD in body else body)
+            return
         if self.edits:
             body = edit_response(body, self.edits)
         # Kept before it is sent: who has the answer may ask for it at once.
         self._keep_once(body)
-        return super().end(body) if self._held_head is None else self._start_and_end(body)
+        if self._held_head is not None:
+            head = [header for header in self._held_head if header[0] != b"content-length"]
+            self._reply.start(200, [*head, (b"content-length", str(len(body)).encode())])
+        self._reply.end(body)
 
-    async def _start_and_end(self, body: bytes) -> None:
-        head = [h for h in self._held_head or [] if h[0] != b"content-length"]
-        await super().start(200, [*head, (b"content-length", str(len(body)).encode())])
-        await super().end(body)
+    def abandon(self, bytes_max: int) -> None:
+        """As `Reply.abandon`."""
+        self._reply.abandon(bytes_max)
 
     def _take_events(self, body: bytes) -> bytes:
         splitter = SseSplitter(len(body))
@@ -98,7 +125,3 @@ class KeptReply(Reply):
 
 def _with_response(data: bytes, response: bytes) -> bytes:
     return write_fields(read_fields(data) | {"response": msgspec.Raw(response)})
-
-
-async def _done() -> None:
-    """Nothing to be sent yet."""

@@ -1,22 +1,22 @@
 """One background response while it is made: its object, its events, and who waits for them.
 
-Theory of operation. The pipeline serves the request as a stream, to a `Reply` whose other end is
-`Run.receive`. Each of the provider's events becomes one of ours: under the gateway's response id,
-and numbered anew without a gap, because the first events are our own (`response.created` and
-`response.queued`, before any provider was asked) and a provider's may end without a last word.
+Theory of operation. The pipeline serves the request as a stream, to a `RunReply`. Each of the
+provider's events becomes one of ours: under the gateway's response id, and numbered anew without a
+gap, because the first events are our own (`response.created` and `response.queued`, before any
+provider was asked) and a provider's may end without a last word.
 
     queued ──first event──> in_progress ──terminal event──> completed, incomplete, failed
        └───────────────┴──── end() ────> failed, cancelled
 
 Whatever comes after the end is thrown away. Events are numbered from zero; `_window` holds the
 newest, at least all that are not in the store yet, so that a follower which is further behind
-finds the rest there. When too much is unwritten, the provider is not read until it was written.
+finds the rest there. When too much is unwritten the run is full, like a slow client, and the
+provider is not read until it was written.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
@@ -35,17 +35,17 @@ from nagara.operations.response_state import (
     write_event,
 )
 from nagara.storage.responses import EventBlock, StoredResponse
+from nagara.upstream.reply import ResponseHeaders
 
 WINDOW_BYTES = 256 * 1024
 UNWRITTEN_BYTES_MAX = 1024 * 1024
-RETRY_S = 0.5
 
 _TEXT_STREAM = b"text/event-stream"
 _OPENING = frozenset({"response.created", "response.queued"})
 
 
 class Run:
-    """A background response of this process. `write` stores what is unwritten, at once."""
+    """A background response of this process."""
 
     def __init__(
         self,
@@ -53,9 +53,12 @@ class Run:
         own: Fields,
         event_bytes_max: int,
         events_bytes_max: int,
-        write: Callable[["Run"], Awaitable[None]],
+        on_full: Callable[[], None],
     ) -> None:
-        """`own` are the fields that every response object of it has, whatever the provider says."""
+        """`own` are the fields that every response object of it has, whatever the provider says.
+
+        `on_full` asks for what is unwritten to be written soon.
+        """
         self.stored = stored
         self.task: asyncio.Task[None] | None = None
         self.writing = asyncio.Lock()
@@ -69,14 +72,14 @@ class Run:
         self.last = -1
         """The number of the last event."""
         self._own = own
-        self._write = write
+        self._on_full = on_full
+        self.on_room: Callable[[], None] | None = None
         self._splitter = SseSplitter(event_bytes_max)
         self._events_bytes_left = events_bytes_max
         self._window: deque[bytes] = deque()
         self._window_bytes = 0
         self._unwritten_bytes = 0
         self._items: list[bytes] = []
-        self._is_stream = True
         self._changed = asyncio.Event()
         self._add(write_event("response.created", 0, stored.response))
         self._add(write_event("response.queued", 1, stored.response))
@@ -86,21 +89,22 @@ class Run:
         """Whether it has not ended."""
         return self.stored.status in ACTIVE
 
-    async def receive(self, message: MutableMapping[str, Any]) -> None:
-        """ASGI's `send` of the answer: takes what the pipeline would send to a client."""
-        if message["type"] == "http.response.start":
-            kinds = [value for name, value in message["headers"] if name == b"content-type"]
-            self._is_stream = any(kind.startswith(_TEXT_STREAM) for kind in kinds)
-            return
-        body = message.get("body", b"")
+    @property
+    def is_full(self) -> bool:
+        """Whether too much is unwritten for the provider to be read on."""
+        return self._unwritten_bytes > UNWRITTEN_BYTES_MAX and self.is_active
+
+    def take(self, body: bytes, *, is_event_stream: bool) -> None:
+        """Take what a client would be sent. Raises `GatewayError` when it is too much."""
         if not body or not self.is_active:
             return
-        if self._is_stream:
+        if is_event_stream:
             self._take_events(body)
         else:
-            # A provider that does not stream: its answer is the last event's object.
+            # A refusal is raised, so this is an answer: its object is the last event's.
             self._take_object(body)
-        await self._hold_back()
+        if self.is_full:
+            self._on_full()
 
     def set_maker(self, maker: Maker | None) -> None:
         """Who answers it."""
@@ -136,18 +140,13 @@ class Run:
         self._unwritten_bytes = sum(len(event) for _, event in unwritten)
         while self._window_bytes > WINDOW_BYTES and len(self._window) > len(unwritten):
             self._window_bytes -= len(self._window.popleft())
+        if self.on_room is not None and not self.is_full:
+            self.on_room()
 
     async def wait(self, number: int) -> None:
         """Wait until there is an event above `number`, or it has ended."""
         while self.last <= number and self.is_active:
             await self._changed.wait()
-
-    async def _hold_back(self) -> None:
-        """Return when little enough is unwritten: until then the provider is not read."""
-        while self._unwritten_bytes > UNWRITTEN_BYTES_MAX and self.is_active:
-            await self._write(self)
-            if self._unwritten_bytes > UNWRITTEN_BYTES_MAX:
-                await asyncio.sleep(RETRY_S)
 
     def _take_events(self, body: bytes) -> None:
         for event in self._splitter.feed(body):
@@ -203,3 +202,44 @@ def _status_of(kind: str | None, response: bytes) -> str:
         return str(kind).removeprefix("response.")
     status = read_response(response).status
     return status if status in ("completed", "incomplete", "failed") else "completed"
+
+
+class RunReply:
+    """The `Reply` that a run is served to."""
+
+    def __init__(self, run: Run) -> None:
+        self.has_started = self.is_ended = False
+        self._run = run
+        self._is_event_stream = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the store has to catch up first."""
+        return self._run.is_full
+
+    @property
+    def on_room(self) -> Callable[[], None] | None:
+        """Called when it has."""
+        return self._run.on_room
+
+    @on_room.setter
+    def on_room(self, call: Callable[[], None] | None) -> None:
+        self._run.on_room = call
+
+    def start(self, status: int, headers: ResponseHeaders) -> None:  # noqa: ARG002 - it is 200
+        """Take the head, which says of what kind the answer is."""
+        self.has_started = True
+        kinds = [value for name, value in headers if name == b"content-type"]
+        self._is_event_stream = any(kind.startswith(_TEXT_STREAM) for kind in kinds)
+
+    def write(self, body: bytes) -> None:
+        """Take a piece. Raises `GatewayError` when there are too many."""
+        self._run.take(body, is_event_stream=self._is_event_stream)
+
+    def end(self, body: bytes = b"") -> None:
+        """Take the last piece."""
+        self.is_ended = True
+        self._run.take(body, is_event_stream=self._is_event_stream)
+
+    def abandon(self, bytes_max: int) -> None:
+        """No client can leave it."""

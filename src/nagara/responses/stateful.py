@@ -43,12 +43,12 @@ from nagara.responses.continuation import (
 from nagara.responses.following import Following
 from nagara.responses.keeper import Keeper
 from nagara.responses.kept_reply import KeptReply
-from nagara.responses.run import Run
+from nagara.responses.run import Run, RunReply
 from nagara.runtime import Clock, make_id
 from nagara.storage.driver import StorageError
 from nagara.storage.responses import Owner, StoredResponse
 from nagara.storage.snapshots import Snapshots
-from nagara.upstream.reply import Reply
+from nagara.upstream.reply import Reply, wait_for_room
 
 EVENT_STREAM = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -80,14 +80,16 @@ class StatefulResponses:
         self._observe = observe
         self._request_bytes_max = request_bytes_max
 
-    async def serve(self, admitted: Admitted, reply: KeptReply, ended: RequestEnded) -> None:
+    async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
         """As `Pipeline.serve`, and what the request says of state. Raises `GatewayError`."""
-        asked = read_state_request(admitted.call.view.fields)
+        asked = read_state_request(admitted.call.asking.view.fields)
         if not asked.is_plain:
             await self._serve_state(admitted, asked, reply, ended)
             return
         if asked.is_stored and self.keeper.is_on:
-            reply.keep = partial(self._keep, admitted, b"", ended)
+            listened = KeptReply(reply)
+            listened.keep = partial(self._keep, admitted, b"", ended)
+            reply = listened
         await self._pipeline.serve(admitted, reply, ended)
 
     async def find(self, owner: Owner, response_id: str) -> StoredResponse:
@@ -138,7 +140,7 @@ class StatefulResponses:
         return self._following.follow(stored.owner, stored.id, after)
 
     async def _serve_state(
-        self, admitted: Admitted, asked: StateRequest, reply: KeptReply, ended: RequestEnded
+        self, admitted: Admitted, asked: StateRequest, reply: Reply, ended: RequestEnded
     ) -> None:
         if asked.is_background and not self.keeper.is_on:
             raise GatewayError(
@@ -151,17 +153,18 @@ class StatefulResponses:
         if asked.is_background:
             await self._serve_background(admitted, history, reply, ended)
             return
+        listened = KeptReply(reply)
         if asked.is_stored and self.keeper.is_on:
-            reply.keep = partial(self._keep, admitted, history, ended)
-        reply.edits = {"previous_response_id": encode_raw(asked.previous_id)}
-        reply.name_dropped = continuation.name_dropped
-        await self._pipeline.serve(admitted, reply, ended)
+            listened.keep = partial(self._keep, admitted, history, ended)
+        listened.edits = {"previous_response_id": encode_raw(asked.previous_id)}
+        listened.name_dropped = partial(continuation.name_dropped, ended)
+        await self._pipeline.serve(admitted, listened, ended)
 
     async def _continue(
         self, admitted: Admitted, asked: StateRequest, ended: RequestEnded
     ) -> tuple[Admitted, Continuation, bytes]:
         """The request with everything said before it, and that as it is kept."""
-        fields, history, maker, kept = admitted.call.view.fields, b"", None, []
+        fields, history, maker, kept = admitted.call.asking.view.fields, b"", None, []
         if asked.previous_id is not None:
             previous = await self._find_previous(owner_of(admitted.key), asked.previous_id)
             kept, maker = whole_history(previous), previous.maker
@@ -203,7 +206,7 @@ class StatefulResponses:
                 self._snapshots.current,
                 admitted.key,
                 admitted.route.model,
-                admitted.call.view,
+                admitted.call.asking.view,
                 request_bytes,
             )
 
@@ -223,7 +226,7 @@ class StatefulResponses:
             created_at_s=int(self._clock.now_s()),
             expires_at_s=self.keeper.expiry_s(),
             response=response,
-            input=bytes(admitted.call.view.fields.get("input", NULL)),
+            input=bytes(admitted.call.asking.view.fields.get("input", NULL)),
             history=history,
             maker=maker_of(made_by[0]) if made_by else None,
         )
@@ -241,22 +244,23 @@ class StatefulResponses:
             raise store_unavailable() from error
         ended.status = 200
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.limit_headers]
-        if admitted.call.view.is_streamed:
+        if admitted.call.asking.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
             return
         length = str(len(body)).encode()
         head += [(b"content-type", b"application/json"), (b"content-length", length)]
-        await reply.start(200, head)
-        await reply.end(body)
+        reply.start(200, head)
+        reply.end(body)
 
     async def _send_stream(self, run: Run, head: list[tuple[bytes, bytes]], reply: Reply) -> None:
-        await reply.start(200, head)
+        reply.start(200, head)
         async for event in self._following.follow(run.stored.owner, run.stored.id, -1):
-            await reply.write(event)
-        await reply.end()
+            reply.write(event)
+            await wait_for_room(reply)
+        reply.end()
 
     def _prepare_run(self, admitted: Admitted, history: bytes) -> Run:
-        view, now_s = admitted.call.view, int(self._clock.now_s())
+        view, now_s = admitted.call.asking.view, int(self._clock.now_s())
         response_id = make_id("resp_")
         begun = begin_response(view.fields, response_id, view.model, now_s)
         stored = StoredResponse(
@@ -279,14 +283,14 @@ class StatefulResponses:
             own_fields(begun),
             limits.event_bytes_max,
             limits.events_bytes_max,
-            self.background.write,
+            self.background.hurry,
         )
 
     async def _make(self, admitted: Admitted, asked: RequestEnded, run: Run) -> None:
         """Serve the request to the run, whatever comes of it, with a line in the log of its own."""
         ended = msgspec.structs.replace(asked, operation="responses.background", is_streamed=True)
         try:
-            await self._pipeline.serve(admitted, Reply(run.receive), ended)
+            await self._pipeline.serve(admitted, RunReply(run), ended)
             run.end("failed", _no_last_word())
         except GatewayError as error:
             ended.status, ended.outcome, ended.error = error.status, "error", error.code
@@ -313,9 +317,11 @@ def owner_of(key: Key) -> Owner:
 def as_stream(admitted: Admitted) -> Admitted:
     """The same, asked for as a stream."""
     call = admitted.call
-    fields = call.view.fields | {"stream": encode_raw(True)}
-    view = msgspec.structs.replace(call.view, fields=fields, is_streamed=True)
-    return msgspec.structs.replace(admitted, call=msgspec.structs.replace(call, view=view))
+    view = call.asking.view
+    fields = view.fields | {"stream": encode_raw(True)}
+    view = msgspec.structs.replace(view, fields=fields, is_streamed=True)
+    asking = msgspec.structs.replace(call.asking, view=view)
+    return msgspec.structs.replace(admitted, call=msgspec.structs.replace(call, asking=asking))
 
 
 def store_unavailable() -> GatewayError:

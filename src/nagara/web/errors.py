@@ -37,13 +37,11 @@ def encode_head(error: GatewayError, request_id: str, body: bytes) -> ResponseHe
     return [(name.encode(), value.encode()) for name, value in said.items()]
 
 
-async def send_error(
-    reply: Reply, error: GatewayError, request_id: str, encode: EncodeError
-) -> None:
+def send_error(reply: Reply, error: GatewayError, request_id: str, encode: EncodeError) -> None:
     """Answer a request with `error`; nothing of another answer may have been sent."""
     body = encode(error, request_id)
-    await reply.start(error.status, encode_head(error, request_id, body))
-    await reply.end(body)
+    reply.start(error.status, encode_head(error, request_id, body))
+    reply.end(body)
 
 
 def internal_error() -> GatewayError:

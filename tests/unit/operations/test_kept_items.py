@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nagara.dialects.envelope import PREFIX
 from nagara.domain.errors import GatewayError
 from nagara.operations.kept_items import (
     KeptItem,
@@ -83,6 +84,7 @@ def test_nothing_kept_is_no_items() -> None:
 
 REFERENCE = {"type": "reasoning", "id": "rs_1", "summary": []}
 SEALED = {**REFERENCE, "encrypted_content": "gAAA"}
+ENVELOPE = {**REFERENCE, "encrypted_content": f"{PREFIX}abc"}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ SEALED = {**REFERENCE, "encrypted_content": "gAAA"}
         (SEALED, MINE, True),
         (SEALED, SAME_KIND, True),
         (SEALED, OTHER, False),
+        (ENVELOPE, OTHER, True),
     ],
 )
 def test_reasoning_goes_only_to_who_can_read_it(

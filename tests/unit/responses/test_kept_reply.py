@@ -1,8 +1,7 @@
 """A reply that is listened to: what is kept, what is edited, and nothing else."""
 
 import json
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -10,6 +9,7 @@ from tests.system.scripts import RESPONSES, named, response_object
 
 from nagara.dialects.sse import DONE
 from nagara.responses.kept_reply import KeptReply
+from nagara.upstream.reply import ResponseHeaders
 
 JSON_HEAD = [(b"content-type", b"application/json")]
 STREAM_HEAD = [(b"content-type", b"text/event-stream; charset=utf-8")]
@@ -17,93 +17,118 @@ EDITS = {"previous_response_id": msgspec.Raw(b'"resp_0"')}
 
 
 class Sent:
-    """A reply, all that it sent, and all that was kept of it."""
+    """A `Reply` that remembers, the one that is listened to, and all that was kept."""
+
+    has_started = is_ended = is_full = False
+    on_room: Callable[[], None] | None = None
 
     def __init__(self, *, edits: bool = False, keeps: bool = True) -> None:
-        self.messages: list[MutableMapping[str, Any]] = []
+        self.headers: ResponseHeaders = []
+        self.body = b""
         self.kept: list[bytes] = []
-        self.reply = KeptReply(self._send)
+        self.reply = KeptReply(self)
         if keeps:
-            self.reply.keep = self.kept.append
+            self.reply.keep = self._keep
         if edits:
             self.reply.edits = EDITS
+        self.sent_before_kept = -1
 
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
-        self.messages.append(message)
+    def _keep(self, response: bytes) -> None:
+        self.sent_before_kept = len(self.body)
+        self.kept.append(response)
 
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self.messages)
+    def start(self, status: int, headers: ResponseHeaders) -> None:
+        self.has_started = True
+        self.headers = headers
+
+    def write(self, body: bytes) -> None:
+        self.body += body
+
+    def end(self, body: bytes = b"") -> None:
+        self.body += body
+        self.is_ended = True
+
+    def abandon(self, bytes_max: int) -> None:
+        """Not asked here."""
 
 
-async def give(sent: Sent, *pieces: bytes, last: bytes = b"") -> None:
-    await sent.reply.start(200, list(STREAM_HEAD))
+def give(sent: Sent, *pieces: bytes, last: bytes = b"") -> None:
+    sent.reply.start(200, list(STREAM_HEAD))
     for piece in pieces:
-        await sent.reply.write(piece)
-    await sent.reply.end(last)
+        sent.reply.write(piece)
+    sent.reply.end(last)
 
 
-async def test_whole_answer_is_kept_and_sent_as_it_is() -> None:
+def test_whole_answer_is_kept_and_sent_as_it_is() -> None:
     sent, body = Sent(), json.dumps(RESPONSES.answer).encode()
-    await sent.reply.start(200, list(JSON_HEAD))
-    await sent.reply.end(body)
+    sent.reply.start(200, list(JSON_HEAD))
+    sent.reply.end(body)
     assert sent.kept == [body]
     assert sent.body == body
 
 
-async def test_refusal_is_not_kept() -> None:
+def test_refusal_is_not_kept() -> None:
     sent = Sent(edits=True)
-    await sent.reply.start(429, list(JSON_HEAD))
-    await sent.reply.end(b'{"error":{"response":{}}}')
+    sent.reply.start(429, list(JSON_HEAD))
+    sent.reply.end(b'{"error":{"response":{}}}')
     assert sent.kept == []
     assert sent.body == b'{"error":{"response":{}}}'
 
 
 @pytest.mark.parametrize("is_together", [False, True])
-async def test_last_response_of_a_stream_is_kept_and_the_stream_untouched(
+def test_last_response_of_a_stream_is_kept_and_the_stream_untouched(
     is_together: bool,
 ) -> None:
     sent = Sent()
     events = [*RESPONSES.events, RESPONSES.ending]
-    await give(sent, *([b"".join(events)] if is_together else events), last=DONE)
+    give(sent, *([b"".join(events)] if is_together else events), last=DONE)
     assert [json.loads(response) for response in sent.kept] == [RESPONSES.answer]
     assert sent.body == RESPONSES.stream + DONE
 
 
-async def test_response_is_kept_before_its_event_is_sent() -> None:
+def test_response_is_kept_before_its_event_is_sent() -> None:
     sent = Sent()
-    await sent.reply.start(200, list(STREAM_HEAD))
-    sending = sent.reply.write(RESPONSES.ending)
-    assert sent.kept
-    await sending
+    give(sent, RESPONSES.ending)
+    assert sent.sent_before_kept == 0
+
+
+def test_it_is_as_full_and_as_far_as_the_reply_behind_it() -> None:
+    sent = Sent()
+    sent.is_full = True
+    assert sent.reply.is_full
+    sent.reply.on_room = sent.reply.end
+    assert sent.on_room == sent.reply.end
+    give(sent)
+    assert sent.reply.has_started
+    assert sent.reply.is_ended
 
 
 @pytest.mark.parametrize("status", ["failed", "incomplete"])
-async def test_response_in_the_very_last_piece_is_kept(status: str) -> None:
+def test_response_in_the_very_last_piece_is_kept(status: str) -> None:
     sent = Sent()
     last = named(f"response.{status}", sequence_number=3, response=response_object(status))
-    await give(sent, *RESPONSES.events, last=last + DONE)
+    give(sent, *RESPONSES.events, last=last + DONE)
     assert json.loads(sent.kept[0])["status"] == status
 
 
-async def test_stream_that_breaks_off_is_not_kept() -> None:
+def test_stream_that_breaks_off_is_not_kept() -> None:
     sent = Sent()
-    await give(sent, *RESPONSES.events)
+    give(sent, *RESPONSES.events)
     assert sent.kept == []
 
 
-async def test_text_that_speaks_of_a_response_is_only_text() -> None:
+def test_text_that_speaks_of_a_response_is_only_text() -> None:
     sent = Sent()
     event = named("response.output_text.delta", delta='{"type":"response.completed","response":{}}')
     tool = named("response.output_item.done", item={"arguments": "", "response": {"id": "resp_9"}})
-    await give(sent, event, tool)
+    give(sent, event, tool)
     assert sent.kept == []
     assert sent.body == event + tool
 
 
-async def test_edits_are_in_every_response_of_a_stream_and_nowhere_else() -> None:
+def test_edits_are_in_every_response_of_a_stream_and_nowhere_else() -> None:
     sent = Sent(edits=True)
-    await give(sent, *RESPONSES.events, RESPONSES.ending, last=DONE)
+    give(sent, *RESPONSES.events, RESPONSES.ending, last=DONE)
     events = [json.loads(e.partition(b"data: ")[2]) for e in sent.body.split(b"\n\n") if b"{" in e]
     said = [event["response"]["previous_response_id"] for event in events if "response" in event]
     assert said == ["resp_0", "resp_0"]
@@ -113,18 +138,18 @@ async def test_edits_are_in_every_response_of_a_stream_and_nowhere_else() -> Non
     assert sent.body.endswith(DONE)
 
 
-async def test_edited_answer_is_sent_with_its_new_length() -> None:
+def test_edited_answer_is_sent_with_its_new_length() -> None:
     sent = Sent(edits=True)
     body = json.dumps(RESPONSES.answer).encode()
-    await sent.reply.start(200, [*JSON_HEAD, (b"content-length", str(len(body)).encode())])
-    await sent.reply.end(body)
+    sent.reply.start(200, [*JSON_HEAD, (b"content-length", str(len(body)).encode())])
+    sent.reply.end(body)
     assert json.loads(sent.body) == {**RESPONSES.answer, "previous_response_id": "resp_0"}
-    lengths = [v for name, v in sent.messages[0]["headers"] if name == b"content-length"]
+    lengths = [v for name, v in sent.headers if name == b"content-length"]
     assert lengths == [str(len(sent.body)).encode()]
     assert sent.kept == [sent.body]
 
 
-async def test_edits_leave_half_a_surrogate_pair_as_it_is() -> None:
+def test_edits_leave_half_a_surrogate_pair_as_it_is() -> None:
     sent = Sent(edits=True)
-    await give(sent, b'data: {"type":"response.completed","response":{"id":"r","x":"\\ud83d"}}\n\n')
+    give(sent, b'data: {"type":"response.completed","response":{"id":"r","x":"\\ud83d"}}\n\n')
     assert json.loads(sent.kept[0]) == {"id": "r", "x": "\ud83d", "previous_response_id": "resp_0"}
