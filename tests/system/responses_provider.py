@@ -5,12 +5,30 @@ in the order they came. `gate` holds a stream back after its first piece of text
 """
 
 import asyncio
+import contextlib
 import json
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.fakes import Peer
-from tests.system.scripts import STREAM_HEAD, USAGE, named
+from tests.system.gateway import GatewayProcess, name_variables
+from tests.system.scripts import CALLER_MODEL, STREAM_HEAD, UPSTREAM_MODEL, USAGE, named
+from tests.system.stage import Address, Stage
+
+ONE_PROVIDER = """
+[credentials.theirs]
+env = "THEIR_KEY"
+
+[providers.theirs]
+kind = "compatible"
+base_url = "http://127.0.0.1:{port}/v1"
+credential = "theirs"
+
+[models.{caller_model}]
+deployments = [{{ provider = "theirs", model = "{upstream_model}" }}]
+"""
 
 Item = dict[str, Any]
 
@@ -125,3 +143,22 @@ def _item_events(index: int, item: Item) -> list[tuple[str, Item]]:
 
 def _empty(item: Item) -> Item:
     return {**item, "content": []} if "content" in item else item
+
+
+@contextlib.contextmanager
+def staged_alone(folder: Path, **settings: object) -> Iterator[Stage]:
+    """A stage whose one provider speaks Responses, and nobody else is asked."""
+    address = Address()
+    config = folder / "nagara.toml"
+    config.write_text(
+        ONE_PROVIDER.format(
+            port=address.port, caller_model=CALLER_MODEL, upstream_model=UPSTREAM_MODEL
+        )
+    )
+    environment = name_variables(settings) | {"THEIR_KEY": "sk-theirs"}
+    try:
+        with GatewayProcess(folder / "data", environment, "--config", str(config)) as gateway:
+            yield Stage(gateway, address)
+            assert "Traceback" not in gateway.output, gateway.output
+    finally:
+        address.close()

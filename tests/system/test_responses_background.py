@@ -17,9 +17,9 @@ from nagara.storage.driver import Statement
 from nagara.storage.sqlite import SqliteDriver
 from tests.fakes import Peer
 from tests.system.gateway import GatewayProcess, served
-from tests.system.responses_provider import ResponsesProvider, message
+from tests.system.responses_provider import ResponsesProvider, message, staged_alone
 from tests.system.scripts import CALLER_MODEL
-from tests.system.stage import Stage, staged
+from tests.system.stage import Stage
 
 SANDBOX_MODEL = "gpt-4.1-mini"
 DEADLINE_S = 10.0
@@ -29,7 +29,7 @@ TEXT = "Hello there."
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("background")) as stage:
+    with staged_alone(tmp_path_factory.mktemp("background")) as stage:
         yield stage
 
 
@@ -341,7 +341,7 @@ async def test_response_whose_process_died_is_failed_when_its_lease_has_lapsed(
 
 @pytest.mark.parametrize("grace_s", [1, 30])
 async def test_shutdown_gives_background_responses_their_time(tmp_path: Path, grace_s: int) -> None:
-    with staged(tmp_path, shutdown_grace_s=grace_s) as stage:
+    with staged_alone(tmp_path, shutdown_grace_s=grace_s) as stage:
         provider = ResponsesProvider([message(TEXT)])
         provider.gate = asyncio.Event()
         async with stage.upstream(provider.script):

@@ -14,9 +14,15 @@ from nagara.storage.data_folder import database_path
 from nagara.storage.keys import create_account
 from nagara.storage.sqlite import SqliteDriver
 from tests.system.gateway import GatewayProcess, served
-from tests.system.responses_provider import ResponsesProvider, call, message, reasoning
+from tests.system.responses_provider import (
+    ResponsesProvider,
+    call,
+    message,
+    reasoning,
+    staged_alone,
+)
 from tests.system.scripts import CALLER_MODEL
-from tests.system.stage import Address, Stage, staged
+from tests.system.stage import Address, Stage
 
 TOOL: Any = {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
 SANDBOX_MODEL = "gpt-4.1-mini"
@@ -24,7 +30,7 @@ SANDBOX_MODEL = "gpt-4.1-mini"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("kept")) as stage:
+    with staged_alone(tmp_path_factory.mktemp("kept")) as stage:
         yield stage
 
 

@@ -22,7 +22,7 @@ from nagara.dialects.bedrock_converse.families import MESSAGES, SYSTEM, Family
 from nagara.dialects.bedrock_converse.media_encoder import MediaEncoder
 from nagara.dialects.bedrock_converse.wire import NAME
 from nagara.dialects.codec import Target, can_read
-from nagara.dialects.json_fields import encode_raw
+from nagara.dialects.json_fields import decode_untyped, encode_raw
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     CacheMark,
@@ -199,7 +199,8 @@ class ContentEncoder:
 
     def _add_reasoning(self, turn: Turn, part: Reasoning) -> None:
         signature = part.signature
-        if signature is None or not can_read(signature, self._request, NAME, self._target):
+        is_own = can_read(signature, self._request, NAME, self._target)
+        if signature is None or not is_own or not self._family.reads_signatures:
             # What nobody signed is no proof of anything, and Claude refuses it.
             self.dropped.append("reasoning")
         elif part.is_redacted:
@@ -213,7 +214,7 @@ class ContentEncoder:
     def _add_own(self, turn: Turn, part: HostedCall | HostedResult | Opaque) -> None:
         """A block that only this dialect has goes back as it came; others' are named."""
         if part.dialect == NAME and part.raw is not None:
-            turn.others.append(dict(_object_decoder.decode(part.raw)))
+            turn.others.append(decode_untyped(bytes(part.raw)))
         else:
             name = part.type if isinstance(part, Opaque) else part.name
             self.dropped.append(f"messages.{name}")
@@ -306,8 +307,19 @@ def encode_input(arguments: str) -> msgspec.Raw:
         data = text.encode()
         _object_decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return encode_raw({"arguments": arguments})
+        return _encode_odd_input(arguments)
     return msgspec.Raw(data)
+
+
+def _encode_odd_input(arguments: str) -> msgspec.Raw:
+    try:
+        # Half a surrogate pair is JSON all the same.
+        value = decode_untyped(arguments.encode(errors="surrogatepass"))
+        if isinstance(value, dict):
+            return encode_raw(value)
+    except (ValueError, RecursionError):
+        pass
+    return encode_raw({"arguments": arguments})
 
 
 def has_lone_document(content: list[Block]) -> bool:

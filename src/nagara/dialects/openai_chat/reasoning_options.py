@@ -80,12 +80,12 @@ def _encode_switch(
 ) -> dict[str, object]:
     if effort is Effort.NONE:
         return {"thinking": {"type": "disabled"}}
-    if effort is not None:
-        return {
-            "thinking": {"type": "enabled"},
-            "reasoning_effort": _encode_effort(effort, target),
-        }
-    return {"thinking": {"type": "enabled"}} if options.is_adaptive else {}
+    if effort is None and not options.is_adaptive:
+        return {}
+    wanted: dict[str, object] = {"thinking": {"type": "enabled"}}
+    if effort is not None and Trait.ALL_EFFORTS in target.traits:
+        wanted["reasoning_effort"] = _encode_effort(effort, target)
+    return wanted
 
 
 def _encode_object(options: ReasoningOptions, target: Target) -> dict[str, object]:
