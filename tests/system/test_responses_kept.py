@@ -1,6 +1,7 @@
 """Kept responses, with OpenAI's SDK: continued, read, listed, deleted; whose they are."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from openai.types.responses import Response
 from nagara.storage.data_folder import database_path
 from nagara.storage.keys import create_account
 from nagara.storage.sqlite import SqliteDriver
+from tests.fakes import Peer
 from tests.system.gateway import GatewayProcess, served
 from tests.system.responses_provider import (
     ResponsesProvider,
@@ -21,7 +23,7 @@ from tests.system.responses_provider import (
     reasoning,
     staged_alone,
 )
-from tests.system.scripts import CALLER_MODEL
+from tests.system.scripts import CALLER_MODEL, MESSAGES, give_answer, give_stream
 from tests.system.stage import Address, Stage
 
 TOOL: Any = {"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}
@@ -366,3 +368,48 @@ async def test_finished_response_is_there_at_once_for_many_at_a_time(
 
     await asyncio.gather(*(turn(number) for number in range(20)))
     assert len(provider.requests) == 20
+
+
+ANTHROPIC = """
+[credentials.theirs]
+env = "THEIR_KEY"
+
+[providers.theirs]
+kind = "compatible_anthropic"
+base_url = "http://127.0.0.1:{port}"
+credential = "theirs"
+
+[models.{model}]
+deployments = [{{ provider = "theirs", model = "claude-sonnet-4-5" }}]
+"""
+
+
+@pytest.mark.parametrize("is_background", [False, True])
+async def test_provider_of_another_dialect_is_sent_the_whole_conversation(
+    tmp_path: Path, is_background: bool
+) -> None:
+    address, asked = Address(), list[dict[str, Any]]()
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.read_request():
+            asked.append(json.loads(request.body))
+            give = give_stream if asked[-1].get("stream") else give_answer
+            await give(peer, MESSAGES)
+
+    config = tmp_path / "nagara.toml"
+    config.write_text(ANTHROPIC.format(port=address.port, model=CALLER_MODEL))
+    gateway = GatewayProcess(tmp_path / "data", {"THEIR_KEY": "sk-1"}, "--config", str(config))
+    with gateway:
+        async with address.upstream(script), client_of(gateway) as client:
+            first = await ask(client, "One.")
+            second = await ask(
+                client, "Two.", previous_response_id=first.id, background=is_background
+            )
+            async with asyncio.timeout(10):
+                while second.status in ("queued", "in_progress"):
+                    await asyncio.sleep(0.02)
+                    second = await client.responses.retrieve(second.id)
+    assert (first.output_text, second.output_text) == ("Hello.", "Hello.")
+    assert second.previous_response_id == first.id
+    assert [turn["role"] for turn in asked[1]["messages"]] == ["user", "assistant", "user"]
+    address.close()
