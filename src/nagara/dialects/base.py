@@ -155,7 +155,7 @@ def read_view(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]
     """
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, decoder, view)
 
 
