@@ -26,6 +26,7 @@ from nagara.dialects.anthropic_messages.wire import (
     CacheControl,
     Fault,
     Reader,
+    read_mended,
     read_type,
     read_value,
     wrong_value,
@@ -142,15 +143,24 @@ def decode_block(
     raw: msgspec.Raw, path: str, fault: Fault, maker: str | None = None
 ) -> Sequence[Part | Signature]:
     """The parts that one block stands for, nearly always one."""
-    block_type = read_type(raw, path, fault)
+    place = Place(path, fault, maker)
+
+    def read(data: bytes) -> Sequence[Part | Signature]:
+        return _decode_block(msgspec.Raw(data), place)
+
+    return read_mended(read, bytes(raw), path, fault)
+
+
+def _decode_block(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signature]:
+    block_type = read_type(raw, place.path, place.fault)
     decode = _DECODERS.get(block_type)
     if decode is not None:
-        return decode(raw, Place(path, fault, maker))
+        return decode(raw, place)
     if not block_type:
-        raise fault(f"{path}.type", "is missing")
+        raise place.fault(f"{place.path}.type", "is missing")
     if block_type in CALL_TYPES or is_result_type(block_type):
-        return _decode_hosted(raw, block_type, path, fault)
-    return (Opaque(dialect=NAME, type=block_type, raw=raw.copy()),)
+        return _decode_hosted(raw, block_type, place.path, place.fault)
+    return (Opaque(dialect=NAME, type=block_type, raw=raw),)
 
 
 def mark_of(control: CacheControl | None) -> CacheMark | None:
