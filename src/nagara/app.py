@@ -38,7 +38,7 @@ from nagara.upstream.discovery import find_running
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
 from nagara.upstream.tls import TlsSettings
-from nagara.web.connection import ConnectionLimits
+from nagara.web.bounds import ConnectionLimits
 from nagara.web.cors import Origins
 from nagara.web.inference import InferenceEdge, InferenceLimits
 from nagara.web.rest import Rest

@@ -183,7 +183,7 @@ class Pipeline:
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers += [
             *name_dropped(begun.lane.dropped),
-            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"content-type", admitted.call.asking.endpoint.stream_media_type),
             (b"cache-control", b"no-cache"),
             # nginx and its like hold streams back unless they are told not to.
             (b"x-accel-buffering", b"no"),

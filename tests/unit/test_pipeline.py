@@ -306,9 +306,15 @@ async def test_next_candidate_is_tried_when_it_may_help(kind: ErrorKind) -> None
     assert failed.provider == "a"
 
 
-@pytest.mark.parametrize(
-    "kind", [ErrorKind.INVALID_REQUEST, ErrorKind.NOT_FOUND, ErrorKind.UPSTREAM_TOO_LARGE]
-)
+@pytest.mark.parametrize("kind", [ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND])
+async def test_what_one_provider_does_not_have_another_is_asked_for(kind: ErrorKind) -> None:
+    upstreams = FakeUpstreams(a=failing(kind), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    await gateway.serve()
+    assert upstreams.asked == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.INVALID_REQUEST, ErrorKind.UPSTREAM_TOO_LARGE])
 async def test_nothing_else_is_tried_when_it_cannot_help(kind: ErrorKind) -> None:
     upstreams = FakeUpstreams(a=failing(kind), b=whole())
     gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)

@@ -28,4 +28,7 @@ PROVIDER = Provider(
     stream_paths={
         Operation.CONVERSE: "/model/{model}/converse-stream",
     },
+    # Only Claude signs its reasoning here, and one platform's signatures are good on the others:
+    # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
+    signature_maker="anthropic",
 )

@@ -115,7 +115,7 @@ class Upstreams:
                 headers = build_headers(deployment, passed, endpoint.forwarded_headers)
                 lines = encode_lines(headers)
             if call.query and endpoint.forwards_query:
-                path = path + b"?" + call.query
+                path += (b"&" if b"?" in path else b"?") + call.query
         proof: Headers = []
         if not target.is_authorized:
             proof = await self._authorizer.authorize(
@@ -133,10 +133,12 @@ class Upstreams:
             raise GatewayError(
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
             )
+        address, mark, query = address.partition("?")
         base = read_base_url(address)
+        path = base.prefix + (mark + query).encode()
         lines = encode_lines(build_headers(deployment, [], frozenset()))
         is_authorized = deployment.auth not in EVERY_TIME
-        target = Target(deployment, base.origin, base.prefix, lines, is_authorized)
+        target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
             self._targets.clear()

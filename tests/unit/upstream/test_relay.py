@@ -8,6 +8,7 @@ import pytest
 from nagara.dialects.base import ForwardedStream
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import Lane
 from nagara.upstream.attempt import Begun
 from nagara.upstream.relay import StreamRelay
 from tests.fakes import FakeAnswer, FakeReply
@@ -44,6 +45,10 @@ class FedAnswer(FakeAnswer):
         self.on_news = on_news
 
 
+NO_LANE: Lane = None  # type: ignore[assignment]
+"""A relay is given its stream, and needs no lane."""
+
+
 class Relayed:
     """A relay whose first event has been sent."""
 
@@ -51,7 +56,7 @@ class Relayed:
         assert CHAT.forward_stream is not None
         self.answer, self.reply = FedAnswer(), FakeReply()
         self.stream = stream or CHAT.forward_stream(1000, None, hides_usage=False)
-        begun = Begun(self.answer, event("first"), True, False)
+        begun = Begun(self.answer, event("first"), True, NO_LANE)
         self.relay = StreamRelay(begun, self.stream, self.reply, "req_1")
 
     async def begin(self) -> asyncio.Task[None]:

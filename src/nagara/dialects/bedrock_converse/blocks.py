@@ -20,7 +20,7 @@ from nagara.dialects.bedrock_converse.wire import (
     WireCitation,
     decode_wire,
 )
-from nagara.dialects.json_fields import encode_raw
+from nagara.dialects.json_fields import decode_untyped, encode_raw
 from nagara.domain.messages import (
     Citation,
     CitationKind,
@@ -91,11 +91,12 @@ def encode_result(result: ToolResultBlock) -> msgspec.Raw:
 
 def read_input(text: str) -> msgspec.Raw:
     """The input of a hosted call: the JSON that its pieces make, or the text itself."""
+    data = text.encode(errors="replace")
     try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        decode_untyped(data)
+    except ValueError:
         return encode_raw(text)
-    return msgspec.Raw(text.encode())
+    return msgspec.Raw(data)
 
 
 def decode_redacted(blob: str, maker: str) -> Reasoning:

@@ -22,7 +22,7 @@ from nagara.dialects.bedrock_converse.families import MESSAGES, SYSTEM, Family
 from nagara.dialects.bedrock_converse.media_encoder import MediaEncoder
 from nagara.dialects.bedrock_converse.wire import NAME
 from nagara.dialects.codec import Target, can_read
-from nagara.dialects.json_fields import encode_raw
+from nagara.dialects.json_fields import decode_untyped, encode_raw
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     CacheMark,
@@ -45,6 +45,7 @@ from nagara.domain.messages import (
 Block = dict[str, Any]
 
 CALL_ID_LENGTH_MAX = 64
+TOOL_NAME_LENGTH_MAX = 64
 LONG_TTL = "1h"
 # Converse refuses empty ones; each says what is there, and no more.
 FIRST_TURN = "(The conversation begins with the assistant.)"
@@ -52,6 +53,7 @@ NO_OUTPUT = "(The tool gave no output.)"
 DOCUMENT_TEXT = "See the attached document."
 
 _CALL_ID = re.compile(rf"[a-zA-Z0-9_.:-]{{1,{CALL_ID_LENGTH_MAX}}}")
+_UNFIT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -165,7 +167,7 @@ class ContentEncoder:
             return
         use = {
             "toolUseId": self._make_call_id(call.id),
-            "name": call.name,
+            "name": fit_name(call.name),
             "input": encode_input(call.arguments),
         }
         turn.others.append({"toolUse": use})
@@ -199,7 +201,8 @@ class ContentEncoder:
 
     def _add_reasoning(self, turn: Turn, part: Reasoning) -> None:
         signature = part.signature
-        if signature is None or not can_read(signature, self._request, NAME, self._target):
+        is_own = can_read(signature, self._request, NAME, self._target)
+        if signature is None or not is_own or not self._family.reads_signatures:
             # What nobody signed is no proof of anything, and Claude refuses it.
             self.dropped.append("reasoning")
         elif part.is_redacted:
@@ -213,7 +216,7 @@ class ContentEncoder:
     def _add_own(self, turn: Turn, part: HostedCall | HostedResult | Opaque) -> None:
         """A block that only this dialect has goes back as it came; others' are named."""
         if part.dialect == NAME and part.raw is not None:
-            turn.others.append(dict(_object_decoder.decode(part.raw)))
+            turn.others.append(decode_untyped(bytes(part.raw)))
         else:
             name = part.type if isinstance(part, Opaque) else part.name
             self.dropped.append(f"messages.{name}")
@@ -290,6 +293,15 @@ def merge(turns: Iterable[Turn]) -> list[Turn]:
     return merged
 
 
+def fit_name(name: str) -> str:
+    """A tool's name in the characters that Converse takes.
+
+    Tools that are offered have such names by now; a call of an earlier turn may be of one that is
+    offered no more.
+    """
+    return _UNFIT_NAME.sub("_", name)[:TOOL_NAME_LENGTH_MAX] or "_"
+
+
 def encode_cache_point(mark: CacheMark) -> Block:
     """What says that the prompt is to be cached up to here."""
     ttl = {"ttl": LONG_TTL} if mark.ttl == LONG_TTL else {}
@@ -306,8 +318,19 @@ def encode_input(arguments: str) -> msgspec.Raw:
         data = text.encode()
         _object_decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return encode_raw({"arguments": arguments})
+        return _encode_odd_input(arguments)
     return msgspec.Raw(data)
+
+
+def _encode_odd_input(arguments: str) -> msgspec.Raw:
+    try:
+        # Half a surrogate pair is JSON all the same.
+        value = decode_untyped(arguments.encode(errors="surrogatepass"))
+        if isinstance(value, dict):
+            return encode_raw(value)
+    except (ValueError, RecursionError):
+        pass
+    return encode_raw({"arguments": arguments})
 
 
 def has_lone_document(content: list[Block]) -> bool:

@@ -3,13 +3,12 @@
 Converse has no word for top-k or for reasoning; they go into `additionalModelRequestFields`, in the
 words of the model's maker. Bedrock writes the maker into the model's id (`us.anthropic.claude-…`),
 so the id is what this table is asked with; an ARN of one's own inference profile does not say what
-it stands for, and then nothing but Converse's own fields is sent.
+it stands for, and is then sent all of Converse's own fields and no others.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
 """
 
-import enum
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,20 +21,12 @@ Path = tuple[str, ...]
 """Where in `additionalModelRequestFields` a value stands."""
 
 
-class Thinking(enum.Enum):
-    """How a Claude model is asked to think."""
-
-    NONE = "it does not think"
-    BUDGET = "within a budget of tokens"
-    EITHER = "within a budget, or as it sees fit"
-    ADAPTIVE = "as it sees fit, and its sampling cannot be changed"
-
-
 class Family(msgspec.Struct, frozen=True, kw_only=True):
     """The models of one maker. A path of None: they have no such thing.
 
     `efforts` are the maker's words, by ours; `caches` the parts of a request that take cache
-    points. `reports_stop` says that the stop sequence that was come upon can be asked for.
+    points. `reports_stop` says that the stop sequence that was come upon can be asked for,
+    `reads_signatures` that signed reasoning goes back to it.
     """
 
     top_k: Path | None = None
@@ -45,6 +36,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     is_claude: bool = False
     caches: frozenset[str] = frozenset()
     reports_stop: bool = False
+    reads_signatures: bool = False
 
 
 def _words(*words: str) -> Mapping[Effort, str]:
@@ -59,6 +51,7 @@ FAMILIES = {
         top_k=("top_k",),
         is_claude=True,
         reports_stop=True,
+        reads_signatures=True,
         caches=frozenset({SYSTEM, MESSAGES, TOOLS}),
     ),
     # https://docs.aws.amazon.com/nova/latest/nova2-userguide/request-response-schema.html
@@ -76,25 +69,17 @@ FAMILIES = {
     "mistral": Family(top_k=("top_k",)),
     "cohere": Family(top_k=("k",)),
 }
-OTHERS = Family(caches=frozenset({SYSTEM, MESSAGES, TOOLS}))
-"""Makers that are not listed, and models whose maker cannot be told."""
+OTHERS = Family()
+"""Makers that are not listed."""
+UNTOLD = Family(caches=frozenset({SYSTEM, MESSAGES, TOOLS}), reads_signatures=True)
+"""Models whose maker their name does not tell: it may be any of them."""
 
 _MAKER = re.compile(rf"(?:^|[./])({'|'.join(FAMILIES)})\.")
-# Anthropic's generations by their names: `claude-3-5-haiku-…`, `claude-sonnet-4-5-…`.
-# https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking
-_CLAUDE = (
-    (re.compile(r"claude-(?:3-7|[a-z]+-4(?:-[015])?(?:-\d{8}|-v\d|[:@]|$))"), Thinking.BUDGET),
-    (re.compile(r"claude-(?:v?\d|instant)"), Thinking.NONE),
-    (re.compile(r"claude-[a-z]+-4-6"), Thinking.EITHER),
-)
 
 
 def find_family(model: str) -> Family:
     """The row of a model, by its id on Bedrock."""
     match = _MAKER.search(model)
-    return FAMILIES[match[1]] if match else OTHERS
-
-
-def find_thinking(model: str) -> Thinking:
-    """How a Claude model thinks; what is newer than this table as the newest does."""
-    return next((how for pattern, how in _CLAUDE if pattern.search(model)), Thinking.ADAPTIVE)
+    if match is not None:
+        return FAMILIES[match[1]]
+    return UNTOLD if model.startswith("arn:") else OTHERS

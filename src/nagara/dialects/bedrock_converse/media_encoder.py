@@ -65,7 +65,7 @@ FORMATS = {
 
 # What base64 of a file of each format begins with, for callers who say no MIME type.
 _BEGINNINGS = {
-    "iVBORw0KGgo": "image/png",
+    "iVBORw0KGg": "image/png",
     "/9j/": "image/jpeg",
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
@@ -84,12 +84,14 @@ class MediaEncoder:
 
     def encode(self, media: Media) -> dict[str, Any]:
         """A block. Raises `GatewayError` (UNSUPPORTED) for what Converse cannot be given."""
+        # First, so that one which is nowhere to be had is not refused for its unknown type.
+        source = self._encode_source(media)
         block: dict[str, Any] = {"format": self._find_format(media)}
         if media.kind is MediaKind.DOCUMENT:
             block["name"] = self._name(media)
             if media.has_citations:
                 block["citations"] = {"enabled": True}
-        block["source"] = self._encode_source(media)
+        block["source"] = source
         return {media.kind.value: block}
 
     def _find_format(self, media: Media) -> str:
@@ -99,8 +101,11 @@ class MediaEncoder:
             return "txt"
         media_type = media_type or self._guess_type(media)
         if media_type not in formats:
-            what = f"{media.kind.value} of the type {media_type or 'that nobody named'!r}"
-            raise cannot_carry(f"{what} (it takes {', '.join(formats)})", "messages", self._target)
+            what = f"of the type {media_type!r}" if media_type else "whose type nobody said"
+            takes = ", ".join(formats)
+            raise cannot_carry(
+                f"{media.kind.value} {what} (it takes {takes})", "messages", self._target
+            )
         return formats[media_type]
 
     def _guess_type(self, media: Media) -> str:

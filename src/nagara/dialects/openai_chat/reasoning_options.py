@@ -63,6 +63,7 @@ def encode_reasoning(options: ReasoningOptions, target: Target) -> dict[str, obj
         wanted = _encode_object(options, target)
         return {"reasoning": wanted} if wanted else {}
     effort = options.effort
+    # A budget has no field here, but says about as much as an effort.
     if effort is None and options.budget_tokens is not None:
         effort = effort_of_budget(options.budget_tokens)
     if Trait.THINKING_SWITCH in target.traits:
@@ -80,12 +81,12 @@ def _encode_switch(
 ) -> dict[str, object]:
     if effort is Effort.NONE:
         return {"thinking": {"type": "disabled"}}
-    if effort is not None:
-        return {
-            "thinking": {"type": "enabled"},
-            "reasoning_effort": _encode_effort(effort, target),
-        }
-    return {"thinking": {"type": "enabled"}} if options.is_adaptive else {}
+    if effort is None and not options.is_adaptive:
+        return {}
+    wanted: dict[str, object] = {"thinking": {"type": "enabled"}}
+    if effort is not None and Trait.ALL_EFFORTS in target.traits:
+        wanted["reasoning_effort"] = _encode_effort(effort, target)
+    return wanted
 
 
 def _encode_object(options: ReasoningOptions, target: Target) -> dict[str, object]:

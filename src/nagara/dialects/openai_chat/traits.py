@@ -22,7 +22,10 @@ class Trait(enum.StrEnum):
     REASONING_OBJECT = "reasoning_object"
     """Reasoning is asked for with `reasoning: {effort, max_tokens, enabled, exclude}`."""
     THINKING_SWITCH = "thinking_switch"
-    """Reasoning is switched on and off with `thinking: {type}`."""
+    """Reasoning is switched on and off with `thinking: {type}`.
+
+    With `ALL_EFFORTS` an effort stands beside it.
+    """
     EARLIER_REASONING_CONTENT = "earlier_reasoning_content"
     """Earlier reasoning goes back as `reasoning_content`."""
     EARLIER_REASONING = "earlier_reasoning"
