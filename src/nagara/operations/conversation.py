@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from nagara.dialects import (
     anthropic_messages,
     bedrock_converse,
+    google_gemini,
     openai_chat,
     openai_responses,
 )
@@ -16,6 +17,7 @@ DIALECTS: Mapping[Operation, Outbound] = {
     Operation.RESPONSES: openai_responses,
     Operation.CHAT: openai_chat,
     Operation.MESSAGES: anthropic_messages,
+    Operation.GENERATE_CONTENT: google_gemini,
     Operation.CONVERSE: bedrock_converse,
 }
 """The dialect of each operation that is a conversation: what a provider that has it speaks."""

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
     },
+    # https://inference-docs.cerebras.ai/resources/openai
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PENALTIES}),
     traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.STRING_CONTENT}),
 )

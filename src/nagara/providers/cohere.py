@@ -19,5 +19,6 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    # https://docs.cohere.com/docs/compatibility-api#unsupported-parameters
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
 )

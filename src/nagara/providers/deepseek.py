@@ -17,6 +17,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.MESSAGES: "/anthropic/v1/messages",
     },
+    # https://api-docs.deepseek.com/guides/thinking_mode and /guides/json_mode
     lacks=Abilities(
         OPENAI_ONLY
         | {

@@ -17,6 +17,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
+    # https://console.groq.com/docs/openai#currently-unsupported-openai-features
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
     traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.EXECUTED_TOOLS}),
 )

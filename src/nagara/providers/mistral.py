@@ -20,6 +20,7 @@ PROVIDER = Provider(
     },
     has_stream_usage_option=False,
     lacks=Abilities(OPENAI_ONLY | {Ability.LOGPROBS, Ability.USER}),
+    # https://docs.mistral.ai/capabilities/reasoning and /capabilities/document_ai
     traits=frozenset(
         {
             Trait.THINKING_PARTS,

@@ -18,6 +18,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/../anthropic/v1/messages",
     },
+    # https://platform.moonshot.ai/docs/api/chat
     lacks=Abilities(
         OPENAI_ONLY | {Ability.LOGPROBS, Ability.PARALLEL_SWITCH, Ability.SEED, Ability.USER}
     ),

@@ -19,6 +19,7 @@ PROVIDER = Provider(
         Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
     adds=Abilities(
         frozenset({Ability.TOP_K, Ability.REASONING_BUDGET, Ability.CACHE_MARKS}),
         frozenset({HostedKind.WEB_SEARCH}),

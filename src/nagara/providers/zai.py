@@ -17,6 +17,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.MESSAGES: "/../../anthropic/v1/messages",
     },
+    # https://docs.z.ai/api-reference/llm/chat-completion
     lacks=Abilities(
         OPENAI_ONLY
         | {

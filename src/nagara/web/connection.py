@@ -33,13 +33,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import httptools
-import msgspec
 from uvicorn.server import ServerState
 
-from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.errors import GatewayError
 from nagara.runtime import make_id
+from nagara.web.bounds import ConnectionLimits
 from nagara.web.cycle import Cycle
-from nagara.web.errors import choose_encoder, encode_head
+from nagara.web.lazy_timer import LazyTimer
+from nagara.web.refusal import encode_refusal, head_too_large, head_too_late, not_http
 from nagara.web.request_head import Headers, make_head
 
 logger = logging.getLogger("nagara.server")
@@ -50,17 +51,6 @@ UNREAD_BYTES_HIGH = 64 * 1024
 
 Application = Callable[[Cycle], Coroutine[Any, Any, None]]
 """Serves one request to its end. What it raises is a mistake, and ends the connection."""
-
-
-class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a connection."""
-
-    header_bytes_max: int
-    header_count_max: int
-    head_timeout_s: float
-    body_timeout_s: float
-    body_total_timeout_s: float
-    keep_alive_s: float
 
 
 class _Phase(enum.Enum):
@@ -102,8 +92,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = self._data_bytes = self._heads_begun = 0
         self._is_phase_new = True
         self._phase_began_s = self._heard_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due_s = math.inf
+        self._timer = LazyTimer(self._loop, self._check)
         self._is_reading_paused = self._is_full = False
 
     # What the event loop calls.
@@ -117,12 +106,12 @@ class ClientConnection(asyncio.Protocol):
             self._scheme = "https"
         self._server.connections.add(self)  # type: ignore[arg-type]
         self._note_time()
-        self._watch()
+        self._timer.set(self._due_s())
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The client has gone: tell whoever serves it."""
         self._server.connections.discard(self)
-        self._stop_watching()
+        self._timer.stop()
         self._waiting.clear()
         on_lost, self.on_lost = self.on_lost, None
         if on_lost is not None:
@@ -159,9 +148,7 @@ class ClientConnection(asyncio.Protocol):
             # section 7.8). The parser takes nothing more.
             self._close_after_last()
         except httptools.HttpParserError:
-            self._refuse(
-                GatewayError(ErrorKind.INVALID_REQUEST, "This is not a valid HTTP/1.1 request.")
-            )
+            self._refuse(not_http())
         if self._phase is not _Phase.IDLE:
             self._hold_to_bounds(is_within_message)
 
@@ -190,7 +177,7 @@ class ClientConnection(asyncio.Protocol):
         if self._phase is _Phase.DISCARD or parser is None:
             return
         if self._is_too_large():
-            self._refuse(_headers_too_large(self.limits))
+            self._refuse_size()
             return
         self._phase, self._is_phase_new = _Phase.BODY, True
         self._head_bytes = 0
@@ -303,11 +290,11 @@ class ClientConnection(asyncio.Protocol):
             is_shared = self._heads_begun > (0 if is_within_message else 1)
             self._head_bytes += 1 if is_shared else self._data_bytes
             if self._head_bytes > self.limits.header_bytes_max:
-                self._refuse(_headers_too_large(self.limits))
+                self._refuse_size()
                 return
         else:
             self._heard_s = self._loop.time()
-        self._watch()
+        self._timer.set(self._due_s())
 
     def _is_too_large(self) -> bool:
         if len(self._headers) > self.limits.header_count_max:
@@ -336,8 +323,8 @@ class ClientConnection(asyncio.Protocol):
     def _begin_idle(self) -> None:
         self._phase_began_s = now_s = self._loop.time()
         # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
-        if now_s + self.limits.keep_alive_s < self._timer_due_s:
-            self._watch()
+        if now_s + self.limits.keep_alive_s < self._timer.due_s:
+            self._timer.set(self._due_s())
 
     def _due_s(self) -> float:
         """When the time of this phase runs out."""
@@ -351,31 +338,17 @@ class ClientConnection(asyncio.Protocol):
         lasts_s = LINGER_S if self._phase is _Phase.DISCARD else self.limits.keep_alive_s
         return self._phase_began_s + lasts_s
 
-    def _watch(self) -> None:
-        due_s = self._due_s()
-        if due_s < self._timer_due_s:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_due_s = due_s
-            self._timer = self._loop.call_at(due_s, self._check)
-
-    def _stop_watching(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_due_s = None, math.inf
-
     def _check(self) -> None:
-        self._timer, self._timer_due_s = None, math.inf
         if self._transport.is_closing():
             return
+        if self._is_reading_paused and self._phase is not _Phase.DISCARD:
+            # What we do not read cannot come: the client is not late.
+            self._note_time()
         due_s = self._due_s()
         if self._loop.time() < due_s:
-            if due_s < math.inf:
-                self._watch()
+            self._timer.set(due_s)
         elif self._phase is _Phase.HEAD and self._head_bytes:
-            self._refuse(
-                GatewayError(ErrorKind.REQUEST_TIMEOUT, "The request's head took too long.")
-            )
+            self._refuse(head_too_late())
         elif (cycle := self._receiving) is not None and not cycle.is_ended:
             # The answer must be the last on this connection: the rest of the body may still come.
             cycle.keeps_alive = False
@@ -399,10 +372,17 @@ class ClientConnection(asyncio.Protocol):
         elif broken is not None and broken in self._waiting:
             self._waiting.remove(broken)
         if not self._close_after_last():
-            self._answer(error)
-            self._stop_watching()
+            request_id = make_id("req_")
+            self._transport.write(encode_refusal(error, self._target, self._headers, request_id))
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._timer.stop()
             self._note_time()
-            self._watch()
+            self._timer.set(self._due_s())
+
+    def _refuse_size(self) -> None:
+        limits = self.limits
+        self._refuse(head_too_large(limits.header_bytes_max, limits.header_count_max))
 
     def _close_after_last(self) -> bool:
         """Close after the last answer that is still to come; False if there is none."""
@@ -411,28 +391,8 @@ class ClientConnection(asyncio.Protocol):
             last.keeps_alive = False
         return last is not None
 
-    def _answer(self, error: GatewayError) -> None:
-        request_id = make_id("req_")
-        # As far as the head was read: nothing of it, where it is no HTTP from its first byte.
-        path = self._target.partition(b"?")[0].decode("latin-1")
-        body = choose_encoder(path, self._headers)(error, request_id)
-        lines = [f"HTTP/1.1 {error.status} Refused".encode()]
-        for name, value in [*encode_head(error, request_id, body), (b"connection", b"close")]:
-            lines.append(name + b": " + value)
-        self._transport.write(b"\r\n".join([*lines, b"", body]))
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-
 
 def make_protocol(limits: ConnectionLimits, serve: Application) -> type[ClientConnection]:
     """The protocol with these limits before that application; uvicorn makes the connections."""
     members = {"limits": limits, "serve": staticmethod(serve)}
     return type("LimitedConnection", (ClientConnection,), members)
-
-
-def _headers_too_large(limits: ConnectionLimits) -> GatewayError:
-    return GatewayError(
-        ErrorKind.HEADERS_TOO_LARGE,
-        f"The request's head is larger than {limits.header_bytes_max} bytes or has more than "
-        f"{limits.header_count_max} headers.",
-    )

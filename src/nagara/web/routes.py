@@ -6,7 +6,7 @@ belong in browsers.
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded
-from nagara.operations import ENDPOINTS
+from nagara.operations import find_endpoint
 from nagara.runtime import Clock
 from nagara.web.asgi import AsgiApp, serve_asgi
 from nagara.web.cors import Origins
@@ -44,7 +44,7 @@ class Routes:
             if self._origins.answer_preflight(head, cycle):
                 return
             cycle.extra_headers = self._origins.mark(origin)
-        endpoint = ENDPOINTS.get(head.path)
+        endpoint = find_endpoint(head.path, head.query)
         if endpoint is None:
             await serve_asgi(self._rest, cycle)
         elif head.method == "POST":

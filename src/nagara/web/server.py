@@ -13,7 +13,8 @@ from types import FrameType
 import msgspec
 import uvicorn
 
-from nagara.web.connection import Application, ConnectionLimits, make_protocol
+from nagara.web.bounds import ConnectionLimits
+from nagara.web.connection import Application, make_protocol
 
 logger = logging.getLogger("nagara.server")
 

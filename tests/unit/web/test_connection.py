@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from uvicorn.server import ServerState
 
-from nagara.web.connection import Application, ConnectionLimits, make_protocol
+from nagara.web.bounds import ConnectionLimits
+from nagara.web.connection import Application, make_protocol
 from nagara.web.cycle import Cycle
 
 LIMITS = ConnectionLimits(
@@ -212,3 +213,18 @@ async def test_large_body_is_read_no_faster_than_its_reader() -> None:
         await client.read_until(b"hi")
     assert seen[0] < 2**20
     assert seen[1] == size
+
+
+async def test_request_that_waits_for_its_turn_is_not_late() -> None:
+    async def answer_in_turn(cycle: Cycle) -> None:
+        if cycle.head.method == "GET":
+            await asyncio.sleep(0.1)
+        assert await cycle.read() in (b"", b"ab")
+        await cycle.read()
+        await say_hi(cycle)
+
+    async with connected(answer_in_turn, body_timeout_s=0.03) as client:
+        client.writer.write(GET + b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\nab")
+        await client.read_until(b"hi")
+        client.writer.write(b"cd")
+        assert (await client.read_until(b"hi")).startswith(b"HTTP/1.1 200 OK")

@@ -26,7 +26,7 @@ from nagara.dialects.anthropic_messages.wire import NAME, encode_body, encode_ma
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
 from nagara.domain.abilities import Ability
-from nagara.domain.messages import OutputKind, Request
+from nagara.domain.messages import Effort, OutputKind, ReasoningOptions, Request
 
 TEMPERATURE_MAX = 1.0
 TOP_P_MIN_THINKING = 0.95
@@ -57,7 +57,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
         lacks_last_thinking=conversation.lacks_last_thinking,
     )
     if plan.is_dropped:
-        dropped.append(name_parameter("reasoning", request))
+        dropped.append(_name_reasoning(request))
     body: dict[str, Any] = {"model": target.model, "max_tokens": output_tokens}
     _add_conversation(body, conversation, request, dropped)
     if tools := encode_tools(request, dropped):
@@ -75,6 +75,16 @@ def encode_request(request: Request, target: Target) -> Encoded:
     if request.is_streamed:
         body["stream"] = True
     return Encoded(encode_body(body), tuple(dict.fromkeys(dropped)))
+
+
+def _name_reasoning(request: Request) -> str:
+    """What the caller calls what it asked for: here an effort has a place of its own."""
+    options = request.reasoning
+    if request.dialect == NAME and options is not None and options.effort is not Effort.NONE:
+        asked_alone = ReasoningOptions(effort=options.effort)
+        if options == asked_alone:
+            return "output_config.effort"
+    return name_parameter("reasoning", request)
 
 
 def _add_conversation(

@@ -166,6 +166,7 @@ def begin_message(
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {
             **encode_usage(usage),
             "cache_creation": encode_cache_creation(usage),
@@ -184,5 +185,5 @@ def encode_end(choice: Any, *, has_refusal: bool) -> dict[str, Any]:
             has_stop_sequence=choice.stop_sequence is not None,
         ),
         "stop_sequence": choice.stop_sequence,
-        **({"stop_details": extras["stop_details"]} if "stop_details" in extras else {}),
+        "stop_details": extras.get("stop_details"),
     }

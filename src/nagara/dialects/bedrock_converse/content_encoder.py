@@ -45,6 +45,7 @@ from nagara.domain.messages import (
 Block = dict[str, Any]
 
 CALL_ID_LENGTH_MAX = 64
+TOOL_NAME_LENGTH_MAX = 64
 LONG_TTL = "1h"
 # Converse refuses empty ones; each says what is there, and no more.
 FIRST_TURN = "(The conversation begins with the assistant.)"
@@ -52,6 +53,7 @@ NO_OUTPUT = "(The tool gave no output.)"
 DOCUMENT_TEXT = "See the attached document."
 
 _CALL_ID = re.compile(rf"[a-zA-Z0-9_.:-]{{1,{CALL_ID_LENGTH_MAX}}}")
+_UNFIT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -165,7 +167,7 @@ class ContentEncoder:
             return
         use = {
             "toolUseId": self._make_call_id(call.id),
-            "name": call.name,
+            "name": fit_name(call.name),
             "input": encode_input(call.arguments),
         }
         turn.others.append({"toolUse": use})
@@ -289,6 +291,15 @@ def merge(turns: Iterable[Turn]) -> list[Turn]:
         else:
             merged.append(turn)
     return merged
+
+
+def fit_name(name: str) -> str:
+    """A tool's name in the characters that Converse takes.
+
+    Tools that are offered have such names by now; a call of an earlier turn may be of one that is
+    offered no more.
+    """
+    return _UNFIT_NAME.sub("_", name)[:TOOL_NAME_LENGTH_MAX] or "_"
 
 
 def encode_cache_point(mark: CacheMark) -> Block:

@@ -9,7 +9,6 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.h
 https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
 """
 
-import enum
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -20,15 +19,6 @@ from nagara.domain.messages import Effort
 
 Path = tuple[str, ...]
 """Where in `additionalModelRequestFields` a value stands."""
-
-
-class Thinking(enum.Enum):
-    """How a Claude model is asked to think."""
-
-    NONE = "it does not think"
-    BUDGET = "within a budget of tokens"
-    EITHER = "within a budget, or as it sees fit"
-    ADAPTIVE = "as it sees fit, and its sampling cannot be changed"
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,13 +75,6 @@ UNTOLD = Family(caches=frozenset({SYSTEM, MESSAGES, TOOLS}), reads_signatures=Tr
 """Models whose maker their name does not tell: it may be any of them."""
 
 _MAKER = re.compile(rf"(?:^|[./])({'|'.join(FAMILIES)})\.")
-# Anthropic's generations by their names: `claude-3-5-haiku-…`, `claude-sonnet-4-5-…`.
-# https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking
-_CLAUDE = (
-    (re.compile(r"claude-(?:3-7|[a-z]+-4(?:-[015])?(?:-\d{8}|-v\d|[:@]|$))"), Thinking.BUDGET),
-    (re.compile(r"claude-(?:v?\d|instant)"), Thinking.NONE),
-    (re.compile(r"claude-[a-z]+-4-6"), Thinking.EITHER),
-)
 
 
 def find_family(model: str) -> Family:
@@ -100,8 +83,3 @@ def find_family(model: str) -> Family:
     if match is not None:
         return FAMILIES[match[1]]
     return UNTOLD if model.startswith("arn:") else OTHERS
-
-
-def find_thinking(model: str) -> Thinking:
-    """How a Claude model thinks; what is newer than this table as the newest does."""
-    return next((how for pattern, how in _CLAUDE if pattern.search(model)), Thinking.ADAPTIVE)

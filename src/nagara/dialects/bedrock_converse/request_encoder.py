@@ -16,7 +16,7 @@ import msgspec
 
 from nagara.dialects.bedrock_converse.content_encoder import ContentEncoder, encode_cache_point
 from nagara.dialects.bedrock_converse.families import TOOLS, Path, find_family
-from nagara.dialects.bedrock_converse.thinking import Sampling, plan_sampling, plan_thinking
+from nagara.dialects.bedrock_converse.thinking import Sampling, plan_claude
 from nagara.dialects.codec import Encoded, Target
 from nagara.dialects.effort import effort_of_budget
 from nagara.dialects.fit import name_parameter
@@ -52,6 +52,8 @@ ABILITIES = Abilities(
 """What Converse has a place for; a model without it is told by its family, or refuses."""
 
 TEMPERATURE_MAX = 1.0
+NEUTRAL = 1.0
+"""The temperature and top-p that change nothing."""
 METADATA_ENTRIES_MAX = 16
 JSON_ONLY = "Answer with one JSON object and nothing else."
 STOP_SEQUENCE_PATH = "/stop_sequence"
@@ -87,18 +89,19 @@ class RequestEncoder:
             request, target, self._family, offers_tools=self._offers_tools
         )
         self.dropped: list[str] = [*request.extras, *self._content.dropped]
+        if self._tools and not self._offers_tools:
+            self.dropped.append("tools")
 
     def encode(self) -> Fields:
         """The body's fields."""
         self._ask_json()
-        thinking = self._plan_thinking()
-        sampling = self._plan_sampling(thinks=bool(thinking))
+        fields, sampling = self._plan()
         body: Fields = {
             "messages": self._content.encode_messages(),
             "system": self._content.system,
             "inferenceConfig": self._encode_inference(sampling),
             "toolConfig": self._encode_tools(),
-            "additionalModelRequestFields": self._encode_own_fields(thinking, sampling),
+            "additionalModelRequestFields": self._encode_own_fields(fields, sampling),
             "outputConfig": self._encode_format(),
             "serviceTier": self._encode_tier(),
             "requestMetadata": self._encode_metadata(),
@@ -116,28 +119,24 @@ class RequestEncoder:
             self._content.system.append({"text": JSON_ONLY})
             self._drop("output_format")
 
-    def _plan_thinking(self) -> Fields:
-        if not self._family.is_claude:
-            return {}
-        planned = plan_thinking(self._request, self._model, self._content.turns)
-        if planned is None:
-            self._drop("reasoning")
-        return dict(planned or {})
-
-    def _plan_sampling(self, *, thinks: bool) -> Sampling:
-        request = self._request
-        asked = Sampling(request.temperature, request.top_p, request.top_k)
-        sampling = asked
+    def _plan(self) -> tuple[Fields, Sampling]:
+        """The model's own fields that ask for thinking, and the sampling beside it."""
+        request, fields = self._request, dict[str, Any]()
+        asked = sampling = Sampling(request.temperature, request.top_p, request.top_k)
         if self._family.is_claude:
-            sampling = plan_sampling(request, self._model, thinks=thinks)
+            plan = plan_claude(request, self._model, self._content.turns)
+            fields, sampling = plan.fields, plan.sampling
+            if plan.thinking.is_dropped:
+                self._drop("reasoning")
         if sampling.temperature is not None and sampling.temperature > TEMPERATURE_MAX:
             sampling = msgspec.structs.replace(sampling, temperature=TEMPERATURE_MAX)
         if self._family.top_k is None:
             sampling = msgspec.structs.replace(sampling, top_k=None)
         for name in Sampling.__struct_fields__:
-            if getattr(sampling, name) != getattr(asked, name):
+            # Of 1.0, which is what a model does by itself, nothing is lost.
+            if getattr(asked, name) not in (getattr(sampling, name), NEUTRAL):
                 self._drop(name)
-        return sampling
+        return fields, sampling
 
     def _encode_inference(self, sampling: Sampling) -> Fields:
         request = self._request

@@ -1,35 +1,26 @@
-"""How a Claude model on Bedrock is asked to think, and what cannot be had beside it.
+"""Thinking and sampling of a Claude model on Bedrock: by the same rules as at Anthropic itself.
 
-Claude refuses sampling beside thinking, a forced tool beside thinking, and a turn of tools that
-goes on without the reasoning it began with. Of each such pair the one that changes what the answer
-means is kept, and the other is dropped and named.
+Bedrock hands `additionalModelRequestFields` on to the model, so thinking is asked for in the words
+of Anthropic, and what cannot be had beside it is Anthropic's to say. Both are decided where its own
+dialect decides them; here is only where they go.
 
-Sources: https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking and
-https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking
+Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html
+and those of `anthropic_messages.generations`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from nagara.dialects.anthropic_messages.generations import Generation, find_generation
+from nagara.dialects.anthropic_messages.generations import Sampling as Allowed
+from nagara.dialects.anthropic_messages.thinking import ThinkingPlan, plan_thinking
 from nagara.dialects.bedrock_converse.content_encoder import Turn
-from nagara.dialects.bedrock_converse.families import Thinking, find_thinking
-from nagara.dialects.effort import EFFORTS, effort_of_budget
-from nagara.domain.messages import (
-    Effort,
-    ReasoningOptions,
-    Request,
-    ToolChoiceMode,
-)
+from nagara.domain.messages import Request
 
-BUDGET_TOKENS_MIN = 1024
-USUAL_EFFORT = Effort.HIGH
-"""What Anthropic does when thinking is asked for and nobody says how hard."""
 TOP_P_MIN = 0.95
 """The least that is taken beside thinking."""
-
-_FORCED = (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -40,65 +31,52 @@ class Sampling(msgspec.Struct, frozen=True):
     top_k: int | None
 
 
-def plan_thinking(request: Request, model: str, turns: Sequence[Turn]) -> Mapping[str, Any] | None:
-    """The model's own fields that ask for thinking; empty if nobody asks, None if it cannot be."""
-    options = request.reasoning
-    if options is None or not _is_asked(options):
-        return {}
-    how = find_thinking(model)
-    if how is Thinking.NONE or (request.tool_choice and request.tool_choice.mode in _FORCED):
-        return None
-    wants_budget = options.budget_tokens is not None and not options.is_adaptive
-    if how is Thinking.BUDGET or (how is Thinking.EITHER and wants_budget):
-        return None if _lacks_reasoning(turns) else _plan_budget(options, request.output_tokens_max)
-    return _plan_adaptive(options)
+class ClaudePlan(msgspec.Struct, frozen=True):
+    """What a Claude model is asked for besides the conversation."""
+
+    thinking: ThinkingPlan
+    sampling: Sampling
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The model's own fields."""
+        plan, fields = self.thinking, dict[str, Any]()
+        if plan.thinking is not None:
+            fields["thinking"] = plan.thinking
+        if plan.effort is not None:
+            fields["output_config"] = {"effort": plan.effort}
+        return fields
 
 
-def plan_sampling(request: Request, model: str, *, thinks: bool) -> Sampling:
-    """What is left of the sampling for a Claude model."""
-    temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
-    if find_thinking(model) is Thinking.ADAPTIVE:
-        return Sampling(None, None, None)
-    if thinks:
-        kept_top_p = top_p if top_p is not None and top_p >= TOP_P_MIN else None
-        return Sampling(None, kept_top_p, None)
-    if temperature is not None:
-        # From 4.1 on Claude takes only one of the two, and the temperature is the usual one.
-        top_p = None
-    return Sampling(temperature, top_p, top_k)
+def plan_claude(request: Request, model: str, turns: Sequence[Turn]) -> ClaudePlan:
+    """How this request asks a Claude model to think, and what is left of its sampling."""
+    generation = find_generation(model)
+    thinking = plan_thinking(
+        request,
+        generation,
+        # Without a cap Converse takes the model's own maximum, which is no less than this.
+        request.output_tokens_max or generation.output_tokens,
+        lacks_last_thinking=lacks_last_thinking(turns),
+    )
+    return ClaudePlan(thinking, _fit_sampling(request, generation, thinks=thinking.is_on))
 
 
-def _is_asked(options: ReasoningOptions) -> bool:
-    if options.effort is Effort.NONE or options.budget_tokens == 0:
-        return False
-    return options.is_adaptive or options.effort is not None or options.budget_tokens is not None
-
-
-def _plan_budget(options: ReasoningOptions, tokens_max: int | None) -> Mapping[str, Any] | None:
-    budget = options.budget_tokens or EFFORTS[options.effort or USUAL_EFFORT].budget_tokens
-    budget = max(budget, BUDGET_TOKENS_MIN)
-    if tokens_max is not None:
-        # The budget is part of what may come out, and something must be left for the answer.
-        budget = min(budget, tokens_max - 1)
-    if budget < BUDGET_TOKENS_MIN:
-        return None
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
-
-
-def _plan_adaptive(options: ReasoningOptions) -> Mapping[str, Any]:
-    thinking = {"type": "adaptive"}
-    if options.is_shown is not None:
-        thinking["display"] = "summarized" if options.is_shown else "omitted"
-    effort = options.effort
-    if effort is None and options.budget_tokens is not None:
-        effort = effort_of_budget(options.budget_tokens)
-    word = EFFORTS[effort].anthropic if effort is not None else None
-    return {"thinking": thinking, **({"output_config": {"effort": word}} if word else {})}
-
-
-def _lacks_reasoning(turns: Sequence[Turn]) -> bool:
+def lacks_last_thinking(turns: Sequence[Turn]) -> bool:
     """Whether the last turn of calls is to go on, and does not begin with its reasoning."""
     if len(turns) < 2 or not turns[-1].results:
         return False
     content = turns[-2].content
     return bool(content) and "reasoningContent" not in content[0]
+
+
+def _fit_sampling(request: Request, generation: Generation, *, thinks: bool) -> Sampling:
+    temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
+    if generation.sampling is Allowed.NONE:
+        return Sampling(None, None, None)
+    if thinks:
+        kept_top_p = top_p if top_p is not None and top_p >= TOP_P_MIN else None
+        return Sampling(None, kept_top_p, None)
+    if temperature is not None and generation.sampling is Allowed.ONE:
+        # The temperature is the usual one of the two.
+        top_p = None
+    return Sampling(temperature, top_p, top_k)

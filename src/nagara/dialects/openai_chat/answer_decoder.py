@@ -46,9 +46,9 @@ _NO_MESSAGE = MessageWire()
 class AnswerDecoder:
     """Makes events of the chunks of one answer, or of a whole one as its only chunk."""
 
-    def __init__(self, target: Target, audio_bytes_max: int) -> None:
+    def __init__(self, target: Target, kept_bytes_max: int) -> None:
         self._target = target
-        self._audio_bytes_max = audio_bytes_max
+        self._kept_bytes_max = kept_bytes_max
         self._choices: dict[int, ChoiceDecoder] = {}
         self._has_begun = False
         self._usage: Usage | None = None
@@ -74,10 +74,12 @@ class AnswerDecoder:
                 # OpenRouter puts a model's failure in the choice, whose reason is `error` then.
                 return [*events, self._fail(choice.error)]
             self._take_choice(choice, events)
+        # With the last chunk, after it, or growing with each: the last one counts.
         if answer.usage and answer.usage != NULL:
             self._usage = _read_usage(answer.usage) or self._usage
         if answer.service_tier is not None:
             self._service_tier = answer.service_tier
+        # Perplexity repeats its whole list in every chunk.
         if not self._found and (answer.search_results or answer.citations):
             self._found = cite_found(answer.search_results, answer.citations)
         return events
@@ -106,12 +108,13 @@ class AnswerDecoder:
         return Failed(decode_failure(bytes(error), self._target.provider))
 
     def _take_choice(self, choice: ChoiceWire, events: list[Event]) -> None:
+        # A choice without a number is the only one.
         index = choice.index or 0
         decoder = self._choices.get(index)
         if decoder is None:
             if not 0 <= index < CHOICES_MAX:
                 raise malformed_answer()
-            decoder = ChoiceDecoder(index, self._target.maker, self._audio_bytes_max)
+            decoder = ChoiceDecoder(index, self._target.maker, self._kept_bytes_max)
             self._choices[index] = decoder
         decoder.take(choice, choice.delta or choice.message or _NO_MESSAGE, events)
         if choice.logprobs is not None:

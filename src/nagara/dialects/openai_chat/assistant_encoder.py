@@ -92,6 +92,7 @@ class AssistantEncoder:
             fields["executed_tools"] = self._executed
         if self._calls:
             fields["tool_calls"] = self._calls
+        # Null is taken only beside something that stands for it.
         if fields["content"] is None and len(fields) == 2:
             fields["content"] = ""
         return fields
@@ -126,6 +127,7 @@ class AssistantEncoder:
             return {}
         if Trait.REASONING_DETAILS in traits:
             return self._encode_details(thoughts)
+        # DeepSeek refuses a turn with calls that comes back without its reasoning, whoever's it is.
         text = "\n\n".join(part.text for part in thoughts if part.text)
         if text and Trait.EARLIER_REASONING_CONTENT in traits:
             return {"reasoning_content": text}
@@ -135,9 +137,19 @@ class AssistantEncoder:
         return {}
 
     def _encode_details(self, thoughts: list[Reasoning]) -> Fields:
+        """Entries for what its maker signed, among which unsigned text is an entry too.
+
+        Where nothing is signed for this provider, all there is to say is the text: an entry without
+        its signature might be taken for one that lost it.
+        """
+        own = [can_read(part.signature, self._request, NAME, self._target) for part in thoughts]
+        if not any(own):
+            text = "\n\n".join(part.text for part in thoughts if part.text)
+            if not text:
+                self._drop("reasoning")
+            return {"reasoning": text} if text else {}
         details: list[DetailWire] = []
-        for part in thoughts:
-            is_readable = can_read(part.signature, self._request, NAME, self._target)
+        for part, is_readable in zip(thoughts, own, strict=True):
             detail = encode_for_maker(part, is_readable=is_readable)
             if detail is None:
                 self._drop("reasoning")
@@ -155,6 +167,7 @@ class AssistantEncoder:
         if call.signature is not None and can_read(
             call.signature, self._request, NAME, self._target
         ):
+            # https://ai.google.dev/gemini-api/docs/thought-signatures#openai
             signed = {"thought_signature": call.signature.value}
             fields["extra_content"] = {"google": signed}
         return fields

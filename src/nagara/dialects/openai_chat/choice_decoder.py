@@ -5,10 +5,19 @@ tool call; when another kind begins, the open one ends. A delta has no part numb
 the kind of its field decides; only tool calls are numbered, and later pieces of one may come after
 the next has begun. A whole message is read as a single delta, which makes both ways agree. What
 comes in pieces that mean nothing alone (audio) is kept, within a bound, until the end.
+
+Sources: https://platform.openai.com/docs/api-reference/chat-streaming
+https://openrouter.ai/docs/use-cases/reasoning-tokens https://docs.mistral.ai/capabilities/reasoning
 """
 
 import msgspec
 
+from nagara.dialects.openai_chat.call_pieces import (
+    OpenCall,
+    OpenCalls,
+    begin_call,
+    read_arguments,
+)
 from nagara.dialects.openai_chat.citations import decode_annotation
 from nagara.dialects.openai_chat.finish import decode_finish
 from nagara.dialects.openai_chat.hosted import decode_executed, executed_decoder
@@ -19,7 +28,6 @@ from nagara.dialects.openai_chat.wire import (
     AudioWire,
     CallWire,
     ChoiceWire,
-    CustomWire,
     DetailWire,
     ImageWire,
     MessageWire,
@@ -37,43 +45,27 @@ from nagara.domain.messages import (
     Part,
     Reasoning,
     Refusal,
-    Signature,
     Text,
-    ToolCall,
-    ToolKind,
 )
 
 _EMPTY_TEXT, _EMPTY_REASONING, _EMPTY_REFUSAL = Text(""), Reasoning(), Refusal("")
 
 
-class _Call:
-    """A tool call that has begun, or that waits for its name: some servers send the id before."""
-
-    __slots__ = ("id", "part", "waiting")
-
-    def __init__(self, call_id: str) -> None:
-        self.id = call_id
-        self.part: int | None = None
-        self.waiting: list[str] = []
-
-
 class ChoiceDecoder:
     """Makes events of what is said in one choice; `end` closes it. Feed it in order."""
 
-    def __init__(self, index: int, maker: str, audio_bytes_max: int) -> None:
+    def __init__(self, index: int, maker: str, kept_bytes_max: int) -> None:
         self.index = index
         self.reason: str | None = None
         """The provider's finish reason; the choice is complete when there is one."""
         self._maker = maker
-        self._audio_bytes_left = audio_bytes_max
+        self._kept_bytes_left = kept_bytes_max
         self._count = 0
         self._open: int | None = None
         self._open_kind: type[Part] | None = None
         self._open_detail: tuple[str, int | None] | None = None
         self._text: int | None = None
-        self._calls: dict[int, _Call] = {}
-        self._last_call: _Call | None = None
-        self._call_count = 0
+        self._calls = OpenCalls()
         self._audio: list[AudioWire] = []
         self._executing: dict[int, tuple[HostedCall, HostedResult]] = {}
         self._stop_sequence: str | None = None
@@ -95,19 +87,19 @@ class ChoiceDecoder:
             self._add(_EMPTY_REFUSAL, said.refusal, events)
         if said.annotations or said.audio or said.images or said.tool_calls or said.function_call:
             self._take_others(said, events)
+        # Last: some servers put the reason beside the last text, and some an empty text after it.
         if choice.finish_reason:
             self._note_reason(choice)
 
     def end(self, found: list[Citation]) -> list[Event]:
         """The events that close the choice. `found` are citations of all its text."""
         events: list[Event] = []
-        for call, result in self._executing.values():
-            self._put(call, events)
+        for ran, result in self._executing.values():
+            self._put(ran, events)
             if result.output is not None or result.sources:
                 self._put(result, events)
-        for pending in self._calls.values():
-            if pending.part is None:
-                self._begin_call(pending, CallWire(), "", events)
+        for call in self._calls.unnamed():
+            self._begin_call(call, CallWire(), "", events)
         if self._text is not None:
             self._cite(self._text, found, events)
         self._take_whole_audio(events)
@@ -115,7 +107,7 @@ class ChoiceDecoder:
         events.append(
             ChoiceEnded(
                 choice=self.index,
-                finish=decode_finish(self.reason, has_calls=self._call_count > 0),
+                finish=decode_finish(self.reason, has_calls=self._calls.begun_count > 0),
                 native_finish=self._native or self.reason,
                 stop_sequence=self._stop_sequence,
             )
@@ -123,8 +115,11 @@ class ChoiceDecoder:
         return events
 
     def _note_reason(self, choice: ChoiceWire) -> None:
+        # OpenRouter gives the reason again with the usage; the first one is the model's.
         self.reason = self.reason or choice.finish_reason
         self._native = self._native or choice.native_finish_reason
+        # A number is the token that ended it, which says nothing to anybody.
+        # https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
         if isinstance(choice.stop_reason, str):
             self._stop_sequence = choice.stop_reason
 
@@ -173,10 +168,12 @@ class ChoiceDecoder:
         part = decode_detail(detail, self._maker)
         place = (detail.type, detail.index)
         if part.is_redacted:
+            # What is encrypted comes whole, and nothing is ever added to it.
             self._put(part, events)
             return
         if self._open_kind is not Reasoning or self._open_detail not in (None, place):
             self._begin(msgspec.structs.replace(part, text="", signature=None), events)
+        # Plain reasoning before has no place of its own, and takes the first that comes.
         self._open_detail = place
         index = self._open or 0
         if part.text:
@@ -208,6 +205,7 @@ class ChoiceDecoder:
         for call in said.tool_calls or ():
             self._take_call(call, events)
         if said.function_call is not None:
+            # The deprecated field knows one call, without an id.
             self._take_call(CallWire(index=0, function=said.function_call), events)
 
     def _take_annotations(self, annotations: list[AnnotationWire], events: list[Event]) -> None:
@@ -215,6 +213,7 @@ class ChoiceDecoder:
         if not citations:
             return
         if self._text is None:
+            # OpenRouter may cite before the first word of the text.
             self._text = self._begin(_EMPTY_TEXT, events)
         self._cite(self._text, citations, events)
 
@@ -233,13 +232,17 @@ class ChoiceDecoder:
             self._put(Media(kind=MediaKind.IMAGE, media_type=media_type, data=data), events)
 
     def _keep_audio(self, audio: AudioWire) -> None:
-        self._audio_bytes_left -= len(audio.data or "") + len(audio.transcript or "")
-        if self._audio_bytes_left < 0:
+        self._keep(len(audio.data or "") + len(audio.transcript or ""))
+        self._audio.append(audio)
+
+    def _keep(self, count: int) -> None:
+        """Count what is kept until later, so that no provider can make us keep any amount."""
+        self._kept_bytes_left -= count
+        if self._kept_bytes_left < 0:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
-                "The provider sent more audio than one answer may have.",
+                "The provider sent more in pieces (audio, say) than one answer may have.",
             )
-        self._audio.append(audio)
 
     def _take_whole_audio(self, events: list[Event]) -> None:
         data = "".join(piece.data or "" for piece in self._audio)
@@ -250,9 +253,11 @@ class ChoiceDecoder:
 
     def _take_executed(self, executed: list[msgspec.Raw], events: list[Event]) -> None:
         for raw in executed:
+            # Told twice in a stream: when it starts, and again with what came of it.
             said = decode_wire(bytes(raw), executed_decoder)
             call, result = decode_executed(said, raw)
             if not said.is_done:
+                self._keep(len(raw))
                 self._executing[said.index] = (call, result)
                 continue
             self._executing.pop(said.index, None)
@@ -264,57 +269,21 @@ class ChoiceDecoder:
     def _take_call(self, piece: CallWire, events: list[Event]) -> None:
         said = piece.function or piece.custom
         name = said.name if said is not None else None
-        call = self._find_call(piece, name)
+        call = self._calls.find(piece, name)
         if call.part is None and name:
             self._begin_call(call, piece, name, events)
-        text = _read_arguments(piece)
+        text = read_arguments(piece)
         if not text:
             return
         if call.part is None:
+            self._keep(len(text))
             call.waiting.append(text)
         else:
             events.append(PartDelta(call.part, text, self.index))
 
-    def _find_call(self, piece: CallWire, name: str | None) -> _Call:
-        """The call that a piece is of, or a new one."""
-        if piece.index is not None:
-            call = self._calls.get(piece.index)
-            # Gemini's compatible endpoint numbers every parallel call 0, each whole, with its id.
-            is_another = call is not None and name and piece.id and piece.id != call.id
-            if call is None or (is_another and call.part is not None):
-                call = self._calls[piece.index] = _Call(piece.id or "")
-        elif self._last_call is None or name or (piece.id and piece.id != self._last_call.id):
-            # Without numbers a name or another id begins a call; anything else continues it.
-            call = self._calls[-1 - len(self._calls)] = _Call(piece.id or "")
-        else:
-            call = self._last_call
-        self._last_call = call
-        call.id = call.id or piece.id or ""
-        return call
-
-    def _begin_call(self, call: _Call, piece: CallWire, name: str, events: list[Event]) -> None:
-        is_custom = isinstance(piece.custom, CustomWire)
-        google = piece.extra_content.google if piece.extra_content is not None else None
-        signed = google.thought_signature if google is not None else None
-        call.part = self._begin(
-            ToolCall(
-                id=call.id,
-                name=name,
-                kind=ToolKind.CUSTOM if is_custom else ToolKind.FUNCTION,
-                signature=Signature(signed, self._maker) if signed else None,
-            ),
-            events,
-        )
-        self._call_count += 1
+    def _begin_call(self, call: OpenCall, piece: CallWire, name: str, events: list[Event]) -> None:
+        call.part = self._begin(begin_call(call, piece, name, self._maker), events)
+        self._calls.begun_count += 1
         if call.waiting:
             events.append(PartDelta(call.part, "".join(call.waiting), self.index))
             call.waiting = []
-
-
-def _read_arguments(piece: CallWire) -> str:
-    if piece.custom is not None:
-        return piece.custom.input or ""
-    arguments = piece.function.arguments if piece.function is not None else None
-    if isinstance(arguments, dict):
-        return msgspec.json.encode(arguments).decode()
-    return arguments or ""

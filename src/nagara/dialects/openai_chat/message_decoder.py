@@ -148,6 +148,7 @@ def _cite(content: tuple[Part, ...], said: MessageInWire) -> tuple[Part, ...]:
         for annotation in said.annotations or ()
         if (citation := decode_annotation(annotation)) is not None
     )
+    # Their positions count the whole content, so only a single text can have them.
     if citations and len(content) == 1 and isinstance(content[0], Text):
         return (msgspec.structs.replace(content[0], citations=citations),)
     return content
@@ -164,6 +165,7 @@ def _read_reasoning(said: MessageInWire) -> list[Part]:
         elif detail.format != CALL_FORMAT:
             parts.append(decode_detail(detail, ""))
             has_text = has_text or bool(detail.text or detail.summary)
+    # Clients that keep the plain text often keep the details too, which say the same.
     plain = said.reasoning_content or said.reasoning
     if plain and not has_text:
         parts.insert(0, Reasoning(text=plain))

@@ -64,10 +64,13 @@ class _Writer:
 
     def write_instructions(self, message: Message) -> None:
         is_kept = Trait.DEVELOPER_ROLE in self._target.traits
+        # OpenAI takes either for its newer models; others know `system` alone.
         role = str(message.role) if is_kept else str(Role.SYSTEM)
         self._write(role, self._content(message.parts, "\n\n"), message)
 
     def write_user(self, run: list[Message]) -> None:
+        # A call whose result does not follow at once is refused by OpenAI and by most others.
+        # https://platform.openai.com/docs/guides/function-calling
         for message in run:
             for part in message.parts:
                 if isinstance(part, ToolResult):
@@ -118,6 +121,7 @@ class _Writer:
                 self._move(part, f"From the result of the tool call {call_id}:")
             else:
                 self._drop(part.type)
+        # Text, not a list of parts: Groq, DeepSeek and others take nothing else here.
         content: object = "\n".join(texts)
         if not texts and result.parts:
             content = _RESULT_ELSEWHERE
@@ -148,6 +152,7 @@ class _Writer:
 
         Texts are put together with `joint`; of None, they stay apart where the provider lets them.
         """
+        # Media on their way go before what the user says, who speaks of them.
         moved, self._moved = self._moved, []
         encoded: list[object] = [*moved]
         texts: list[str] = []

@@ -146,6 +146,7 @@ def _media_at(
     if split is None:
         return Media(kind=kind, url=url, detail=detail, filename=filename)
     media_type, data = split
+    # Clients send pictures and sound as `file` too, and other dialects tell them apart.
     if kind is MediaKind.DOCUMENT and media_type is not None:
         kind = _KINDS.get(media_type.partition("/")[0], kind)
     return Media(kind=kind, media_type=media_type, data=data, detail=detail, filename=filename)

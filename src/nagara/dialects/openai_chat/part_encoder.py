@@ -77,6 +77,7 @@ def _shape_kept(media: Media, request: Request, target: Target) -> dict[str, obj
 def _shape_audio(media: Media, target: Target) -> dict[str, object]:
     if media.data is None:
         raise cannot_carry("audio by its address", MESSAGES, target)
+    # Bare base64, not a `data:` URL. OpenAI takes WAV and MP3; others take more, and say which.
     audio = {"data": media.data, "format": audio_format(media.media_type)}
     return {"type": "input_audio", "input_audio": audio}
 

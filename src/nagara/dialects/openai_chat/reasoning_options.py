@@ -63,6 +63,7 @@ def encode_reasoning(options: ReasoningOptions, target: Target) -> dict[str, obj
         wanted = _encode_object(options, target)
         return {"reasoning": wanted} if wanted else {}
     effort = options.effort
+    # A budget has no field here, but says about as much as an effort.
     if effort is None and options.budget_tokens is not None:
         effort = effort_of_budget(options.budget_tokens)
     if Trait.THINKING_SWITCH in target.traits:

@@ -74,6 +74,7 @@ def _decode(body: bytes, fields: Fields) -> Request:
     model = read_model(fields)
     require_kind(fields, "messages", "array")
     said = decode_at(body, _decoder, "")
+    # The newer name counts, as in the pass-through lane.
     cap = read_tokens_max(fields, "max_completion_tokens")
     return Request(
         dialect=NAME,
@@ -140,6 +141,7 @@ def _decode_format(said: ResponseFormatWire | None) -> OutputFormat | None:
     schema = described.schema.copy() if described.schema and described.schema != NULL else None
     if kind is OutputKind.JSON_SCHEMA and schema is None:
         raise wrong_value("response_format.json_schema", "must hold a 'schema'.")
+    # https://docs.together.ai/docs/json-mode
     if schema is not None and kind is OutputKind.JSON_OBJECT:
         kind = OutputKind.JSON_SCHEMA
     return OutputFormat(

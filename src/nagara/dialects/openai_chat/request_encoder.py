@@ -37,6 +37,11 @@ Fields = dict[str, object]
 SCHEMA_NAME = "answer"
 """What a schema is called whose caller gave it no name; OpenAI wants one."""
 
+# Anthropic's words for what is OpenAI's ordinary tier; `auto` means the same in both.
+# https://docs.anthropic.com/en/api/service-tiers
+_TIERS = {"standard_only": "default", "standard": "default"}
+_TIERS |= {tier: tier for tier in ("auto", "default", "flex", "scale", "priority", "fast")}
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -50,6 +55,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     fields |= _encode_stream(request, target)
     fields |= _encode_sampling(request, target)
     fields |= _encode_answer(request, target)
+    fields |= _encode_tier(request, dropped)
     fields |= _encode_tools(request, target, dropped)
     fields |= encode_cache(request.cache, target)
     for name, raw in request.extras.items():
@@ -78,6 +84,7 @@ def _encode_sampling(request: Request, target: Target) -> Fields:
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         seed: request.seed,
+        # OpenAI takes four; how many others take is theirs to say.
         "stop": list(request.stop) or None,
         "n": request.choice_count if request.choice_count > 1 else None,
     }
@@ -93,7 +100,6 @@ def _encode_answer(request: Request, target: Target) -> Fields:
     fields: Fields = {
         cap: request.output_tokens_max,
         "verbosity": request.verbosity,
-        "service_tier": request.service_tier,
         "prompt_cache_key": request.cache_key,
         "user": request.user,
         "metadata": request.metadata or None,
@@ -103,6 +109,18 @@ def _encode_answer(request: Request, target: Target) -> Fields:
     if request.reasoning is not None:
         fields |= encode_reasoning(request.reasoning, target)
     return _present(fields)
+
+
+def _encode_tier(request: Request, dropped: dict[str, None]) -> Fields:
+    """The service tier, in a word that is known here; the dialect's own callers know best."""
+    wanted = request.service_tier
+    if wanted is None:
+        return {}
+    tier = wanted if request.dialect == NAME else _TIERS.get(wanted)
+    if tier is None:
+        dropped["service_tier"] = None
+        return {}
+    return {"service_tier": tier}
 
 
 def _encode_format(wanted: OutputFormat) -> Fields:

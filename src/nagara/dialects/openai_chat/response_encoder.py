@@ -95,6 +95,7 @@ class _Message:
             case Text():
                 self._add_text(part)
             case Reasoning():
+                # Twice: as text to read, which most clients show, and as an entry to replay.
                 self._thoughts.append(part.text)
                 self._details.append(encode_for_caller(part, len(self._details)))
             case ToolCall():
@@ -118,6 +119,7 @@ class _Message:
         if thoughts := "".join(self._thoughts):
             fields["reasoning_content"] = thoughts
         if self._calls and is_legacy(self._frame):
+            # The deprecated field has room for one.
             fields["function_call"] = self._calls[0]["function"]
         elif self._calls:
             fields["tool_calls"] = self._calls

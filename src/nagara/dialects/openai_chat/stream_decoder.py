@@ -31,8 +31,10 @@ class ChatStreamDecoder(StreamDecoder):
             return self.finish()
         events = self._answer.take(decode_wire(data, _decoder))
         if events and isinstance(events[-1], Failed):
+            # Complete in that no more is to come: the failure has been told, and is no cut.
             self.is_ended = self.is_complete = self._has_finished = True
         else:
+            # A choice may yet begin after another has ended, and then it is not complete again.
             self.is_complete = self._answer.is_complete
         return events
 

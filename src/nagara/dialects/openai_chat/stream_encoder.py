@@ -24,6 +24,7 @@ from nagara.dialects.openai_chat.citations import encode_annotation
 from nagara.dialects.openai_chat.finish import LEGACY_TOOL_CALL, encode_finish
 from nagara.dialects.openai_chat.reasoning_details import encode_for_caller
 from nagara.dialects.openai_chat.replay import encode_block, encode_call_signature
+from nagara.dialects.openai_chat.stream_state import ToldChoice, ToldPart
 from nagara.dialects.openai_chat.usage import encode_usage
 from nagara.dialects.openai_chat.wire import DetailWire
 from nagara.dialects.openai_error import encode_error
@@ -44,7 +45,6 @@ from nagara.domain.events import (
     UsageReported,
 )
 from nagara.domain.messages import (
-    Citation,
     HostedCall,
     HostedResult,
     Media,
@@ -53,7 +53,6 @@ from nagara.domain.messages import (
     Part,
     Reasoning,
     Refusal,
-    Signature,
     Text,
     ToolCall,
     ToolKind,
@@ -64,45 +63,13 @@ _encoder = msgspec.json.Encoder()
 _encode = _encoder.encode
 
 
-class _Part:
-    """A part that is being told: what stands around its deltas, and what is told at its end."""
-
-    __slots__ = ("after", "before", "call_id", "length", "offset", "part", "pieces", "signature")
-
-    def __init__(self, part: Part, before: bytes, after: bytes) -> None:
-        self.part = part
-        self.before, self.after = before, after
-        self.call_id = ""
-        self.offset = self.length = 0
-        self.pieces: list[str] = []
-        self.signature: Signature | None = None
-
-
-class _Choice:
-    """What one choice has told so far."""
-
-    __slots__ = (
-        "call_count", "citations", "detail_count", "has_content", "image_count", "is_answered",
-        "parts", "text_length",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.parts: dict[int, _Part] = {}
-        self.call_count = self.detail_count = self.image_count = 0
-        self.has_content = False
-        self.is_answered = False
-        """Whether something was said that stands in place of text."""
-        self.text_length = 0
-        self.citations: list[tuple[int, Citation]] = []
-
-
 class ChatStreamEncoder(StreamEncoder):
     """The chunks of one answer."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame)
         self._is_legacy = is_legacy(frame)
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, ToldChoice] = {}
         self._usage: Usage | None = None
         self._has_tier = False
         self._has_usage_request = frame.request.has_usage_request
@@ -158,6 +125,7 @@ class ChatStreamEncoder(StreamEncoder):
         if told is None:
             return b""
         text = event.text
+        # The hot path: one chunk for each of the provider's, with nothing built but its text.
         if isinstance(told.part, Reasoning):
             told.pieces.append(text)
         else:
@@ -171,9 +139,11 @@ class ChatStreamEncoder(StreamEncoder):
     def _begin(self, event: Began) -> bytes:
         self._usage = event.usage
         if event.service_tier is not None:
+            # In every chunk, as at OpenAI: the SDK takes it from the first.
             tier = b',"service_tier":' + _encode(event.service_tier)
             self._stem, self._has_tier = self._stem + tier, True
             self._head = b"data: " + self._stem + b',"choices":[{"index":'
+        # At once, before anything is known: clients show that somebody answers.
         return self._begin_choice(self.frame.request.choice_count - 1)
 
     def _begin_choice(self, choice: int) -> bytes:
@@ -182,7 +152,7 @@ class ChatStreamEncoder(StreamEncoder):
             return b""
         roles = []
         for index in range(len(self._choices), choice + 1):
-            self._choices[index] = _Choice()
+            self._choices[index] = ToldChoice()
             roles.append(self._chunk(index, b'{"role":"assistant"}'))
         return b"".join(roles)
 
@@ -191,16 +161,16 @@ class ChatStreamEncoder(StreamEncoder):
         match part:
             case Text():
                 state.has_content = True
-                told = _Part(part, b'"content":', b"")
+                told = ToldPart(part, b'"content":', b"")
                 told.offset = state.text_length
                 state.citations += ((index, citation) for citation in part.citations)
                 return self._tell(state, choice, index, told, part.text, is_said_empty=True)
             case Reasoning():
-                told = _Part(part, b'"reasoning_content":', b"")
+                told = ToldPart(part, b'"reasoning_content":', b"")
                 return self._tell(state, choice, index, told, part.text)
             case Refusal():
                 state.is_answered = True
-                told = _Part(part, b'"refusal":', b"")
+                told = ToldPart(part, b'"refusal":', b"")
                 return self._tell(state, choice, index, told, part.text)
             case ToolCall():
                 return self._begin_call(state, choice, index, part)
@@ -213,7 +183,7 @@ class ChatStreamEncoder(StreamEncoder):
         return b""
 
     def _tell(
-        self, state: _Choice, choice: int, index: int, told: _Part, text: str,
+        self, state: ToldChoice, choice: int, index: int, told: ToldPart, text: str,
         *, is_said_empty: bool = False,
     ) -> bytes:  # fmt: skip
         """Open a part of text, with what is known of it; an empty text is said, or it is null."""
@@ -222,7 +192,7 @@ class ChatStreamEncoder(StreamEncoder):
             return b""
         return self._encode_delta(PartDelta(index, text, choice))
 
-    def _begin_call(self, state: _Choice, choice: int, index: int, part: ToolCall) -> bytes:
+    def _begin_call(self, state: ToldChoice, choice: int, index: int, part: ToolCall) -> bytes:
         state.is_answered = True
         number, state.call_count = state.call_count, state.call_count + 1
         call_id = find_call_id(part, self.frame, choice, index)
@@ -236,11 +206,11 @@ class ChatStreamEncoder(StreamEncoder):
                 return b""
             delta = {"function_call": call["function"]}
             before, after = b'"function_call":{"arguments":', b"}"
-        told = state.parts[index] = _Part(part, before, after)
+        told = state.parts[index] = ToldPart(part, before, after)
         told.call_id, told.signature = call_id, part.signature
         return self._chunk_of(choice, **delta)
 
-    def _tell_media(self, state: _Choice, choice: int, part: Media) -> bytes:
+    def _tell_media(self, state: ToldChoice, choice: int, part: Media) -> bytes:
         if part.kind is MediaKind.AUDIO:
             state.is_answered = True
             return self._chunk_of(choice, audio=encode_audio(part, self.frame))
@@ -250,7 +220,7 @@ class ChatStreamEncoder(StreamEncoder):
         self._drop(str(part.kind))
         return b""
 
-    def _tell_detail(self, state: _Choice, choice: int, detail: DetailWire | None) -> bytes:
+    def _tell_detail(self, state: ToldChoice, choice: int, detail: DetailWire | None) -> bytes:
         if detail is None:
             return b""
         state.detail_count += 1
@@ -277,6 +247,8 @@ class ChatStreamEncoder(StreamEncoder):
         if isinstance(part, Text):
             state.text_length = max(state.text_length, told.offset + told.length)
         elif isinstance(part, Reasoning):
+            # Told again as a whole: an entry in pieces would be replayed in pieces by clients that
+            # only collect, and then its signature fits nothing.
             whole = msgspec.structs.replace(
                 part, text="".join(told.pieces), signature=told.signature or part.signature
             )
@@ -299,15 +271,17 @@ class ChatStreamEncoder(StreamEncoder):
         if event.finish is FinishReason.TOOL_CALLS and self._is_legacy:
             finish = LEGACY_TOOL_CALL
         delta: dict[str, object] = {}
+        # A message whose content is null for no reason breaks clients.
         if not state.has_content and not state.is_answered:
             delta["content"] = ""
+        # All at once: the SDK's accumulator joins a list only once if its entries have no number.
         if annotations := self._encode_annotations(state):
             delta["annotations"] = annotations
         return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":%b}]%b' % (
             self._head, event.choice, _encode(delta), _encode(finish), self._end
         )  # fmt: skip
 
-    def _encode_annotations(self, state: _Choice) -> list[dict[str, object]]:
+    def _encode_annotations(self, state: ToldChoice) -> list[dict[str, object]]:
         annotations = []
         for index, citation in state.citations:
             told = state.parts[index]

@@ -208,9 +208,10 @@ def decode_wire(data: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     """A provider's JSON as its shape. Raises `GatewayError` (UPSTREAM_PROTOCOL)."""
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        # Half a character, in JSON's escapes or in UTF-8: a server cut its text inside one.
         pass
     try:
-        return decoder.decode(mend_surrogates(data))
+        return decoder.decode(mend_surrogates(data.decode(errors="replace").encode()))
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise malformed_answer() from error

@@ -72,13 +72,15 @@ def _decode_image(reader: Reader) -> Part:
     if address is None and file_id is None:
         raise wrong_field(reader.name("image_url"), "is missing; send an address or a data URL.")
     media_type, data = split_data_url(address)
+    detail = reader.text("detail")
     return Media(
         kind=MediaKind.IMAGE,
         media_type=media_type,
         data=data,
         url=None if data is not None else address,
         file_id=file_id if address is None else None,
-        detail=reader.text("detail"),
+        # The published type demands the word for not having asked.
+        detail=None if detail == "auto" else detail,
         cache=_decode_cache(reader),
         extras=reader.rest(),
     )

@@ -9,7 +9,7 @@ begins with `#`; when the item comes back, its part is put in its place again.
 Only whole envelopes are trusted: one that was cut or altered is a signature that nobody knows.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
@@ -20,12 +20,17 @@ _CALL, _REDACTED, _PARTS = "#call", "#redacted", "#parts"
 
 
 class _Parts(msgspec.Struct, frozen=True):
-    """Parts of a foreign dialect that the item `shown_as` stands for in the caller's eyes."""
+    """Parts of a foreign dialect that the item `shown_as` stands for in the caller's eyes.
+
+    Their raw JSON is text beside them: a field that may be raw or absent cannot be decoded.
+    """
 
     shown_as: str | None = None
     call: HostedCall | None = None
+    call_raw: str | None = None
     result: HostedResult | None = None
-    opaque: Opaque | None = None
+    result_raw: str | None = None
+    opaque: tuple[str, str, str] | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -53,8 +58,36 @@ def enclose_parts(
     opaque: Opaque | None = None,
 ) -> str:
     """Parts that only their own dialect can write; `shown_as` is the item that tells of them."""
-    packed = _encoder.encode(_Parts(shown_as, call, result, opaque))
-    return enclose(Signature(packed.decode(), _PARTS))
+    replace = msgspec.structs.replace
+    held = _Parts(
+        shown_as,
+        None if call is None else replace(call, raw=None),
+        None if call is None else _as_text(call.raw),
+        None if result is None else replace(result, raw=None),
+        None if result is None else _as_text(result.raw),
+        None if opaque is None else (opaque.dialect, opaque.type, bytes(opaque.raw).decode()),
+    )
+    return enclose(Signature(_encoder.encode(held).decode(), _PARTS))
+
+
+def _as_text(raw: msgspec.Raw | None) -> str | None:
+    return None if raw is None else bytes(raw).decode()
+
+
+def _take_out(held: _Parts) -> Iterator[Part]:
+    """The parts with their raw JSON."""
+    replace = msgspec.structs.replace
+    if held.call is not None:
+        yield replace(held.call, raw=_as_raw(held.call_raw))
+    if held.result is not None:
+        yield replace(held.result, raw=_as_raw(held.result_raw))
+    if held.opaque is not None:
+        dialect, kind, raw = held.opaque
+        yield Opaque(dialect=dialect, type=kind, raw=msgspec.Raw(raw.encode()))
+
+
+def _as_raw(text: str | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text.encode())
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -78,9 +111,7 @@ def restore(signature: Signature) -> Restored | None:
                 return Restored(signature=Signature(value, maker))
             case "#parts":
                 held = _parts_decoder.decode(signature.value)
-                found: tuple[Any, ...] = (held.call, held.result, held.opaque)
-                kept = tuple(part for part in found if part is not None)
-                return Restored(parts=kept, shown_as=held.shown_as)
+                return Restored(parts=tuple(_take_out(held)), shown_as=held.shown_as)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         pass
     return None

@@ -15,7 +15,7 @@ from nagara.dialects.codec import Encoded, Target
 from nagara.dialects.effort import EFFORTS, effort_of_budget
 from nagara.dialects.json_fields import Fields
 from nagara.dialects.openai_responses.item_encoder import ItemEncoder
-from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools
+from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools, tighten
 from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, encode_json
 from nagara.dialects.request_fields import wrong_field
@@ -54,7 +54,10 @@ def encode_request(request: Request, target: Target) -> Encoded:
         wire["reasoning"] = reasoning
     if request.reasoning is not None and not is_own:
         items.dropped.extend(request.reasoning.extras)
-    if text := encode_text_options(request.output_format, request.verbosity):
+    form = request.output_format
+    if form is not None and not is_own:
+        form = _tighten(form, items.dropped)
+    if text := encode_text_options(form, request.verbosity):
         wire["text"] = text
     wire |= _encode_own(request.extras, wire) if is_own else {"store": False}
     if not is_own:
@@ -130,6 +133,17 @@ def encode_text_options(form: OutputFormat | None, verbosity: str | None) -> dic
     if verbosity is not None:
         wire["verbosity"] = verbosity
     return wire
+
+
+def _tighten(form: OutputFormat, dropped: list[str]) -> OutputFormat:
+    """A strict form with a schema that strict mode takes, or else one that is not strict."""
+    if not form.is_strict or form.schema is None:
+        return form
+    schema = tighten(form.schema)
+    if schema is not None:
+        return msgspec.structs.replace(form, schema=schema)
+    dropped.append("strict")
+    return msgspec.structs.replace(form, is_strict=False)
 
 
 def _encode_format(form: OutputFormat) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 from nagara.dialects.json_fields import encode_raw
 from nagara.dialects.openai_responses.wire import NAME, Reader
 from nagara.dialects.request_fields import wrong_field
+from nagara.dialects.schema import OPENAI_STRICT, rewrite
 from nagara.domain.messages import (
     FunctionTool,
     HostedKind,
@@ -134,9 +135,9 @@ def encode_tools(
             if (hosted := _encode_hosted(tool, dropped)) is not None:
                 wire.append(hosted)
             continue
-        if tool.extras and not is_own:
-            dropped.extend(tool.extras)
-        encoded = _encode_own(tool, is_own=is_own)
+        if not is_own:
+            dropped.extend(f"tools.{name}" for name in tool.extras)
+        encoded = _encode_own(tool, dropped, is_own=is_own)
         if tool.namespace is None:
             wire.append(encoded)
             continue
@@ -155,7 +156,7 @@ def encode_tools(
     return wire
 
 
-def _encode_own(tool: FunctionTool, *, is_own: bool) -> dict[str, Any]:
+def _encode_own(tool: FunctionTool, dropped: list[str], *, is_own: bool) -> dict[str, Any]:
     wire: dict[str, Any] = {"type": tool.kind.value, "name": tool.name}
     if tool.description is not None:
         wire["description"] = tool.description
@@ -166,9 +167,22 @@ def _encode_own(tool: FunctionTool, *, is_own: bool) -> dict[str, Any]:
         wire |= {"parameters": tool.parameters, "strict": tool.is_strict}
     else:
         # Without a word the API takes a function as strict, which no other dialect does.
-        wire["parameters"] = tool.parameters or _NO_ARGUMENTS
-        wire["strict"] = bool(tool.is_strict)
+        schema = tool.parameters or _NO_ARGUMENTS
+        strict = tighten(schema) if tool.is_strict else None
+        wire |= {"parameters": strict or schema, "strict": strict is not None}
+        if tool.is_strict and strict is None:
+            dropped.append("tools.strict")
     return wire | dict(tool.extras) if is_own else wire
+
+
+def tighten(schema: msgspec.Raw) -> msgspec.Raw | None:
+    """The schema as strict mode wants it; None where that would not mean the same.
+
+    Strict mode knows no optional properties: one that became nullable could come as a null that
+    the caller's own schema does not allow.
+    """
+    rewritten = rewrite(schema, OPENAI_STRICT)
+    return None if rewritten.lost or rewritten.is_widened else rewritten.schema
 
 
 def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msgspec.Raw | None:
@@ -176,7 +190,7 @@ def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msg
         return tool.raw
     kind = _HOSTED_TYPES.get(tool.kind)
     if kind is None:
-        dropped.append(tool.name)
+        dropped.append(f"tools.{tool.name}")
         return None
     wire: dict[str, Any] = {"type": kind}
     if tool.kind is HostedKind.CODE_EXECUTION:
@@ -187,9 +201,9 @@ def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msg
         if tool.location:
             wire["user_location"] = {"type": "approximate", **tool.location}
         if tool.blocked_domains:
-            dropped.append("blocked_domains")
+            dropped.append("tools.blocked_domains")
         if tool.uses_max is not None:
-            dropped.append("max_uses")
+            dropped.append("tools.max_uses")
     return wire
 
 

@@ -128,10 +128,18 @@ class Reader:
 def _read_leniently(
     raw: msgspec.Raw, decoder: msgspec.json.Decoder[Value], wrong: GatewayError
 ) -> Value | None:
+    """A value with half a surrogate pair in it, its fields again as raw JSON with the escape."""
     try:
-        return msgspec.convert(json.loads(bytes(raw)), decoder.type)
-    except (ValueError, RecursionError, TypeError) as error:
+        value = json.loads(bytes(raw))
+        if decoder is _object or decoder is _objects:
+            value = _keep_raw(value) if isinstance(value, dict) else [_keep_raw(v) for v in value]
+        return msgspec.convert(value, decoder.type)
+    except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise wrong from error
+
+
+def _keep_raw(value: Any) -> dict[str, msgspec.Raw]:
+    return {name: msgspec.Raw(json.dumps(item).encode()) for name, item in value.items()}
 
 
 def encode_json(value: Any) -> bytes:

@@ -33,7 +33,7 @@ from nagara.domain.messages import (
 TEXTS = st.text(max_size=8)
 PARTS = st.one_of(
     st.builds(Text, TEXTS, cache=st.none() | st.builds(CacheMark, st.sampled_from(["5m", "1h"]))),
-    st.builds(ToolCall, id=st.text(max_size=3), name=st.just("f"), arguments=TEXTS),
+    st.builds(ToolCall, id=st.text(max_size=3), name=TEXTS, arguments=TEXTS),
     st.builds(ToolResult, call_id=st.text(max_size=3), parts=st.tuples(st.builds(Text, TEXTS))),
     st.builds(
         Reasoning,

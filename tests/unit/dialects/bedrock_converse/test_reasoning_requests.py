@@ -11,9 +11,7 @@ from nagara.dialects.bedrock_converse.families import (
     FAMILIES,
     OTHERS,
     UNTOLD,
-    Thinking,
     find_family,
-    find_thinking,
 )
 from nagara.dialects.codec import Target
 from nagara.domain.messages import (
@@ -88,27 +86,6 @@ def test_family_is_read_from_the_models_id(model: str, family: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "how"),
-    [
-        ("anthropic.claude-v2:1", Thinking.NONE),
-        ("anthropic.claude-instant-v1", Thinking.NONE),
-        ("anthropic.claude-3-5-sonnet-20241022-v2:0", Thinking.NONE),
-        ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", Thinking.BUDGET),
-        ("anthropic.claude-sonnet-4-20250514-v1:0", Thinking.BUDGET),
-        ("anthropic.claude-opus-4-1-20250805-v1:0", Thinking.BUDGET),
-        ("anthropic.claude-opus-4-5-v1:0", Thinking.BUDGET),
-        ("anthropic.claude-haiku-4-5-20251001-v1:0", Thinking.BUDGET),
-        ("anthropic.claude-sonnet-4-6-v1:0", Thinking.EITHER),
-        ("anthropic.claude-opus-4-7-v1:0", Thinking.ADAPTIVE),
-        ("anthropic.claude-sonnet-5-v1:0", Thinking.ADAPTIVE),
-        ("anthropic.claude-fable-5-1-v1:0", Thinking.ADAPTIVE),
-    ],
-)
-def test_generation_of_a_claude_model_says_how_it_thinks(model: str, how: Thinking) -> None:
-    assert find_thinking(model) is how
-
-
-@pytest.mark.parametrize(
     ("model", "options", "fields"),
     [
         (OLD, LOW, {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
@@ -120,15 +97,26 @@ def test_generation_of_a_claude_model_says_how_it_thinks(model: str, how: Thinki
         (
             OLD,
             ReasoningOptions(is_adaptive=True),
-            {"thinking": {"type": "enabled", "budget_tokens": 16_384}},
+            {"thinking": {"type": "enabled", "budget_tokens": 8192}},
         ),
         (
             OLD,
             ReasoningOptions(budget_tokens=10),
             {"thinking": {"type": "enabled", "budget_tokens": 1024}},
         ),
-        (BOTH, LOW, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}),
-        (BOTH, ReasoningOptions(is_adaptive=True), {"thinking": {"type": "adaptive"}}),
+        (
+            BOTH,
+            LOW,
+            {
+                "thinking": {"type": "adaptive", "display": "summarized"},
+                "output_config": {"effort": "low"},
+            },
+        ),
+        (
+            BOTH,
+            ReasoningOptions(is_adaptive=True, is_shown=False),
+            {"thinking": {"type": "adaptive", "display": "omitted"}},
+        ),
         (
             BOTH,
             ReasoningOptions(budget_tokens=5000),
@@ -142,7 +130,7 @@ def test_generation_of_a_claude_model_says_how_it_thinks(model: str, how: Thinki
                 "output_config": {"effort": "medium"},
             },
         ),
-        (OLD, ReasoningOptions(effort=Effort.NONE), None),
+        (OLD, ReasoningOptions(effort=Effort.NONE), {"thinking": {"type": "disabled"}}),
         (OLD, ReasoningOptions(summary="auto"), None),
         (
             "amazon.nova-2-lite-v1:0",
@@ -176,13 +164,13 @@ def test_reasoning_that_a_model_does_not_have_is_named(model: str) -> None:
 
 def test_budget_stays_below_what_may_come_out() -> None:
     fields = own_fields(LOW, OLD, output_tokens_max=2000)
-    assert fields["thinking"]["budget_tokens"] == 1999
+    assert 1024 <= fields["thinking"]["budget_tokens"] < 2000
     assert own_fields(LOW, OLD, output_tokens_max=1024, drops=("reasoning_effort",)) is None
 
 
 def test_forced_tool_goes_before_thinking() -> None:
     choice = ToolChoice(ToolChoiceMode.REQUIRED)
-    body = encode(LOW, NEW, tools=(TOOL,), tool_choice=choice, drops=("reasoning_effort",))
+    body = encode(LOW, OLD, tools=(TOOL,), tool_choice=choice, drops=("reasoning_effort",))
     assert body["toolConfig"]["toolChoice"] == {"any": {}}
     assert "additionalModelRequestFields" not in body
 
@@ -218,6 +206,21 @@ def test_claude_takes_the_temperature_or_top_p() -> None:
     assert body["inferenceConfig"] == {"temperature": 0.5}
     both = encode(None, "amazon.nova-lite-v1:0", temperature=0.5, top_p=0.5)
     assert both["inferenceConfig"] == {"temperature": 0.5, "topP": 0.5}
+
+
+def test_what_a_model_does_by_itself_is_dropped_without_a_word() -> None:
+    assert "inferenceConfig" not in encode(None, NEW, temperature=1.0, top_p=1.0)
+
+
+def test_caller_of_anthropics_dialect_says_itself_how_to_think() -> None:
+    raw = msgspec.Raw(b'{"type":"enabled","budget_tokens":2000}')
+    options = ReasoningOptions(budget_tokens=2000, extras={"thinking": raw})
+    request = Request(dialect="anthropic_messages", model="m", messages=(HI,), reasoning=options)
+    target = Target(provider="Amazon Bedrock", model=OLD, maker="anthropic", abilities=ABILITIES)
+    body = json.loads(encode_request(request, target).body)
+    assert body["additionalModelRequestFields"] == {
+        "thinking": {"type": "enabled", "budget_tokens": 2000}
+    }
 
 
 @pytest.mark.parametrize(
