@@ -207,11 +207,17 @@ def check_refusal(expected: Answer, got: Got, ask: Ask) -> str | None:
 
 
 def check_citations(expected: Answer, got: Got, ask: Ask) -> str | None:
-    """Every page that the text refers to, and none that was not recorded."""
+    """Every page that the text refers to, and none that was not recorded.
+
+    A page without a title may be given one, since most dialects want one.
+    """
     if not expected.citations and not got.answer.citations:
         return None
-    missing = expected.cited - got.answer.citations
-    invented = got.answer.citations - expected.citations
+    untitled = {page.url for page in expected.citations if not page.title}
+    have = frozenset(
+        Citation(page.url) if page.url in untitled else page for page in got.answer.citations
+    )
+    missing, invented = expected.cited - have, have - expected.citations
     if not missing and not invented:
         return ""
     return f"missing {list_pages(missing)}, invented {list_pages(invented)}"
