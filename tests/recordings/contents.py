@@ -61,8 +61,9 @@ def read_chat(body: Mapping[str, Any], into: Collecting) -> None:
     """Chat Completions."""
     for message in body["messages"]:
         read_blocks(message.get("content"), into)
-    names = {(tool.get("function") or {}).get("name") for tool in body.get("tools") or ()}
-    into.tools |= choose(names - {None}, body.get("tool_choice"))
+    functions = (tool.get("function") or {} for tool in body.get("tools") or ())
+    names = {function["name"] for function in functions if "name" in function}
+    into.tools |= choose(names, body.get("tool_choice"))
 
 
 def read_responses(body: Mapping[str, Any], into: Collecting) -> None:

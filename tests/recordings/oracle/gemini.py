@@ -24,6 +24,8 @@ BLOCKED: Final = frozenset(
     }
 )  # fmt: skip
 INPUTS: Final = ("promptTokensDetails", "toolUsePromptTokensDetails")
+CACHED: Final = ("cacheTokensDetails",)
+"""What was audio or an image among the cached tokens: billed as cached, and counted only there."""
 OUTPUTS: Final = ("candidatesTokensDetails",)
 
 
@@ -80,8 +82,8 @@ def read_usage(usage: Any) -> Counts | None:
         output=read_count(usage, "candidatesTokenCount") + thoughts,
         cache_read=read_count(usage, "cachedContentTokenCount"),
         reasoning=thoughts,
-        input_audio=read_modality(usage, INPUTS, "AUDIO"),
-        input_image=read_modality(usage, INPUTS, "IMAGE"),
+        input_audio=read_modality(usage, INPUTS, "AUDIO") - read_modality(usage, CACHED, "AUDIO"),
+        input_image=read_modality(usage, INPUTS, "IMAGE") - read_modality(usage, CACHED, "IMAGE"),
         output_audio=read_modality(usage, OUTPUTS, "AUDIO"),
         output_image=read_modality(usage, OUTPUTS, "IMAGE"),
     )
