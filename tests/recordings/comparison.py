@@ -207,17 +207,19 @@ def check_refusal(expected: Answer, got: Got, ask: Ask) -> str | None:
 
 
 def check_citations(expected: Answer, got: Got, ask: Ask) -> str | None:
-    """Every page that the text refers to, and none that was not recorded.
+    """Every page that the text refers to, no other, and none listed that was not found.
 
     A page without a title may be given one, since most dialects want one.
     """
-    if not expected.citations and not got.answer.citations:
+    if not expected.cited and not got.answer.citations:
         return None
     untitled = {page.url for page in expected.citations if not page.title}
-    have = frozenset(
-        Citation(page.url) if page.url in untitled else page for page in got.answer.citations
+    cited, listed = (
+        frozenset(Citation(page.url) if page.url in untitled else page for page in pages)
+        for pages in (got.answer.cited, got.answer.citations)
     )
-    missing, invented = expected.cited - have, have - expected.citations
+    missing = expected.cited - cited
+    invented = (cited - expected.cited) | (listed - expected.citations)
     if not missing and not invented:
         return ""
     return f"missing {list_pages(missing)}, invented {list_pages(invented)}"

@@ -169,7 +169,7 @@ def test_equal_answers_have_no_differences() -> None:
         ({"order": ("text", "reasoning", "call")}, "order"),
         ({"finish": "stop"}, "finish"),
         ({"refusal": "No."}, "refusal"),
-        ({"citations": frozenset()}, "citations"),
+        ({"citations": frozenset(), "cited": frozenset()}, "citations"),
         ({"citations": WHOLE.citations | {Citation("https://b")}}, "citations"),
         ({"server_tools": ("web_search",)}, "server tools"),
         ({"counts": None}, "usage"),

@@ -55,12 +55,17 @@ def read_part(part: Mapping[str, Any], reading: Reading) -> None:
         reading.server_tools.append("code_execution")
     elif call := part.get("toolCall"):
         reading.server_tools.append(call.get("toolType", "tool"))
+    elif "inlineData" in part:
+        # What others have a tool for, the model itself does here.
+        reading.server_tools.append("image_generation")
     else:
         reading.add_text(part.get("text"))
 
 
 def read_grounding(grounding: Mapping[str, Any], reading: Reading) -> None:
     """The pages found; those that a segment of the text refers to are cited."""
+    if grounding.get("webSearchQueries") or grounding.get("groundingChunks"):
+        reading.server_tools.append("search")
     referred = {
         index
         for support in grounding.get("groundingSupports") or ()
