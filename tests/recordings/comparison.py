@@ -214,12 +214,12 @@ def check_citations(expected: Answer, got: Got, ask: Ask) -> str | None:
     if not expected.cited and not got.answer.citations:
         return None
     untitled = {page.url for page in expected.citations if not page.title}
-    cited, listed = (
-        frozenset(Citation(page.url) if page.url in untitled else page for page in pages)
-        for pages in (got.answer.cited, got.answer.citations)
+    cited = frozenset(
+        Citation(page.url) if page.url in untitled else page for page in got.answer.cited
     )
+    found = {page.url for page in expected.citations}
     missing = expected.cited - cited
-    invented = (cited - expected.cited) | (listed - expected.citations)
+    invented = (cited - expected.cited) | {p for p in got.answer.citations if p.url not in found}
     if not missing and not invented:
         return ""
     return f"missing {list_pages(missing)}, invented {list_pages(invented)}"
@@ -239,7 +239,9 @@ def check_server_tools(expected: Answer, got: Got, ask: Ask) -> str | None:
     Of a stream the SDKs show no headers, and what comes late cannot be named in one.
     """
     if not expected.server_tools:
-        return "invented" if got.answer.server_tools else None
+        # Pages that a text cites were found by something, which Gemini's grounding tells of.
+        is_invented = got.answer.server_tools and not expected.citations
+        return "invented" if is_invented else None
     if ask.is_streamed or ask.passes_through:
         return None
     is_told = bool(got.answer.server_tools) or bool(got.dropped)
