@@ -209,17 +209,19 @@ def check_refusal(expected: Answer, got: Got, ask: Ask) -> str | None:
 def check_citations(expected: Answer, got: Got, ask: Ask) -> str | None:
     """Every page that the text refers to, no other, and none listed that was not found.
 
-    A page without a title may be given one, since most dialects want one.
+    A page without a title may be given one, since most dialects want one; and one that is cited of
+    no certain piece of the text may stand in Gemini's list alone.
     """
     if not expected.cited and not got.answer.citations:
         return None
     untitled = {page.url for page in expected.citations if not page.title}
-    cited = frozenset(
-        Citation(page.url) if page.url in untitled else page for page in got.answer.cited
+    cited, listed = (
+        frozenset(Citation(page.url) if page.url in untitled else page for page in pages)
+        for pages in (got.answer.cited, got.answer.citations)
     )
     found = {page.url for page in expected.citations}
-    missing = expected.cited - cited
-    invented = (cited - expected.cited) | {p for p in got.answer.citations if p.url not in found}
+    missing = expected.cited - listed
+    invented = (cited - expected.cited) | {page for page in listed if page.url not in found}
     if not missing and not invented:
         return ""
     return f"missing {list_pages(missing)}, invented {list_pages(invented)}"
