@@ -32,6 +32,9 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_CHARS = 37
 _CHECKSUM_CHARS = 6
 _SHAPE = re.compile(r"(ng-(?:prov-|test-)?)([0-9A-Za-z]{43})", re.ASCII)
+KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+"""Where a key may be: OpenAI's way, Anthropic's and Google's."""
+
 _HOW = "Send your key as 'Authorization: Bearer ng-…' or as 'x-api-key: ng-…'."
 
 
@@ -83,7 +86,7 @@ def mask_key(key: Key) -> str:
 
 
 def read_key_text(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The key that a request presents in `Authorization: Bearer` or `x-api-key`; None without.
+    """The key that a request presents, as OpenAI's, Anthropic's or Google's SDK does it, or None.
 
     Header names are in lower case. The text is not checked in any way yet. Raises `GatewayError`:
     INVALID_REQUEST for two different keys, AUTHENTICATION for an `Authorization` that is not a
@@ -95,7 +98,7 @@ def read_key_text(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         if name == b"authorization":
             found = _read_bearer(value)
             is_other_scheme = is_other_scheme or found is None
-        elif name == b"x-api-key":
+        elif name in KEY_HEADERS:
             found = value.strip()
         else:
             continue

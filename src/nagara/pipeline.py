@@ -10,7 +10,7 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 import asyncio
 import random
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,8 @@ import msgspec
 from nagara.access import authorize, require_standard
 from nagara.billing import check_balance, estimate_charge, estimate_usage, price
 from nagara.dialects.base import RequestView
+from nagara.dialects.envelope import PREFIX
+from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
@@ -25,15 +27,23 @@ from nagara.domain.usage import Usage
 from nagara.limits.base import Limit, Limiter
 from nagara.observe.observations import AttemptFailed, Observe, RequestEnded
 from nagara.operations import Endpoint
+from nagara.operations.lanes import Asking, Bounds
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
-from nagara.runtime import Clock
+from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
 from nagara.storage.snapshots import Snapshots
+from nagara.storage.turns import KeptTurns
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
 from nagara.upstream.reply import Reply, ResponseHeaders, client_left
+
+ENVELOPE = PREFIX.encode()
+DROPPED_LENGTH_MAX = 1000
+
+TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
+"""What one provider does not have or cannot be asked, another that serves the model perhaps can."""
 
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +77,7 @@ class Pipeline:
         snapshots: Snapshots,
         upstreams: Upstreams,
         limiter: Limiter,
+        turns: KeptTurns,
         limits: PipelineLimits,
         clock: Clock,
         observe: Observe,
@@ -75,6 +86,7 @@ class Pipeline:
         self._snapshots = snapshots
         self._upstreams = upstreams
         self._limiter = limiter
+        self._turns = turns
         self._clock = clock
         self._observe = observe
 
@@ -94,18 +106,20 @@ class Pipeline:
         view = endpoint.read_request(body)
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
-        candidates = plan(route, endpoint.operation, random.random())  # noqa: S311 - spreads load
+        candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
             check_credit(snapshot, key, route.model, view, len(body))
         limit_headers = self._take_turn(key)
-        call = Call(
+        asking = Asking(
             endpoint=endpoint,
             view=view,
-            headers=headers,
-            query=query,
             request_id=ended.request_id,
+            seed=make_id(""),
             now_s=int(self._clock.now_s()),
+            is_enveloped=ENVELOPE in body,
+            recall=partial(self._turns.recall, key.account_id),
         )
+        call = Call(asking=asking, headers=headers, query=query)
         return Admitted(
             began_s=began_s,
             call=call,
@@ -128,13 +142,13 @@ class Pipeline:
         """
         begun, deployment = await self._attempt(admitted, ended)
         call = admitted.call
-        caller_model = call.view.model if deployment.model != call.view.model else None
         headers = head_of(admitted, deployment, ended)
-        if begun.is_event_stream and call.endpoint.forward_stream is not None:
-            await self._serve_stream(admitted, begun, caller_model, headers, reply, ended)
+        ended.dropped = begun.lane.dropped
+        if call.asking.view.is_streamed and call.asking.endpoint.forward_stream is not None:
+            await self._serve_stream(admitted, begun, headers, reply, ended)
         else:
             try:
-                await self._serve_whole(admitted, begun, caller_model, headers, reply, ended)
+                await self._serve_whole(admitted, begun, headers, reply, ended)
             except GatewayError as error:
                 # It broke off after it had begun: what was generated may be billed, so it is not
                 # asked for again elsewhere.
@@ -153,7 +167,7 @@ class Pipeline:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
-                if not error.kind.value.is_retryable:
+                if not (error.kind.value.is_retryable or error.kind in TRIED_ELSEWHERE):
                     break
         raise sum_up(failed, ended.attempts)
 
@@ -161,20 +175,15 @@ class Pipeline:
         self,
         admitted: Admitted,
         begun: Begun,
-        caller_model: str | None,
         headers: ResponseHeaders,
         reply: Reply,
         ended: RequestEnded,
     ) -> None:
-        call = admitted.call
-        make_stream = call.endpoint.forward_stream
-        assert make_stream is not None
-        stream = make_stream(
-            self.limits.event_bytes_max, caller_model, hides_usage=begun.asked_usage
-        )
-        relay = StreamRelay(begun, stream, reply, call.request_id)
+        stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
+        relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers += [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
+            *name_dropped(begun.lane.dropped),
+            (b"content-type", admitted.call.asking.endpoint.stream_media_type),
             (b"cache-control", b"no-cache"),
             # nginx and its like hold streams back unless they are told not to.
             (b"x-accel-buffering", b"no"),
@@ -184,11 +193,12 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(interruption(ended))
+            relay.interrupt(interruption(ended))
             raise
         finally:
             ended.bytes_out = stream.output_bytes
             self._note(admitted, stream.usage, stream.text_bytes, ended)
+            self._keep(admitted, stream.turn, stream.dropped, ended)
             if relay.failure is not None or stream.has_failed:
                 ended.outcome = "cut"
                 ended.error = relay.failure.code if relay.failure else "upstream_error_event"
@@ -197,16 +207,15 @@ class Pipeline:
         self,
         admitted: Admitted,
         begun: Begun,
-        caller_model: str | None,
         headers: ResponseHeaders,
         reply: Reply,
         ended: RequestEnded,
     ) -> None:
-        whole = await read_whole(
-            begun, admitted.call.endpoint, caller_model, self.limits.response_bytes_max
-        )
+        whole = await read_whole(begun, self._bounds())
         ended.bytes_out = len(whole.body)
         self._note(admitted, whole.usage, len(whole.body), ended)
+        self._keep(admitted, whole.turn, whole.dropped, ended)
+        headers += name_dropped(ended.dropped)
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
         headers += [
@@ -214,14 +223,26 @@ class Pipeline:
             (b"content-length", str(len(whole.body)).encode()),
         ]
         ended.status = 200
-        await reply.start(200, headers)
-        await reply.end(whole.body)
+        reply.start(200, headers)
+        reply.end(whole.body)
+
+    def _bounds(self) -> Bounds:
+        return Bounds(self.limits.event_bytes_max, self.limits.response_bytes_max)
+
+    def _keep(
+        self, admitted: Admitted, turn: Turn | None, dropped: Sequence[str], ended: RequestEnded
+    ) -> None:
+        """What the caller was not given of an answer: named, and kept for the next turn."""
+        if dropped:
+            ended.dropped = tuple(dict.fromkeys((*ended.dropped, *dropped)))
+        if turn is not None:
+            self._turns.keep(admitted.key.account_id, turn)
 
     def _note(
         self, admitted: Admitted, usage: Usage | None, text_bytes: int, ended: RequestEnded
     ) -> None:
         """Stages 11 and 12, as far as they go without the ledger: what it was, what it costs."""
-        if admitted.call.endpoint.is_free:
+        if admitted.call.asking.endpoint.is_free:
             return
         if usage is None:
             usage = estimate_usage(ended.bytes_in, text_bytes)
@@ -321,6 +342,13 @@ def name_deployment(name: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
+def name_dropped(dropped: Sequence[str]) -> ResponseHeaders:
+    """The header that says what could not be carried, if anything."""
+    if not dropped:
+        return []
+    return [(b"x-nagara-dropped", encode_header(", ".join(dropped)[:DROPPED_LENGTH_MAX]))]
+
+
 def encode_header(text: str) -> bytes:
     """Text as a header value: what is not printable ASCII is percent-encoded."""
     return (text if text.isascii() and text.isprintable() else quote(text)).encode()
@@ -328,14 +356,21 @@ def encode_header(text: str) -> bytes:
 
 def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
     """The observation of a failed attempt, with the cause that the caller is not told."""
+    said = error.provider_said
+    # What a provider says of a caller's request may quote it.
+    is_callers = error.kind.value.fault is Fault.CLIENT
     return AttemptFailed(
         level=error.kind.value.log_level,
-        request_id=call.request_id,
+        request_id=call.asking.request_id,
         provider=deployment.name,
         deployment=deployment.model,
         error=error.code or error.kind.name.lower(),
         status=error.status,
         reason=type(error.__cause__).__name__ if error.__cause__ is not None else None,
+        provider_status=said.status if said else None,
+        provider_code=said.code if said else None,
+        provider_message=said.message if said and not is_callers else None,
+        provider_request_id=said.request_id if said else None,
     )
 
 

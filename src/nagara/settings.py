@@ -100,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     response_bytes_max: Annotated[int, _upstream("The largest answer that is not a stream.", 1024, BODY_BYTES_LIMIT)] = 64 * MIB
     event_bytes_max: Annotated[int, _upstream("The largest event in a stream.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
     stream_buffer_bytes_high: Annotated[int, _upstream("With this much waiting for a slow client, the provider is not read.", 1024, BODY_BYTES_LIMIT)] = 262_144
+    kept_turns_bytes_max: Annotated[int, _upstream("How much memory may hold answers' signed reasoning and provider-run tools for callers who cannot send them back; 0 keeps none.", 0, BODY_BYTES_LIMIT)] = 64 * MIB
     attempts_max: Annotated[int, Row(section="upstream", help="The most attempts for one request.", at_least=1, at_most=100, is_live=True)] = 3
     ca_bundle: Annotated[str, _upstream("A PEM file of the certificate authorities to trust; empty for the system's.")] = ""
     trust_proxy_environment: Annotated[bool, _upstream("Go through HTTPS_PROXY and HTTP_PROXY, except for NO_PROXY.")] = True

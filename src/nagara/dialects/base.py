@@ -6,6 +6,7 @@ the upstream, what an answer says of usage, when a stream is complete, and how i
 """
 
 import json
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -44,6 +45,10 @@ class ForwardedStream:
     never leaves half of one before the error event. A dialect's subclass looks at each event in
     `take_event`. With `caller_model` the upstream's model name is replaced by it.
     """
+
+    dropped: Sequence[str] = ()
+    turn: None = None
+    """Nothing is dropped here, and callers keep their own turns."""
 
     def __init__(self, event_bytes_max: int, caller_model: str | None = None) -> None:
         self._splitter = SseSplitter(event_bytes_max)
@@ -150,7 +155,8 @@ def read_view(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]
     """
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        # A ValueError is text that is not UTF-8.
         return _read_leniently(data, decoder, view)
 
 

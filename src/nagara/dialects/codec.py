@@ -62,6 +62,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     seed: str
     created_s: int
+    request_id: str = ""
+    """What errors name, so that the caller can tell the operator which request it was."""
 
     def make_id(self, prefix: str, number: int | None = None) -> str:
         """An id such as `msg_…` for the answer, or for part `number` of it: the same each time."""

@@ -83,6 +83,18 @@ class ErrorKind(enum.Enum):
     # fmt: on
 
 
+class ProviderSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider said when it refused: for the record, with the credential taken out.
+
+    `message` may quote the prompt, so it is logged only where the fault is not the caller's.
+    """
+
+    status: int
+    message: str | None = None
+    code: str | None = None
+    request_id: str | None = None
+
+
 RETRY_AFTER_S = 1
 """What a 503 says where nothing better is known."""
 
@@ -92,6 +104,7 @@ class GatewayError(Exception):
 
     `status` and `code` override the kind's own where a provider's answer is handed on.
     `headers` are response headers that belong to the failure (`retry-after`, `allow`, limits).
+    `provider_said` is there where a provider refused.
     """
 
     def __init__(
@@ -104,6 +117,7 @@ class GatewayError(Exception):
         status: int | None = None,
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
+        provider_said: ProviderSaid | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -116,3 +130,4 @@ class GatewayError(Exception):
             retry_after_s = RETRY_AFTER_S
         self.retry_after_s = retry_after_s
         self.headers = dict(headers) if headers else {}
+        self.provider_said = provider_said

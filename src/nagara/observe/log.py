@@ -183,6 +183,8 @@ def _describe_request(ended: RequestEnded) -> str:
         parts.append(counts + (" (estimated)" if ended.is_usage_estimated else ""))
     if ended.charge_usd:
         parts.append(f"${ended.charge_usd}")
+    if ended.dropped:
+        parts.append(f"dropped {', '.join(ended.dropped)}")
     if ended.attempts > 1:
         parts.append(f"{ended.attempts} attempts")
     parts.append(f"{ended.duration_ms:.0f} ms")

@@ -6,7 +6,7 @@ a prompt or a credential.
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,8 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, from its first byte to its last. Filled in as it goes; times in milliseconds.
 
     `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
-    when the client went away before the end. `key` is the key's id and hint.
+    when the client went away before the end. `key` is the key's id and hint. `dropped` names
+    parameters and parts that the provider or the caller's dialect had no place for.
     """
 
     request_id: str
@@ -40,6 +41,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     usage: Mapping[Meter, int] | None = None
     is_usage_estimated: bool = False
     charge_usd: str | None = None
+    dropped: Sequence[str] = ()
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -48,7 +50,7 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One try at a provider that gave no answer to forward.
 
     `reason` is the cause as the client library names it: for the operator, never for a caller.
-    `level` as in `logging`, from the table of errors.
+    `level` as in `logging`, from the table of errors. `provider_…` is what it said of itself.
     """
 
     level: int
@@ -58,6 +60,10 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: str
     status: int | None = None
     reason: str | None = None
+    provider_status: int | None = None
+    provider_code: str | None = None
+    provider_message: str | None = None
+    provider_request_id: str | None = None
 
 
 class StorageFailed(msgspec.Struct, kw_only=True):

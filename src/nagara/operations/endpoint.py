@@ -1,11 +1,12 @@
 """An endpoint of the pass-through lane: its path, and how to read and write what passes there."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
+from nagara.dialects.codec import Inbound
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Usage
@@ -15,6 +16,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `is_free` marks what no provider bills. `forward_stream` of None: answers are never streamed.
+    `dialect` is there for conversations that can be translated; one that is not
+    `is_passed_through` always is.
     """
 
     operation: Operation
@@ -25,10 +28,26 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     encode_error: Callable[[GatewayError, str], bytes]
     forward_stream: Callable[..., ForwardedStream] | None = None
     forwarded_headers: frozenset[bytes] = frozenset()
+    forwards_query: bool = True
+    dialect: Inbound | None = None
+    is_passed_through: bool = True
+    stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
 
 
-def endpoint(operation: Operation, path: str, dialect: Dialect, **differences: Any) -> Endpoint:
+class Conversation(Dialect, Inbound, Protocol):
+    """A dialect that callers speak: passed through, or translated by way of the hub."""
+
+
+def endpoint(
+    operation: Operation,
+    path: str,
+    dialect: Conversation,
+    *,
+    is_translated: bool = True,
+    is_free: bool = False,
+    forwards_query: bool = True,
+) -> Endpoint:
     """The endpoint of a conversation dialect, all of whose functions it takes."""
     return Endpoint(
         operation=operation,
@@ -39,5 +58,7 @@ def endpoint(operation: Operation, path: str, dialect: Dialect, **differences: A
         encode_error=dialect.encode_error,
         forward_stream=dialect.forward_stream,
         forwarded_headers=dialect.forwarded_headers,
-        **differences,
+        forwards_query=forwards_query,
+        dialect=dialect if is_translated else None,
+        is_free=is_free,
     )

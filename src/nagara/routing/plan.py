@@ -5,20 +5,21 @@ Pure: the random draw that spreads load by weight is an argument.
 
 from collections.abc import Sequence
 
-from nagara.domain.catalog import Deployment, Operation, Route
+from nagara.domain.catalog import Deployment, Route
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.operations import ENDPOINTS
+from nagara.operations import ENDPOINTS, Endpoint
+from nagara.operations.lanes import can_serve
 
 
-def plan(route: Route, operation: Operation, draw: float) -> Sequence[Deployment]:
-    """The deployments that can serve `operation`, best first; `draw` lies in [0, 1).
+def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
+    """The deployments that can serve `endpoint`, best first; `draw` lies in [0, 1).
 
     Lower `priority` comes first; among equals, one is chosen by weight and the others follow.
-    Raises `GatewayError` (UNSUPPORTED) when none has the operation.
+    Raises `GatewayError` (UNSUPPORTED) when none has the operation, or one it can be translated to.
     """
-    able = [d for d in route.deployments if operation in d.provider.paths]
+    able = [d for d in route.deployments if can_serve(d.provider, endpoint)]
     if not able:
-        raise _unsupported(route, operation)
+        raise _unsupported(route, endpoint)
     if len(able) == 1:
         return able
     return _order(able, draw)
@@ -40,16 +41,15 @@ def _choose(among: list[Deployment], draw: float) -> Deployment:
     return among[-1]
 
 
-def _unsupported(route: Route, operation: Operation) -> GatewayError:
+def _unsupported(route: Route, endpoint: Endpoint) -> GatewayError:
     served = {o for d in route.deployments for o in d.provider.paths}
     # Of a model that the catalogue does not know, nobody knows what it is for.
     useful = served.intersection(route.model.operations) or served
     paths = [e.path for e in ENDPOINTS.values() if e.operation in useful]
-    asked = next(e.path for e in ENDPOINTS.values() if e.operation is operation)
     names = ", ".join(dict.fromkeys(d.name for d in route.deployments))
     return GatewayError(
         ErrorKind.UNSUPPORTED,
-        f"The model {route.model.id!r} is served by {names}, and cannot be called at {asked} there."
-        + (f" Call it at {' or '.join(paths)}." if paths else ""),
+        f"The model {route.model.id!r} is served by {names}, and cannot be called at "
+        f"{endpoint.path} there." + (f" Call it at {' or '.join(paths)}." if paths else ""),
         param="model",
     )

@@ -10,11 +10,11 @@ from typing import Protocol
 import msgspec
 
 from nagara import __version__
-from nagara.dialects.base import RequestView
-from nagara.domain.catalog import Auth, Deployment, Operation, Transport
+from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.operations import Endpoint
+from nagara.operations.lanes import Asking, Lane, choose_lane
 from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
 from nagara.upstream.bounds import Timeouts
 from nagara.upstream.origin import Origin, read_base_url
 from nagara.upstream.pool import Pool
@@ -24,28 +24,25 @@ from nagara.upstream.request import encode_lines
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
 
-_AUTH_HEADERS = {Auth.X_API_KEY: b"x-api-key", Auth.API_KEY: b"api-key"}
+_EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt needs of the caller's request; the same for every candidate."""
 
-    endpoint: Endpoint
-    view: RequestView
+    asking: Asking
     headers: Headers
     query: bytes
-    request_id: str
-    now_s: int
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """An answer that has begun: its head, and the first piece of its body."""
+    """An answer that has begun: its head, the first piece of its body, and the lane it came by."""
 
     answer: Answer
     first: bytes
     is_event_stream: bool
-    asked_usage: bool
+    lane: Lane
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -58,6 +55,8 @@ class Target(msgspec.Struct, frozen=True):
     origin: Origin
     path: bytes
     lines: bytes
+    is_authorized: bool
+    """Whether the credential is in `lines`; if not, each request is authorized by itself."""
 
 
 class Sandbox(Protocol):
@@ -76,61 +75,74 @@ class Upstreams:
         self._pool = pool
         self._sandbox = sandbox
         self._timeouts = timeouts
-        self._targets: dict[tuple[int, Operation], Target] = {}
+        self._authorizer = Authorizer(pool, timeouts)
+        self._targets: dict[tuple[int, Operation, bool], Target] = {}
 
     async def attempt(self, call: Call, deployment: Deployment) -> Begun:
         """Try one deployment. Raises `GatewayError` if it gives no answer to forward.
 
         Cancelling the attempt closes the upstream connection.
         """
-        provider = deployment.provider
-        asks_usage = provider.has_stream_usage_option and not call.view.has_usage_request
-        body = call.endpoint.write_request(call.view, deployment.model, asks_usage=asks_usage)
-        if provider.transport is Transport.SANDBOX:
+        lane, asking = choose_lane(call.asking, deployment), call.asking
+        if deployment.provider.transport is Transport.SANDBOX:
             answer = await self._sandbox.answer(
-                call.endpoint.operation,
+                lane.operation,
                 deployment.model,
-                body,
-                now_s=call.now_s,
-                request_id=call.request_id,
+                lane.body,
+                now_s=asking.now_s,
+                request_id=asking.request_id,
             )
         else:
-            answer = await self._send(call, deployment, body)
+            answer = await self._send(call, lane, deployment)
         try:
             if answer.status >= 400:
                 raise await _read_refusal(answer, deployment)
-            return await _begin(answer, asks_usage=asks_usage)
+            return await _begin(answer, lane)
         except BaseException:
             answer.abort()
             raise
 
-    async def _send(self, call: Call, deployment: Deployment, body: bytes) -> Answer:
-        endpoint = call.endpoint
-        target = self._targets.get((id(deployment), endpoint.operation))
+    async def _send(self, call: Call, lane: Lane, deployment: Deployment) -> Answer:
+        endpoint, is_streamed = call.asking.endpoint, call.asking.view.is_streamed
+        target = self._targets.get((id(deployment), lane.operation, is_streamed))
         if target is None or target.deployment is not deployment:
-            target = self._find_target(deployment, endpoint.operation)
-        passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
-        if passed:
-            headers = build_headers(deployment, passed, endpoint.forwarded_headers)
-            lines = encode_lines(headers)
-        else:
-            lines = target.lines
-        path = target.path + b"?" + call.query if call.query else target.path
-        return await self._pool.send(target.origin, b"POST", path, [], body, self._timeouts, lines)
+            target = self._find_target(deployment, lane.operation, is_streamed=is_streamed)
+        path, lines = target.path, target.lines
+        # What the caller says in headers and the query is said in the caller's own dialect.
+        if lane.is_pass_through:
+            passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
+            if passed:
+                headers = build_headers(deployment, passed, endpoint.forwarded_headers)
+                lines = encode_lines(headers)
+            if call.query and endpoint.forwards_query:
+                path += (b"&" if b"?" in path else b"?") + call.query
+        proof: Headers = []
+        if not target.is_authorized:
+            proof = await self._authorizer.authorize(
+                deployment, target.origin, path, lane.body, call.asking.now_s
+            )
+        return await self._pool.send(
+            target.origin, b"POST", path, proof, lane.body, self._timeouts, lines
+        )
 
-    def _find_target(self, deployment: Deployment, operation: Operation) -> Target:
-        address = deployment.address(operation)
+    def _find_target(
+        self, deployment: Deployment, operation: Operation, *, is_streamed: bool
+    ) -> Target:
+        address = deployment.address(operation, is_streamed=is_streamed)
         if address is None:
             raise GatewayError(
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
             )
+        address, mark, query = address.partition("?")
         base = read_base_url(address)
+        path = base.prefix + (mark + query).encode()
         lines = encode_lines(build_headers(deployment, [], frozenset()))
-        target = Target(deployment, base.origin, base.prefix, lines)
+        is_authorized = deployment.auth not in EVERY_TIME
+        target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
             self._targets.clear()
-        self._targets[id(deployment), operation] = target
+        self._targets[id(deployment), operation, is_streamed] = target
         return target
 
 
@@ -151,10 +163,7 @@ def build_headers(
         (b"user-agent", _USER_AGENT),
     ]
     provider = deployment.provider
-    if deployment.credential is not None and provider.auth is not Auth.NONE:
-        secret = deployment.credential.reveal().encode()
-        name = _AUTH_HEADERS.get(provider.auth)
-        headers.append((name, secret) if name else (b"authorization", b"Bearer " + secret))
+    headers += encode_credential(deployment)
     passed = [header for header in caller_headers if header[0] in forwarded]
     headers += passed
     if provider.headers:
@@ -164,7 +173,7 @@ def build_headers(
     return headers
 
 
-async def _begin(answer: Answer, *, asks_usage: bool) -> Begun:
+async def _begin(answer: Answer, lane: Lane) -> Begun:
     if not 200 <= answer.status < 300:
         raise GatewayError(
             ErrorKind.UPSTREAM_PROTOCOL,
@@ -174,13 +183,13 @@ async def _begin(answer: Answer, *, asks_usage: bool) -> Begun:
     first = await answer.read()
     if not first:
         raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
-    return Begun(answer, first, is_event_stream, asks_usage)
+    return Begun(answer, first, is_event_stream, lane)
 
 
 def _is_event_stream(headers: Headers) -> bool:
     for name, value in headers:
         if name == b"content-type":
-            return value.lower().startswith(b"text/event-stream")
+            return value.lower().startswith(_EVENT_STREAMS)
     return False
 
 

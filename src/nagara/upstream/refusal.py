@@ -6,17 +6,34 @@ without them, since they may name the operator's account.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from nagara.dialects.json_fields import decode_untyped
 from nagara.domain.catalog import Secret
-from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.errors import ErrorKind, GatewayError, ProviderSaid
 from nagara.upstream.answer import Headers
 
 MESSAGE_LENGTH_MAX = 2000
+PART_LENGTH_MIN = 16
+"""A shorter part of a credential is no secret, and may be a word of the language."""
 CODE_LENGTH_MAX = 200
 RETRY_AFTER_S_MAX = 24 * 3600
+
+_RETRY_HEADERS = frozenset({b"retry-after", b"retry-after-ms", b"date"})
+_REQUEST_ID_HEADERS = frozenset(
+    {
+        b"x-request-id",
+        # Anthropic, AWS, Azure, Mistral, Cohere and Google, in this order.
+        b"request-id",
+        b"x-amzn-requestid",
+        b"apim-request-id",
+        b"mistral-correlation-id",
+        b"x-debug-trace-id",
+        b"x-cloud-trace-context",
+    }
+)
 
 _CALLERS_FAULT = {
     400: ErrorKind.INVALID_REQUEST,
@@ -40,12 +57,20 @@ def classify_refusal(
     status: int, headers: Headers, body: bytes, provider: str, credential: Secret | None
 ) -> GatewayError:
     """The error for a provider's answer of `status`. `provider` is the deployment's public name."""
-    said = _Said(_read_error(body), credential)
-    return (
+    fields = _read_error(body)
+    said = _Said(fields, credential)
+    error = (
         _blame_operator(status, said, provider)
         or _blame_caller(status, said, provider)
-        or _blame_provider(status, _read_retry_after(headers), provider)
+        or _blame_provider(status, read_retry_after(headers, fields), provider)
     )
+    error.provider_said = ProviderSaid(
+        status=status,
+        message=said.read("message"),
+        code=said.read("code", CODE_LENGTH_MAX) or said.read("status", CODE_LENGTH_MAX),
+        request_id=_read_request_id(headers),
+    )
+    return error
 
 
 def _blame_operator(status: int, said: "_Said", provider: str) -> GatewayError | None:
@@ -116,6 +141,9 @@ def _read_error(body: bytes) -> Mapping[str, Any]:
         value = value[0]
     if not isinstance(value, dict):
         return {}
+    if "Message" in value:
+        # Some of AWS's front doors write it large.
+        value = {"message": value["Message"]} | value
     inner = value.get("error", value)
     if not isinstance(inner, dict):
         inner = {"message": inner if isinstance(inner, str) else value.get("message")}
@@ -135,7 +163,7 @@ class _Said:
 
     def __init__(self, fields: Mapping[str, Any], credential: Secret | None) -> None:
         self._fields = fields
-        self._secret = credential.reveal() if credential is not None else ""
+        self._secrets = find_secrets(credential)
 
     def read(self, name: str, length_max: int = MESSAGE_LENGTH_MAX) -> str | None:
         """A field that holds text; None if it holds anything else, or nothing."""
@@ -143,16 +171,69 @@ class _Said:
         if not isinstance(text, str) or not text:
             return None
         # Before it is cut, or half of the credential might stay.
-        return (text.replace(self._secret, "…") if self._secret else text)[:length_max]
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text[:length_max]
 
 
-def _read_retry_after(headers: Headers) -> int | None:
+def find_secrets(credential: Secret | None) -> Sequence[str]:
+    """What must not be in a text: the credential, and the parts of one that is made of several.
+
+    AWS, say, tells what it expected to be signed, and the session token is a part of that.
+    """
+    whole = credential.reveal() if credential is not None else ""
+    parts = whole.split(":") if not whole.startswith("{") else []
+    return [text for text in (whole, *parts) if len(text) >= PART_LENGTH_MIN or text == whole != ""]
+
+
+def read_retry_after(headers: Headers, fields: Mapping[str, Any]) -> int | None:
+    """Whole seconds until another try is welcome, from whichever place the provider says it in."""
+    found = {name: value.decode("latin-1") for name, value in headers if name in _RETRY_HEADERS}
+    if (text := found.get(b"retry-after-ms")) is not None:
+        return _bound_retry(_read_number(text), 1000)
+    if (text := found.get(b"retry-after")) is not None:
+        seconds = _read_number(text)
+        if seconds is None:
+            seconds = _seconds_between(found.get(b"date"), text)
+        return _bound_retry(seconds, 1)
+    return _bound_retry(_read_retry_delay(fields.get("details")), 1)
+
+
+def _bound_retry(amount: float | None, per_second: int) -> int | None:
+    if amount is None or not amount >= 0:
+        return None
+    return max(1, math.ceil(min(RETRY_AFTER_S_MAX, amount / per_second)))
+
+
+def _read_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _seconds_between(date: str | None, later: str) -> float | None:
+    """How much later a date is than the answer's own, so that no clock of ours is needed."""
+    try:
+        return (parsedate_to_datetime(later) - parsedate_to_datetime(date or "")).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def _read_retry_delay(details: object) -> float | None:
+    """`{"retryDelay": "34.07s"}` among Google's details.
+
+    Source: https://cloud.google.com/apis/design/errors#error_details
+    """
+    for detail in details if isinstance(details, list) else []:
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str):
+            return _read_number(delay.removesuffix("s"))
+    return None
+
+
+def _read_request_id(headers: Headers) -> str | None:
     for name, value in headers:
-        if name == b"retry-after":
-            try:
-                # The form with a date is rare, and a clock we cannot trust; then it is left out.
-                seconds = float(value)
-            except ValueError:
-                return None
-            return max(1, math.ceil(min(RETRY_AFTER_S_MAX, seconds))) if seconds >= 0 else None
+        if name in _REQUEST_ID_HEADERS:
+            return value.decode("latin-1")[:CODE_LENGTH_MAX]
     return None

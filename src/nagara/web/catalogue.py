@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from nagara.access import KEY_HEADERS
 from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.pipeline import model_not_found
@@ -119,7 +120,7 @@ def _answer(document: Document, if_none_match: bytes | None) -> CatalogueAnswer:
     common = (
         (b"etag", etag),
         (b"cache-control", b"private, no-cache"),
-        (b"vary", b"authorization, x-api-key"),
+        (b"vary", b", ".join(KEY_HEADERS)),
     )
     if if_none_match is not None and _has_tag(if_none_match, etag):
         return CatalogueAnswer(304, common, b"")

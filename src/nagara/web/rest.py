@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from nagara import __version__
+from nagara.access import KEY_HEADERS
 from nagara.domain.catalog import Key
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
@@ -28,7 +29,7 @@ from nagara.web.errors import (
     no_such_path,
     wrong_method,
 )
-from nagara.web.request_id import take_request_id
+from nagara.web.request_id import choose_request_id
 
 Handler = Callable[[Request], Awaitable[Response]]
 TRY_SOON = {"retry-after": "1"}
@@ -117,7 +118,7 @@ class Rest:
         raise no_such_path(request.url.path, base_url, self._paths)
 
     def _find_key(self, request: Request) -> Key | None:
-        has_key = "authorization" in request.headers or "x-api-key" in request.headers
+        has_key = any(name.decode() in request.headers for name in KEY_HEADERS)
         return self._snapshots.authenticate(request.headers.raw)[1] if has_key else None
 
     async def refuse_method(self, request: Request, allowed: str = "") -> Response:
@@ -130,7 +131,7 @@ class Rest:
         async def handle(request: Request) -> Response:
             began_s = self._clock.monotonic_s()
             ended = RequestEnded(
-                request_id=take_request_id(request.headers.raw),
+                request_id=choose_request_id(dict(request.headers.raw).get(b"x-request-id")),
                 method=request.method,
                 path=request.url.path[:200],
             )

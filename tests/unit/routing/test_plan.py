@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagara.domain.catalog import Deployment, Model, Operation, Route
+from nagara.domain.catalog import Deployment, Model, Route
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import ENDPOINTS
 from nagara.providers import PROVIDERS
 from nagara.routing.plan import plan
 
+CHAT = ENDPOINTS["/v1/chat/completions"]
+EMBEDDINGS = ENDPOINTS["/v1/embeddings"]
 MODEL = Model(id="mini", startup="openai", display_name="Mini")
 
 
@@ -20,7 +23,7 @@ def deployment(name: str, priority: int = 0, weight: int = 1, of: str = "openai"
 
 
 def names(*deployments: Deployment, draw: float = 0.0) -> list[str]:
-    return [d.name for d in plan(Route(MODEL, deployments), Operation.CHAT, draw)]
+    return [d.name for d in plan(Route(MODEL, deployments), CHAT, draw)]
 
 
 def test_lower_priority_comes_first_and_none_is_lost() -> None:
@@ -48,16 +51,22 @@ def test_one_deployment_needs_no_draw() -> None:
 
 def test_deployment_without_the_operation_is_left_out() -> None:
     both = (deployment("claude", of="anthropic"), deployment("a", 5))
-    assert names(*both) == ["a"]
+    planned = plan(Route(MODEL, both), EMBEDDINGS, 0.0)
+    assert [d.name for d in planned] == ["a"]
+
+
+def test_conversation_goes_to_whoever_speaks_any_dialect() -> None:
+    both = (deployment("claude", of="anthropic"), deployment("a", 5))
+    assert names(*both) == ["claude", "a"]
 
 
 def test_model_without_the_operation_names_where_it_can_be_called() -> None:
     with pytest.raises(GatewayError) as caught:
-        names(deployment("claude", of="anthropic"))
+        plan(Route(MODEL, (deployment("claude", of="anthropic"),)), EMBEDDINGS, 0.0)
     assert caught.value.kind is ErrorKind.UNSUPPORTED
     assert caught.value.param == "model"
     refused, advised = caught.value.message.split(" Call it at ")
-    for part in ("'mini'", "claude", "/v1/chat/completions"):
+    for part in ("'mini'", "claude", "/v1/embeddings"):
         assert part in refused
     assert "/v1/messages" in advised
-    assert "/v1/chat/completions" not in advised
+    assert "/v1/embeddings" not in advised

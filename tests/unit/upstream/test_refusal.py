@@ -151,3 +151,63 @@ def test_retry_after_is_read_in_whole_seconds(
 ) -> None:
     error = classify(status, None, (b"x", b"y"), (b"retry-after", value))
     assert error.retry_after_s == (default if seconds is None else seconds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ([(b"retry-after", b"7")], None, 7),
+        ([(b"retry-after-ms", b"1500"), (b"retry-after", b"9")], None, 2),
+        (
+            [
+                (b"date", b"Mon, 23 Nov 2026 10:00:00 GMT"),
+                (b"retry-after", b"Mon, 23 Nov 2026 10:00:42 GMT"),
+            ],
+            None,
+            42,
+        ),
+        ([(b"retry-after", b"Mon, 23 Nov 2026 10:00:42 GMT")], None, 1),
+        ([(b"retry-after", b"-3")], None, 1),
+        ([(b"retry-after", b"nan")], None, 1),
+        ([], {"error": {"code": 429, "details": [{}, {"retryDelay": "34.07s"}]}}, 35),
+        ([], {"error": {"details": [{"retryDelay": "soon"}]}}, 1),
+    ],
+)
+def test_retry_after_is_read_wherever_the_provider_says_it(
+    headers: list[tuple[bytes, bytes]], body: object, seconds: int
+) -> None:
+    assert classify(429, body, *headers).retry_after_s == seconds
+
+
+def test_what_the_provider_said_is_kept_for_the_record_without_the_credential() -> None:
+    error = classify(
+        500,
+        {"error": {"message": f"bad {CREDENTIAL}", "code": "boom"}},
+        (b"x-amzn-requestid", b"abc-1"),
+    )
+    said = error.provider_said
+    assert said is not None
+    assert (said.status, said.message, said.code, said.request_id) == (
+        500,
+        "bad …",
+        "boom",
+        "abc-1",
+    )
+
+
+def test_googles_status_is_the_code_for_the_record() -> None:
+    error = classify(404, {"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}})
+    assert error.provider_said is not None
+    assert error.provider_said.code == "NOT_FOUND"
+
+
+def test_no_part_of_a_credential_of_several_is_told() -> None:
+    credential = Secret("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG:session-token-0123456789")
+    text = "sign x-amz-security-token:session-token-0123456789 of AKIAIOSFODNN7EXAMPLE, Example"
+    body = json.dumps({"message": text}).encode()
+    error = classify_refusal(400, [], body, "them", credential)
+    assert error.message == "sign x-amz-security-token:… of …, Example"
+
+
+def test_message_that_aws_writes_large_is_read() -> None:
+    assert classify(400, {"Message": "Because.", "__type": "x"}).message == "Because."

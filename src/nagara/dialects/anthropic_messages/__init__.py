@@ -9,11 +9,57 @@ from nagara.dialects.anthropic_messages.request import (
     read_request,
     write_request,
 )
+from nagara.dialects.anthropic_messages.request_decoder import decode_request
+from nagara.dialects.anthropic_messages.request_encoder import encode_request
 from nagara.dialects.anthropic_messages.response import read_usage
+from nagara.dialects.anthropic_messages.response_decoder import decode_response
+from nagara.dialects.anthropic_messages.response_encoder import encode_response
 from nagara.dialects.anthropic_messages.stream import forward_stream
+from nagara.dialects.anthropic_messages.stream_decoder import decode_stream
+from nagara.dialects.anthropic_messages.stream_encoder import encode_stream
+from nagara.dialects.anthropic_messages.wire import NAME
+from nagara.domain.abilities import Abilities, Ability
+from nagara.domain.messages import HostedKind
+
+ABILITIES = Abilities(
+    features=frozenset(
+        {
+            Ability.TOP_K,
+            Ability.STOP,
+            Ability.JSON_SCHEMA,
+            Ability.SERVICE_TIER,
+            Ability.USER,
+            Ability.CACHE_MARKS,
+            Ability.PARALLEL_SWITCH,
+            Ability.STRICT_TOOLS,
+            Ability.REASONING,
+            Ability.REASONING_BUDGET,
+            Ability.SYSTEM_MIDWAY,
+        }
+    ),
+    hosted=frozenset(
+        {
+            HostedKind.WEB_SEARCH,
+            HostedKind.WEB_FETCH,
+            HostedKind.CODE_EXECUTION,
+            HostedKind.TOOL_SEARCH,
+            HostedKind.MCP,
+            HostedKind.ADVISOR,
+            HostedKind.OTHER,
+        }
+    ),
+)
 
 __all__ = [
+    "ABILITIES",
+    "NAME",
+    "decode_request",
+    "decode_response",
+    "decode_stream",
     "encode_error",
+    "encode_request",
+    "encode_response",
+    "encode_stream",
     "forward_stream",
     "forwarded_headers",
     "read_request",

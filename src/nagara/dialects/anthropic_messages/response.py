@@ -16,14 +16,34 @@ class CacheCreation(msgspec.Struct, gc=False):
     ephemeral_1h_input_tokens: int | None = None
 
 
+class OutputDetails(msgspec.Struct, gc=False):
+    """`output_tokens_details`: parts of `output_tokens`."""
+
+    thinking_tokens: int | None = None
+
+
+class ServerToolUse(msgspec.Struct, gc=False):
+    """`server_tool_use`: how often Anthropic ran its own tools. Searches are billed each."""
+
+    web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
+
+
 class MessagesUsage(msgspec.Struct, gc=False):
-    """`usage` as Anthropic reports it."""
+    """`usage` as Anthropic reports it.
+
+    `output_tokens` holds the thinking. Rounds of a compaction or an advisor (`iterations`) are not
+    in these counts.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerToolUse | None = None
+    service_tier: str | None = None
 
     def merge(self, later: "MessagesUsage") -> "MessagesUsage":
         """This with what a later event says; its counts are running totals."""
@@ -45,12 +65,15 @@ class MessagesUsage(msgspec.Struct, gc=False):
         five_minutes = written.ephemeral_5m_input_tokens or 0
         if self.cache_creation_input_tokens is not None:
             five_minutes = self.cache_creation_input_tokens - one_hour
+        thinking = (self.output_tokens_details or OutputDetails()).thinking_tokens or 0
         return make_usage(
             (Meter.INPUT, self.input_tokens or 0),
             (Meter.CACHE_READ, self.cache_read_input_tokens or 0),
             (Meter.CACHE_WRITE_5M, five_minutes),
             (Meter.CACHE_WRITE_1H, one_hour),
-            (Meter.OUTPUT, self.output_tokens or 0),
+            (Meter.OUTPUT, (self.output_tokens or 0) - thinking),
+            (Meter.REASONING, thinking),
+            (Meter.SEARCHES, (self.server_tool_use or ServerToolUse()).web_search_requests or 0),
         )
 
 

@@ -1,0 +1,249 @@
+"""The two ways from a caller to a deployment.
+
+In the pass-through lane both speak the same dialect: bytes are forwarded and a copy is metered. In
+the translated lane they do not, and the hub stands between. Either way an exchange is the same
+thing to the pipeline: a body to send, and a reader for the answer, whole or streamed. Pure.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from nagara.dialects.base import RequestView
+from nagara.dialects.codec import Frame, Inbound, Outbound, Target
+from nagara.dialects.json_fields import replace_model, write_fields
+from nagara.dialects.translation import AnswerTranslation, Translated, ask
+from nagara.dialects.turns import Recall, Turn, restore_turns
+from nagara.domain.catalog import Deployment, Operation, Provider
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.messages import Request
+from nagara.domain.usage import Usage
+from nagara.operations.conversation import DIALECTS
+from nagara.operations.endpoint import Endpoint
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much of an answer is held at once."""
+
+    event_bytes_max: int
+    response_bytes_max: int
+
+
+class AnswerStream(Protocol):
+    """One streamed answer on its way to the caller, as the relay pumps it.
+
+    `dropped` and `turn` are those of `Translated`; `text_bytes` is about what the model wrote.
+    """
+
+    usage: Usage | None
+    is_ended: bool
+    has_failed: bool
+    failure: GatewayError | None
+    output_bytes: int
+    text_bytes: int
+
+    @property
+    def dropped(self) -> Sequence[str]:
+        """What the caller's dialect had no place for, so far."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn so far, if the caller cannot keep all of it."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to send for these of the upstream. Raises `GatewayError`."""
+
+    def close(self) -> bytes:
+        """What is still to be sent at the upstream's orderly end; raises if it was cut."""
+
+    def terminator(self) -> bytes:
+        """What is still to be sent once it `is_ended`."""
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """The events that end the stream with an error."""
+
+
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lane needs to know of one request; the same for every candidate.
+
+    `seed` is unique to the request. `is_enveloped` says that it holds what another provider
+    signed. `recall` gives turns that were kept for callers who cannot keep them.
+    """
+
+    endpoint: Endpoint
+    view: RequestView
+    request_id: str
+    seed: str
+    now_s: int
+    is_enveloped: bool
+    recall: Recall
+
+
+class Lane(Protocol):
+    """One way to one deployment: what it is sent, and how its answer is read."""
+
+    operation: Operation
+    body: bytes
+    dropped: Sequence[str]
+    is_pass_through: bool
+
+    def read_whole(self, body: bytes, bounds: Bounds, *, is_event_stream: bool) -> Translated:
+        """The answer for a caller who wants it whole, however it came. Raises `GatewayError`."""
+
+    def open_stream(self, bounds: Bounds, *, is_event_stream: bool) -> AnswerStream:
+        """The answer for a caller who wants a stream, however it comes."""
+
+
+def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
+    """The lane to this deployment. Raises `GatewayError` (UNSUPPORTED) if there is none.
+
+    Of the dialects that the provider speaks, the first that can carry the request is taken.
+    """
+    operation, provider = asking.endpoint.operation, deployment.provider
+    caller = asking.endpoint.dialect
+    # A provider would refuse a signature that is not its own.
+    is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
+    if caller is None or (is_passed and operation in provider.paths):
+        return PassThrough(asking, deployment)
+    refusal: GatewayError | None = None
+    request = read_request(asking, caller)
+    for spoken in spoken_operations(provider, operation):
+        try:
+            return TranslatedLane(asking, deployment, request, caller, spoken)
+        except GatewayError as error:
+            if error.kind is not ErrorKind.UNSUPPORTED:
+                raise
+            refusal = refusal or error
+    raise refusal or GatewayError(
+        ErrorKind.UNSUPPORTED, f"{deployment.name} cannot hold a conversation.", param="model"
+    )
+
+
+def can_serve(provider: Provider, endpoint: Endpoint) -> bool:
+    """Whether the provider has the operation, or one that it can be translated to."""
+    if endpoint.operation in provider.paths:
+        return True
+    return endpoint.dialect is not None and any(op in DIALECTS for op in provider.paths)
+
+
+def spoken_operations(provider: Provider, first: Operation) -> Iterator[Operation]:
+    """The conversations that the provider has, the caller's own first, then in its file's order."""
+    if first in provider.paths:
+        yield first
+    for operation in provider.paths:
+        if operation in DIALECTS and operation is not first:
+            yield operation
+
+
+def read_request(asking: Asking, caller: Inbound) -> Request:
+    """The canonical request. Raises `GatewayError` that names the wrong field."""
+    view = asking.view
+    request = caller.decode_request(write_fields(view.fields))
+    return msgspec.structs.replace(request, model=view.model, is_streamed=view.is_streamed)
+
+
+def aim(deployment: Deployment, dialect: Outbound) -> Target:
+    """The deployment, as codecs see it."""
+    provider = deployment.provider
+    return Target(
+        provider=provider.display_name,
+        model=deployment.model,
+        maker=provider.signature_maker or provider.name,
+        abilities=dialect.ABILITIES.varied(provider.adds, provider.lacks),
+        traits=provider.traits,
+    )
+
+
+def frame_of(asking: Asking, request: Request) -> Frame:
+    """What the caller's answer holds that the provider does not say."""
+    return Frame(
+        request=request,
+        model=asking.view.model,
+        seed=asking.seed,
+        created_s=asking.now_s,
+        request_id=asking.request_id,
+    )
+
+
+class PassThrough:
+    """The lane of callers and deployments that speak the same dialect."""
+
+    is_pass_through = True
+    dropped: Sequence[str] = ()
+
+    def __init__(self, asking: Asking, deployment: Deployment) -> None:
+        endpoint, view, provider = asking.endpoint, asking.view, deployment.provider
+        self.operation = endpoint.operation
+        self._asks_usage = provider.has_stream_usage_option and not view.has_usage_request
+        self.body = endpoint.write_request(view, deployment.model, asks_usage=self._asks_usage)
+        self._caller_model = view.model if deployment.model != view.model else None
+        self._asking = asking
+        self._deployment = deployment
+
+    def read_whole(self, body: bytes, bounds: Bounds, *, is_event_stream: bool) -> Translated:
+        """The provider's body with the caller's name of the model."""
+        dialect = self._asking.endpoint.dialect
+        if is_event_stream and dialect is not None:
+            return self._converted(dialect).read_whole(
+                body, bounds.event_bytes_max, is_event_stream=True
+            )
+        usage = self._asking.endpoint.read_usage(body)
+        if self._caller_model is not None:
+            body = replace_model(body, self._caller_model)
+        return Translated(body, usage)
+
+    def open_stream(self, bounds: Bounds, *, is_event_stream: bool) -> AnswerStream:
+        """The provider's events as they are, metered."""
+        endpoint = self._asking.endpoint
+        if not is_event_stream and endpoint.dialect is not None:
+            return self._converted(endpoint.dialect).open_stream(
+                bounds.event_bytes_max, bounds.response_bytes_max, is_event_stream=False
+            )
+        assert endpoint.forward_stream is not None
+        return endpoint.forward_stream(
+            bounds.event_bytes_max, self._caller_model, hides_usage=self._asks_usage
+        )
+
+    def _converted(self, caller: Inbound) -> AnswerTranslation:
+        """For a provider that streams what was wanted whole, or the other way round."""
+        upstream = DIALECTS[self.operation]
+        frame = frame_of(self._asking, read_request(self._asking, caller))
+        return AnswerTranslation(caller, upstream, aim(self._deployment, upstream), frame)
+
+
+class TranslatedLane:
+    """The lane through the hub."""
+
+    is_pass_through = False
+    dropped: Sequence[str]
+
+    def __init__(
+        self,
+        asking: Asking,
+        deployment: Deployment,
+        request: Request,
+        caller: Inbound,
+        operation: Operation,
+    ) -> None:
+        """Raises `GatewayError` (UNSUPPORTED) for what this dialect or provider cannot carry."""
+        upstream = DIALECTS[operation]
+        target = aim(deployment, upstream)
+        asked = ask(restore_turns(request, upstream.NAME, asking.recall), upstream, target)
+        self.operation = operation
+        self.body = asked.body
+        self.dropped = asked.dropped
+        frame = frame_of(asking, request)
+        self._answer = AnswerTranslation(caller, upstream, target, frame, asked.names)
+
+    def read_whole(self, body: bytes, bounds: Bounds, *, is_event_stream: bool) -> Translated:
+        """The answer in the caller's dialect."""
+        return self._answer.read_whole(
+            body, bounds.event_bytes_max, is_event_stream=is_event_stream
+        )
+
+    def open_stream(self, bounds: Bounds, *, is_event_stream: bool) -> AnswerStream:
+        """The answer as a stream of the caller's dialect."""
+        return self._answer.open_stream(
+            bounds.event_bytes_max, bounds.response_bytes_max, is_event_stream=is_event_stream
+        )
