@@ -25,10 +25,7 @@ BLOCKED: Final = frozenset(
 )  # fmt: skip
 INPUTS: Final = ("promptTokensDetails", "toolUsePromptTokensDetails")
 CACHED: Final = ("cacheTokensDetails",)
-<<<<<<< HEAD
-=======
 """What was audio or an image among the cached tokens: billed as cached, and counted only there."""
->>>>>>> recorded
 OUTPUTS: Final = ("candidatesTokensDetails",)
 
 
@@ -90,10 +87,7 @@ def read_usage(usage: Any) -> Counts | None:
         output=read_count(usage, "candidatesTokenCount") + thoughts,
         cache_read=read_count(usage, "cachedContentTokenCount"),
         reasoning=thoughts,
-<<<<<<< HEAD
         # What was cached is counted as that alone, whatever it is of.
-=======
->>>>>>> recorded
         input_audio=read_modality(usage, INPUTS, "AUDIO") - read_modality(usage, CACHED, "AUDIO"),
         input_image=read_modality(usage, INPUTS, "IMAGE") - read_modality(usage, CACHED, "IMAGE"),
         output_audio=read_modality(usage, OUTPUTS, "AUDIO"),
