@@ -96,7 +96,9 @@ def read_gemini(body: Mapping[str, Any], into: Collecting) -> None:
             into.add_data((part.get("inlineData") or {}).get("data"))
             into.add_data((part.get("fileData") or {}).get("fileUri"))
     names: set[str] = set()
-    for tool in body.get("tools") or ():
+    tools = body.get("tools") or ()
+    # Google takes one tool for a list of one.
+    for tool in [tools] if isinstance(tools, Mapping) else tools:
         names |= {each["name"] for each in tool.get("functionDeclarations") or ()}
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     allowed = calling.get("allowedFunctionNames")
