@@ -7,7 +7,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV :=
 export PYTHONPATH :=
 
-.PHONY: serve test check bench docs catalogue install install-test lock clean format
+.PHONY: serve test check bench docs conformance catalogue install install-test lock clean format
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make check   format, lint, types, architecture (under a minute)'
 	@echo 'make bench   the gateway beside its floor, as ratios'
 	@echo 'make docs    regenerate what is generated in docs/'
+	@echo 'make conformance every recorded answer through every dialect, to docs/conformance.md'
 	@echo 'make catalogue rebuild the shipped catalogue of models from genai-prices'
 	@echo 'make install put the nagara command into .venv'
 
@@ -41,6 +42,10 @@ bench: install-test
 
 docs: install-test
 	@$(BIN)/python -m docs
+
+# Real answers of providers, recorded, through every dialect; minutes, and the folder of recordings.
+conformance: install-clients
+	@$(BIN)/python -W ignore -m tests.recordings.conformance
 
 catalogue: install-test
 	@$(BIN)/python -m nagara.catalogue
@@ -77,7 +82,7 @@ endif
 	@$(call sync,requirements/test.lock)
 	@touch $@ .venv/.runtime
 
-# The programs of other people that the README shows: too much for everyone's test environment.
+# Programs and SDKs of other people that tests use as clients: too much for everyone's environment.
 install-clients: .venv/.clients
 .venv/.clients: requirements/clients.lock pyproject.toml | .venv/bin/python
 	@echo 'Setting up .venv with client programs …' >&2

@@ -89,8 +89,8 @@ def run(folder: Path, nginx: str, wrk: str, options: argparse.Namespace) -> list
         )  # fmt: skip
     alone = {name: sum(each) / len(each) for name, each in reads.items()}
     return [
-        report.ratio_line("chat call, at full load", plain, PLAIN_TARGET),
         report.ratio_line(f"chat call, {load.PACED_PER_S} a second", paced, PLAIN_TARGET),
+        report.ratio_line("chat call, at full load", plain, PLAIN_TARGET),
         report.ratio_line(
             "streamed chunk", streamed, STREAM_TARGET,
             f"; reads a chunk {alone['nagara']:.2f} and {alone['nginx']:.2f}",

@@ -1,4 +1,4 @@
-"""Doubles that the tests share: a clock that stands still, and an upstream with a real socket.
+"""Doubles that the tests share: a clock, a client's side of a request, an upstream with a socket.
 
 `FakeUpstream` reads as a conversation. By hand, a test plays both sides:
 
@@ -30,6 +30,8 @@ from typing import Self
 
 import msgspec
 
+from nagara.domain.errors import GatewayError
+
 READ_BYTES = 256 * 1024
 
 
@@ -50,6 +52,72 @@ class FakeClock:
         """Let time pass."""
         self._now_s += seconds
         self._monotonic_s += seconds
+
+
+class FakeAnswer:
+    """An upstream's answer whose pieces are all here; an error among them is raised."""
+
+    def __init__(
+        self, status: int, headers: list[tuple[bytes, bytes]], *pieces: bytes | GatewayError
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.pieces = list(pieces)
+        self.is_aborted = False
+        self.is_drained = False
+
+    def take(self) -> bytes | None:
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, GatewayError):
+            raise piece
+        return piece
+
+    def listen(self, on_news: Callable[[], None] | None) -> None:
+        """There is no news."""
+
+    async def read(self) -> bytes:
+        return self.take() or b""
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class FakeReply:
+    """A `Reply` that keeps what is sent. `is_full` is the test's to set."""
+
+    def __init__(self) -> None:
+        self.has_started = self.is_ended = self.is_full = False
+        self.on_room: Callable[[], None] | None = None
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+
+    def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        assert not self.has_started
+        self.has_started, self.status, self.headers = True, status, headers
+
+    def write(self, body: bytes) -> None:
+        assert self.has_started
+        assert not self.is_ended
+        assert body
+        self.pieces.append(body)
+
+    def end(self, body: bytes = b"") -> None:
+        assert self.has_started
+        assert not self.is_ended
+        self.pieces.append(body)
+        self.is_ended = True
+
+    def abandon(self, bytes_max: int) -> None:
+        raise NotImplementedError
+
+    @property
+    def head(self) -> dict[bytes, bytes]:
+        return dict(self.headers)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 class Received(msgspec.Struct):

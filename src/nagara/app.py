@@ -38,6 +38,7 @@ from nagara.upstream.discovery import find_running
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
 from nagara.upstream.tls import TlsSettings
+from nagara.web.bounds import ConnectionLimits
 from nagara.web.cors import Origins
 from nagara.web.inference import InferenceEdge, InferenceLimits
 from nagara.web.rest import Rest
@@ -49,7 +50,7 @@ SETTLE_S = 2.0
 
 
 class Gateway:
-    """A started gateway: `asgi` serves until `close`."""
+    """A started gateway: `routes` serve until `close`."""
 
     def __init__(
         self, config: Config, folder: Path, clock: Clock, log: Log, reload: Callable[[], Config]
@@ -65,7 +66,7 @@ class Gateway:
         self._is_stopping = False
         self._loop = asyncio.get_running_loop()
         self.snapshots: Snapshots
-        self.asgi: Routes
+        self.routes: Routes
         self._catalogue: Catalogue
         self._pipeline: Pipeline
         self._edge: InferenceEdge | None = None
@@ -147,7 +148,7 @@ class Gateway:
             self._pipeline, read_edge_limits(settings), self._clock, self._log
         )
         origins = Origins(settings.allowed_origins)
-        self.asgi = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
+        self.routes = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -290,12 +291,15 @@ def read_edge_limits(settings: Settings) -> InferenceLimits:
 
 def read_server_limits(settings: Settings) -> ServerLimits:
     """The settings, as the server takes them."""
-    return ServerLimits(
+    connection = ConnectionLimits(
         header_bytes_max=settings.header_bytes_max,
         header_count_max=settings.header_count_max,
         head_timeout_s=settings.head_timeout_s,
         body_timeout_s=settings.body_timeout_s,
         body_total_timeout_s=settings.body_total_timeout_s,
         keep_alive_s=settings.keep_alive_s,
+    )
+    return ServerLimits(
+        connection=connection,
         shutdown_grace_s=settings.shutdown_grace_s,
     )

@@ -183,7 +183,7 @@ class Pipeline:
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers += [
             *name_dropped(begun.lane.dropped),
-            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"content-type", admitted.call.asking.endpoint.stream_media_type),
             (b"cache-control", b"no-cache"),
             # nginx and its like hold streams back unless they are told not to.
             (b"x-accel-buffering", b"no"),
@@ -193,7 +193,7 @@ class Pipeline:
         try:
             await relay.run(headers)
         except asyncio.CancelledError:
-            await relay.interrupt(interruption(ended))
+            relay.interrupt(interruption(ended))
             raise
         finally:
             ended.bytes_out = stream.output_bytes
@@ -223,8 +223,8 @@ class Pipeline:
             (b"content-length", str(len(whole.body)).encode()),
         ]
         ended.status = 200
-        await reply.start(200, headers)
-        await reply.end(whole.body)
+        reply.start(200, headers)
+        reply.end(whole.body)
 
     def _bounds(self) -> Bounds:
         return Bounds(self.limits.event_bytes_max, self.limits.response_bytes_max)

@@ -87,6 +87,8 @@ class GatewayProcess:
     found. The keys are those that a first start prints; on a later start they are empty.
     """
 
+    command: tuple[str, ...] = (str(NAGARA),)
+
     def __init__(
         self, data: Path, environment: Mapping[str, str] | None = None, *arguments: str
     ) -> None:
@@ -100,7 +102,7 @@ class GatewayProcess:
         self.provisioning_key = ""
 
     def __enter__(self) -> Self:
-        command = [str(NAGARA), "serve", "--port", "0", "--data", str(self.data)]
+        command = [*self.command, "serve", "--port", "0", "--data", str(self.data)]
         self._process = subprocess.Popen(
             [*command, *self._arguments],
             env=self._environment,

@@ -33,8 +33,7 @@ from nagara.storage.driver import StorageError
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Begun, Call, Upstreams
-from nagara.upstream.reply import Reply
-from tests.fakes import FakeClock
+from tests.fakes import FakeAnswer, FakeClock, FakeReply
 
 PEPPER = b"p" * 32
 CHAT = ENDPOINTS["/v1/chat/completions"]
@@ -98,28 +97,6 @@ class Keys:
 KEYS = Keys()
 
 
-class FakeAnswer:
-    """An answer that has begun, in pieces; an error among them is raised."""
-
-    status = 200
-
-    def __init__(self, *pieces: bytes | GatewayError) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.pieces = list(pieces)
-        self.is_aborted = False
-
-    async def read(self) -> bytes:
-        if not self.pieces:
-            return b""
-        piece = self.pieces.pop(0)
-        if isinstance(piece, GatewayError):
-            raise piece
-        return piece
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
 NO_LANE: Lane = None  # type: ignore[assignment]
 """The attempt puts the true one in."""
 
@@ -142,13 +119,13 @@ class FakeUpstreams(Upstreams):
 def whole(*pieces: bytes | GatewayError) -> Begun:
     first, *rest = pieces or (ANSWER,)
     assert isinstance(first, bytes)
-    return Begun(FakeAnswer(*rest), first, False, NO_LANE)
+    return Begun(FakeAnswer(200, [], *rest), first, False, NO_LANE)
 
 
 def streamed(*pieces: bytes | GatewayError) -> Begun:
     first, *rest = pieces
     assert isinstance(first, bytes)
-    return Begun(FakeAnswer(*rest), first, True, NO_LANE)
+    return Begun(FakeAnswer(200, [], *rest), first, True, NO_LANE)
 
 
 class Gateway:
@@ -163,7 +140,7 @@ class Gateway:
     ) -> None:
         self.clock = FakeClock()
         self.said: list[Observation] = []
-        self.sent: list[Any] = []
+        self.reply = FakeReply()
         self.upstreams = upstreams or FakeUpstreams()
         self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
         self.snapshots = Snapshots(
@@ -210,16 +187,9 @@ class Gateway:
         )
 
     async def serve(self, **fields: Any) -> bytes:
-        """The body that was sent; the head is in `sent[0]`."""
-        await self.pipeline.serve(self.admit(**fields), Reply(self.send), self.ended)
-        return b"".join(message.get("body", b"") for message in self.sent)
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    @property
-    def head(self) -> dict[bytes, bytes]:
-        return dict(self.sent[0]["headers"])
+        """The body that was sent."""
+        await self.pipeline.serve(self.admit(**fields), self.reply, self.ended)
+        return self.reply.body
 
 
 def refusal(gateway: Gateway, key: str | None = "standard", **fields: Any) -> GatewayError:
@@ -329,16 +299,22 @@ async def test_next_candidate_is_tried_when_it_may_help(kind: ErrorKind) -> None
     gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
     assert await gateway.serve() == ANSWER
     assert upstreams.asked == ["a", "b"]
-    assert gateway.head[b"x-nagara-provider"] == b"b"
-    assert gateway.head[b"x-nagara-attempts"] == b"2"
+    assert gateway.reply.head[b"x-nagara-provider"] == b"b"
+    assert gateway.reply.head[b"x-nagara-attempts"] == b"2"
     [failed] = gateway.said
     assert isinstance(failed, AttemptFailed)
     assert failed.provider == "a"
 
 
-@pytest.mark.parametrize(
-    "kind", [ErrorKind.INVALID_REQUEST, ErrorKind.NOT_FOUND, ErrorKind.UPSTREAM_TOO_LARGE]
-)
+@pytest.mark.parametrize("kind", [ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND])
+async def test_what_one_provider_does_not_have_another_is_asked_for(kind: ErrorKind) -> None:
+    upstreams = FakeUpstreams(a=failing(kind), b=whole())
+    gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
+    await gateway.serve()
+    assert upstreams.asked == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.INVALID_REQUEST, ErrorKind.UPSTREAM_TOO_LARGE])
 async def test_nothing_else_is_tried_when_it_cannot_help(kind: ErrorKind) -> None:
     upstreams = FakeUpstreams(a=failing(kind), b=whole())
     gateway = Gateway(deployment("a", 0), deployment("b", 1), upstreams=upstreams)
@@ -346,7 +322,7 @@ async def test_nothing_else_is_tried_when_it_cannot_help(kind: ErrorKind) -> Non
         await gateway.serve()
     assert caught.value.kind is kind
     assert upstreams.asked == ["a"]
-    assert gateway.sent == []
+    assert not gateway.reply.has_started
 
 
 async def test_attempts_are_bounded_and_the_error_says_what_was_tried() -> None:
@@ -371,7 +347,7 @@ async def test_answer_that_breaks_off_whole_is_an_error_that_names_who_was_asked
     assert caught.value.kind is ErrorKind.UPSTREAM_CUT
     assert "Tried: a" in caught.value.message
     assert upstreams.asked == ["a"]
-    assert gateway.sent == []
+    assert not gateway.reply.has_started
     assert [type(said) for said in gateway.said] == [AttemptFailed]
 
 
@@ -395,9 +371,9 @@ async def test_whole_answer_is_priced_and_carries_the_callers_model() -> None:
     gateway = Gateway(deployment("a", model="theirs"), upstreams=FakeUpstreams(a=whole()))
     sent = await gateway.serve()
     assert json.loads(sent) == json.loads(ANSWER) | {"model": "mini"}
-    assert gateway.head[b"x-nagara-cost"] == b"2.00"
-    assert gateway.head[b"x-nagara-model"] == b"theirs"
-    assert gateway.head[b"content-length"] == str(len(sent)).encode()
+    assert gateway.reply.head[b"x-nagara-cost"] == b"2.00"
+    assert gateway.reply.head[b"x-nagara-model"] == b"theirs"
+    assert gateway.reply.head[b"content-length"] == str(len(sent)).encode()
     assert gateway.ended.charge_usd == "2.00"
     assert gateway.ended.bytes_out == len(sent)
 
@@ -431,12 +407,11 @@ async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> Non
     reading = asyncio.Event()
 
     class Stalling(FakeAnswer):
-        async def read(self) -> bytes:
+        def take(self) -> None:
+            self.is_drained = True
             reading.set()
-            await asyncio.Event().wait()
-            return b""
 
-    answer = Stalling()
+    answer = Stalling(200, [])
     begun = Begun(answer, CHUNK, True, NO_LANE)
     gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=begun))
     task = asyncio.create_task(gateway.serve(stream=True))
@@ -446,8 +421,7 @@ async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> Non
     with pytest.raises(asyncio.CancelledError):
         await task
     assert answer.is_aborted
-    sent = b"".join(message.get("body", b"") for message in gateway.sent)
-    assert (b"shutting_down" in sent) is not has_client_left
+    assert (b"shutting_down" in gateway.reply.body) is not has_client_left
     expected = "client_closed_request" if has_client_left else "shutting_down"
     assert (gateway.ended.outcome, gateway.ended.error) == ("cut", expected)
     assert gateway.ended.usage is not None

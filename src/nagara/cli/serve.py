@@ -77,7 +77,7 @@ async def run(load: Callable[[], Config]) -> None:
         settle_memory()
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         server = Server(
-            gateway.asgi,
+            gateway.routes.serve,
             read_server_limits(settings),
             lambda: greet(gateway, address),
             gateway.stop_accepting,

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from nagara.access import PREFIXES
 from nagara.config.document import Document
 from nagara.config.tables import (
@@ -21,10 +23,12 @@ from nagara.config.tables import (
     read_fields,
     read_tables,
 )
-from nagara.domain.catalog import ConfiguredProvider, KeyKind, Provider, Secret, Transport
+from nagara.domain.catalog import Auth, ConfiguredProvider, KeyKind, Provider, Secret, Transport
 from nagara.providers import PROVIDERS
 from nagara.settings import Settings
+from nagara.upstream.google_token import MISSING_EXTRA, can_sign, read_credentials_file
 from nagara.upstream.origin import read_base_url
+from nagara.upstream.sigv4 import read_aws_credential
 
 SECRET_BYTES_MAX = 65_536
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -72,6 +76,10 @@ class Credentials:
             text, source = table.value or "", f"[credentials.{name}]"
         return make_secret(text, source), source
 
+    def read_file(self, path: str, source: str) -> Secret:
+        """The credential in a file that the environment names. Raises `UnusableError`."""
+        return make_secret(self._read(Path(path)), source)
+
     def _read(self, path: Path) -> str:
         self.files.append(path)
         try:
@@ -83,13 +91,26 @@ class Credentials:
 
 
 def make_secret(text: str, source: str) -> Secret:
-    """A secret fit for a header. Raises `UnusableError` if it is empty or has other characters."""
+    """A secret fit for a header, or the JSON of a credentials file on one line.
+
+    Raises `UnusableError` if it is empty or has other characters.
+    """
     text = text.strip()
     if not text:
         raise UnusableError(f"has no credential: {source} is empty or not set")
+    if text.startswith("{"):
+        return Secret(squeeze_json(text, source))
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise UnusableError(f"has a credential from {source} that cannot be sent in a header")
     return Secret(text)
+
+
+def squeeze_json(text: str, source: str) -> str:
+    """The JSON of a credentials file on one line. Raises `UnusableError` if it is none."""
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise UnusableError(f"has a credential from {source} that is not whole JSON") from error
 
 
 def find_providers(
@@ -151,6 +172,7 @@ def configure(
     if base_url is not None:
         check_base_url(base_url, settings)
     secret, source = find_credential(provider, table, env, credentials)
+    check_credential(provider, secret, source)
     if secret and not is_own_address and secret.reveal().startswith(PREFIXES[KeyKind.STANDARD]):
         raise UnusableError(f"has a key of Nagara's own as its credential ({source})")
     return ConfiguredProvider(
@@ -174,11 +196,42 @@ def find_credential(
     for variable in provider.credential_env:
         if text := env.get(variable, "").strip():
             return make_secret(text, variable), variable
+    if found := find_parts(provider, env):
+        return make_secret(":".join(found.values()), " and ".join(found)), " and ".join(found)
+    variable = provider.credential_file_env or ""
+    if path := env.get(variable, "").strip():
+        return credentials.read_file(path, variable), variable
     if provider.is_credential_optional:
         return None, "none"
     raise UnusableError(
         f"has no credential: set {provider.credential_env[0]}, or name one of [credentials]"
     )
+
+
+def find_parts(provider: Provider, env: Mapping[str, str]) -> Mapping[str, str]:
+    """The parts of a credential that is spread over variables; nothing if one is missing."""
+    found = {name: env.get(name, "").strip() for name in provider.credential_parts_env}
+    *needed, last = found or [""]
+    if not found or not all(found[name] for name in needed):
+        return {}
+    return {name: text for name, text in found.items() if text or name != last}
+
+
+def check_credential(provider: Provider, secret: Secret | None, source: str) -> None:
+    """Raises `UnusableError` for a credential that could only fail when it is first used."""
+    auth = provider.choose_auth(secret)
+    try:
+        if secret is not None and auth is Auth.AWS_SIGV4:
+            read_aws_credential(secret.reveal())
+        if secret is None or auth is not Auth.GOOGLE_OAUTH:
+            return
+        file = read_credentials_file(secret.reveal())
+    except ValueError as error:
+        raise UnusableError(
+            f"has a credential from {source} that cannot be used: {error}"
+        ) from error
+    if file.is_service_account and not can_sign():
+        raise UnusableError(MISSING_EXTRA)
 
 
 def find_base_url(
@@ -191,9 +244,20 @@ def find_base_url(
         return own.rstrip("/"), True
     if provider.transport is Transport.SANDBOX:
         return None, False
-    if provider.base_url is None:
+    template = choose_base_url(provider, env)
+    if template is None:
         raise UnusableError("needs a base_url")
-    return fill_placeholders(provider, provider.base_url, env), False
+    return fill_placeholders(provider, template, env), False
+
+
+def choose_base_url(provider: Provider, env: Mapping[str, str]) -> str | None:
+    """The template of the address that the environment calls for."""
+    for condition, base_url in provider.base_url_variants.items():
+        variable, _, wanted = condition.partition("=")
+        value = env.get(variable, "").strip() or provider.base_url_defaults.get(variable, "")
+        if value == wanted:
+            return base_url
+    return provider.base_url
 
 
 def fill_placeholders(provider: Provider, template: str, env: Mapping[str, str]) -> str:

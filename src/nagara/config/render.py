@@ -126,7 +126,7 @@ def _table_lines(title: str, table: type[msgspec.Struct]) -> Iterator[str]:
 
 
 def _provider_line(provider: Provider) -> str:
-    credential = " or ".join(f"`{name}`" for name in provider.credential_env) or "none"
+    credential = " or ".join(_credential_sources(provider)) or "none"
     variable = f" (`{provider.base_url_env}`)" if provider.base_url_env else ""
     address = f"`{provider.base_url}`{variable}" if provider.base_url else "none"
     whom = (
@@ -136,6 +136,14 @@ def _provider_line(provider: Provider) -> str:
     )
     operations = ", ".join(provider.paths)
     return f"| `{provider.name}` | {whom} | {credential} | {address} | {operations} |"
+
+
+def _credential_sources(provider: Provider) -> Iterator[str]:
+    yield from (f"`{name}`" for name in provider.credential_env)
+    if provider.credential_parts_env:
+        yield " with ".join(f"`{name}`" for name in provider.credential_parts_env)
+    if provider.credential_file_env:
+        yield f"the file `{provider.credential_file_env}`"
 
 
 INTRODUCTION = """\

@@ -18,6 +18,8 @@ from nagara.domain.errors import ErrorKind, GatewayError
 
 DONE = b"data: [DONE]\n\n"
 
+_CR, _LF = b"\r\n"
+
 # Atomic groups, so that the two halves of one CRLF are never read as two line ends.
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
@@ -85,11 +87,13 @@ class SseSplitter:
 
 def is_one_line_event(data: bytes) -> bool:
     """Whether `data` is exactly one event of one data line: what nearly every read gives."""
+    # The first line end is the last byte but one, so there are two and no more. To look for a byte
+    # by its number takes a fifth of the time that it takes as bytes.
     return (
-        data.startswith(b"data: ")
-        and data.find(b"\n") == len(data) - 2
-        and data.endswith(b"\n\n")
-        and b"\r" not in data
+        data.find(b"\n") == len(data) - 2
+        and data[-1] == _LF
+        and data.startswith(b"data: ")
+        and _CR not in data
     )
 
 

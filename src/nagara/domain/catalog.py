@@ -5,6 +5,7 @@ request sees from its start to its end; a change of keys, models or settings mak
 """
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import NoReturn
 from urllib.parse import quote
@@ -96,6 +97,9 @@ class Auth(enum.Enum):
     BEARER = "authorization: Bearer"
     X_API_KEY = "x-api-key"
     API_KEY = "api-key"
+    X_GOOG_API_KEY = "x-goog-api-key"
+    AWS_SIGV4 = "a signature by an AWS access key"
+    GOOGLE_OAUTH = "an access token for a Google credentials file"
     NONE = "none"
 
 
@@ -123,8 +127,16 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None
     base_url_env: str | None = None
     base_url_defaults: Mapping[str, str] = {}
+    base_url_variants: Mapping[str, str] = {}
+    """Other base URLs, by the `NAME=value` of a variable that calls for one (nothing: not set)."""
     credential_env: tuple[str, ...] = ()
+    credential_parts_env: tuple[str, ...] = ()
+    """Variables whose values make one credential, joined by colons; the last may be missing."""
+    credential_file_env: str | None = None
+    """A variable that names a file which holds the credential."""
     auth: Auth = Auth.BEARER
+    credential_forms: Mapping[str, Auth] = {}
+    """How credentials that begin otherwise are presented: a regular expression, and the way."""
     paths: Mapping[Operation, str]
     stream_paths: Mapping[Operation, str] = {}
     headers: tuple[tuple[str, str], ...] = ()
@@ -143,6 +155,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
+
+    def choose_auth(self, credential: Secret | None) -> Auth:
+        """How this credential is presented, by what it looks like."""
+        text = "" if credential is None else credential.reveal()
+        for form, auth in self.credential_forms.items():
+            if re.match(form, text):
+                return auth
+        return self.auth
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +195,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+
+    @property
+    def auth(self) -> Auth:
+        """How its credential is presented."""
+        return self.provider.choose_auth(self.credential)
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""

@@ -16,7 +16,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `is_free` marks what no provider bills. `forward_stream` of None: answers are never streamed.
-    `dialect` is there for conversations that can be translated.
+    `dialect` is there for conversations that can be translated; one that is not
+    `is_passed_through` always is.
     """
 
     operation: Operation
@@ -29,6 +30,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forwarded_headers: frozenset[bytes] = frozenset()
     forwards_query: bool = True
     dialect: Inbound | None = None
+    is_passed_through: bool = True
+    stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
 
 

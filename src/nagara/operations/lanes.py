@@ -101,10 +101,10 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     Of the dialects that the provider speaks, the first that can carry the request is taken.
     """
     operation, provider = asking.endpoint.operation, deployment.provider
-    if operation in provider.paths and not asking.is_enveloped:
-        return PassThrough(asking, deployment)
     caller = asking.endpoint.dialect
-    if caller is None:
+    # A provider would refuse a signature that is not its own.
+    is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
+    if caller is None or (is_passed and operation in provider.paths):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
     request = read_request(asking, caller)

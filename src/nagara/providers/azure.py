@@ -3,6 +3,7 @@
 The address is one's own resource. A model name here is the name of a deployment in Azure.
 """
 
+from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.catalog import Auth, Operation, Provider
 
 # https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
@@ -19,4 +20,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    traits=frozenset(
+        {Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS, Trait.ALL_EFFORTS}
+    ),
 )

@@ -1,20 +1,34 @@
-"""Amazon Bedrock, through its OpenAI-compatible chat endpoint, with a Bedrock API key.
+"""Amazon Bedrock, through Converse, which all of its conversation models have.
 
-The region is AWS_REGION. Only the models for which AWS lists Chat Completions answer here.
+The region is AWS_REGION. A model is its id, or the ARN of an inference profile. The credential is
+a Bedrock API key, or an AWS access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) that signs each
+request. Access keys in the environment are meant for all of AWS, so they alone do not bring the
+provider into use: `[providers.bedrock]` in the file does.
 """
 
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Auth, Operation, Provider
 
-# https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+# https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
 PROVIDER = Provider(
     name="bedrock",
     display_name="Amazon Bedrock",
     homepage="https://aws.amazon.com/bedrock",
-    base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com/openai/v1",
+    base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
     base_url_env="BEDROCK_BASE_URL",
     base_url_defaults={"AWS_REGION": "us-east-1"},
     credential_env=("AWS_BEARER_TOKEN_BEDROCK",),
+    credential_parts_env=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    # Access keys are capitals and digits; API keys hold no colon.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+    credential_forms={r"[A-Z0-9]{16,128}:": Auth.AWS_SIGV4},
     paths={
-        Operation.CHAT: "/chat/completions",
+        Operation.CONVERSE: "/model/{model}/converse",
     },
+    stream_paths={
+        Operation.CONVERSE: "/model/{model}/converse-stream",
+    },
+    # Only Claude signs its reasoning here, and one platform's signatures are good on the others:
+    # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
+    signature_maker="anthropic",
 )

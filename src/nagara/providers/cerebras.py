@@ -1,5 +1,8 @@
 """Cerebras: chat."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://inference-docs.cerebras.ai/resources/openai
@@ -13,4 +16,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
     },
+    # https://inference-docs.cerebras.ai/resources/openai
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PENALTIES}),
+    traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.STRING_CONTENT}),
 )

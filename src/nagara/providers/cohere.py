@@ -1,5 +1,7 @@
 """Cohere, through its compatibility endpoint: chat and embeddings."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.cohere.com/docs/compatibility-api
@@ -17,4 +19,6 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    # https://docs.cohere.com/docs/compatibility-api#unsupported-parameters
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
 )

@@ -1,5 +1,7 @@
 """Any address that speaks OpenAI's dialects. The base URL ends where `/chat/completions` begins."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.domain.abilities import Abilities
 from nagara.domain.catalog import Operation, Provider
 
 PROVIDER = Provider(
@@ -15,4 +17,5 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    lacks=Abilities(OPENAI_ONLY),
 )

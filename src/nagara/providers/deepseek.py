@@ -1,5 +1,8 @@
 """DeepSeek: chat, and messages under its Anthropic-compatible path."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://api-docs.deepseek.com and /guides/anthropic_api
@@ -14,4 +17,23 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.MESSAGES: "/anthropic/v1/messages",
     },
+    # https://api-docs.deepseek.com/guides/thinking_mode and /guides/json_mode
+    lacks=Abilities(
+        OPENAI_ONLY
+        | {
+            Ability.CHOICES,
+            Ability.JSON_SCHEMA,
+            Ability.PARALLEL_SWITCH,
+            Ability.SEED,
+            Ability.USER,
+        }
+    ),
+    traits=frozenset(
+        {
+            Trait.THINKING_SWITCH,
+            Trait.ALL_EFFORTS,
+            Trait.EARLIER_REASONING_CONTENT,
+            Trait.STRING_CONTENT,
+        }
+    ),
 )

@@ -1,5 +1,8 @@
 """Fireworks AI: chat, responses and embeddings."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.fireworks.ai/api-reference
@@ -15,4 +18,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
 )

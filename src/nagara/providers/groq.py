@@ -1,5 +1,8 @@
 """Groq: chat and responses."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://console.groq.com/docs/openai and /docs/responses-api
@@ -14,4 +17,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
+    # https://console.groq.com/docs/openai#currently-unsupported-openai-features
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
+    traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.EXECUTED_TOOLS}),
 )

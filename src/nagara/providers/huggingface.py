@@ -1,5 +1,7 @@
 """Hugging Face's router: chat and responses at the provider that the model name asks for."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.domain.abilities import Abilities
 from nagara.domain.catalog import Operation, Provider
 
 # https://huggingface.co/docs/inference-providers
@@ -14,4 +16,5 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
+    lacks=Abilities(OPENAI_ONLY),
 )

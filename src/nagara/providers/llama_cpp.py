@@ -3,6 +3,9 @@
 Its usual port, 8080, is also Nagara's: one of the two has to move.
 """
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
@@ -22,4 +25,7 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
 )

@@ -1,5 +1,8 @@
 """LM Studio, a local server: chat, responses, embeddings and messages."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://lmstudio.ai/docs/developer/openai-compat and /docs/developer/anthropic-compat
@@ -18,4 +21,7 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING}),
 )

@@ -1,5 +1,7 @@
 """MiniMax: chat, responses, and messages under its Anthropic-compatible path."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://platform.minimax.io/docs/api-reference
@@ -15,4 +17,5 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/../anthropic/v1/messages",
     },
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.SEED}),
 )

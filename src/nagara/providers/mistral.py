@@ -1,5 +1,8 @@
 """Mistral AI: chat, embeddings and moderations. Its streams end with usage without being asked."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.mistral.ai/api
@@ -16,4 +19,15 @@ PROVIDER = Provider(
         Operation.MODERATIONS: "/moderations",
     },
     has_stream_usage_option=False,
+    lacks=Abilities(OPENAI_ONLY | {Ability.LOGPROBS, Ability.USER}),
+    # https://docs.mistral.ai/capabilities/reasoning and /capabilities/document_ai
+    traits=frozenset(
+        {
+            Trait.THINKING_PARTS,
+            Trait.DOCUMENT_URL,
+            Trait.SHORT_CALL_IDS,
+            Trait.RANDOM_SEED,
+            Trait.STREAMS_USAGE_UNASKED,
+        }
+    ),
 )

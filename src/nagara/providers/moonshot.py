@@ -1,5 +1,8 @@
 """Moonshot AI (Kimi): chat, responses, and messages under its Anthropic-compatible path."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://platform.kimi.ai/docs/api/overview
@@ -15,4 +18,9 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/../anthropic/v1/messages",
     },
+    # https://platform.moonshot.ai/docs/api/chat
+    lacks=Abilities(
+        OPENAI_ONLY | {Ability.LOGPROBS, Ability.PARALLEL_SWITCH, Ability.SEED, Ability.USER}
+    ),
+    traits=frozenset({Trait.THINKING_SWITCH, Trait.EARLIER_REASONING_CONTENT, Trait.VIDEO_URL}),
 )

@@ -1,5 +1,8 @@
 """Nebius Token Factory: chat and embeddings. The price data does not list it."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.tokenfactory.nebius.com/api-reference/introduction
@@ -15,4 +18,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
     },
     has_open_models=True,
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
 )

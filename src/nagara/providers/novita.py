@@ -1,5 +1,8 @@
 """Novita AI: chat, embeddings, and messages under its Anthropic-compatible path."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://novita.ai/docs/guides/llm-api and /docs/guides/llm-anthropic-compatibility
@@ -15,4 +18,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MESSAGES: "/../../anthropic/v1/messages",
     },
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
 )

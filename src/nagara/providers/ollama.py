@@ -1,5 +1,8 @@
 """Ollama, a local server: chat, responses, embeddings and messages."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.ollama.com/api/openai-compatibility and /api/anthropic-compatibility
@@ -18,4 +21,6 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
+    traits=frozenset({Trait.EARLIER_REASONING}),
 )

@@ -1,5 +1,6 @@
 """OpenAI: chat, responses, embeddings and moderations."""
 
+from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.catalog import Operation, Provider
 
 # https://platform.openai.com/docs/api-reference
@@ -16,4 +17,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
     },
+    traits=frozenset(
+        {Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS, Trait.ALL_EFFORTS}
+    ),
 )

@@ -1,6 +1,9 @@
 """OpenRouter: chat, responses, messages and embeddings for the models of many makers."""
 
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
+from nagara.domain.messages import HostedKind
 
 # https://openrouter.ai/docs/api-reference/overview
 PROVIDER = Provider(
@@ -16,4 +19,23 @@ PROVIDER = Provider(
         Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
+    adds=Abilities(
+        frozenset({Ability.TOP_K, Ability.REASONING_BUDGET, Ability.CACHE_MARKS}),
+        frozenset({HostedKind.WEB_SEARCH}),
+    ),
+    lacks=Abilities(
+        frozenset({Ability.ALLOWED_TOOLS, Ability.CHOICES, Ability.CUSTOM_TOOLS, Ability.METADATA})
+    ),
+    traits=frozenset(
+        {
+            Trait.MAX_COMPLETION_TOKENS,
+            Trait.REASONING_OBJECT,
+            Trait.REASONING_DETAILS,
+            Trait.CACHE_CONTROL,
+            Trait.SERVER_TOOLS,
+            Trait.FILE_URL,
+            Trait.VIDEO_URL,
+        }
+    ),
 )

@@ -3,7 +3,11 @@
 Its streams carry usage without being asked.
 """
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
+from nagara.domain.messages import HostedKind
 
 # https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility
 PROVIDER = Provider(
@@ -18,4 +22,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/v1/responses",
     },
     has_stream_usage_option=False,
+    adds=Abilities(frozenset({Ability.TOP_K}), frozenset({HostedKind.WEB_SEARCH})),
+    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.SEED, Ability.USER}),
+    traits=frozenset({Trait.STREAMS_USAGE_UNASKED}),
 )

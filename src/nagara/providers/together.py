@@ -1,5 +1,8 @@
 """Together AI: chat and embeddings."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.together.ai/docs/openai-api-compatibility
@@ -14,4 +17,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
     },
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
 )

@@ -1,5 +1,8 @@
 """vLLM, a server of one's own: chat, responses, embeddings, messages and token counts."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.vllm.ai/en/stable/serving/online_serving.html
@@ -19,4 +22,7 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    adds=Abilities(frozenset({Ability.TOP_K})),
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
 )

@@ -1,5 +1,8 @@
 """xAI: chat and responses. Its Anthropic-compatible endpoint is deprecated and left out."""
 
+from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Abilities
 from nagara.domain.catalog import Operation, Provider
 
 # https://docs.x.ai/docs/api-reference
@@ -14,4 +17,6 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
+    lacks=Abilities(OPENAI_ONLY),
+    traits=frozenset({Trait.MAX_COMPLETION_TOKENS}),
 )

@@ -5,6 +5,7 @@ fails because the request asked for it, with the same error that the network cli
 """
 
 import asyncio
+from collections.abc import Callable
 
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -14,49 +15,69 @@ from nagara.upstream.answer import Headers
 
 
 class SandboxAnswer:
-    """A script being played; the `Answer` of an attempt. One reader at a time."""
+    """A script being played; the `Answer` of an attempt. It has one reader."""
 
     def __init__(self, script: Script) -> None:
         self.status = script.status
         self.headers: Headers = script.headers
+        self.is_drained = False
         self._steps = list(reversed(script.steps))
-        self._aborted = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._on_news: Callable[[], None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
-    async def read(self) -> bytes:
-        """The next piece of the body, `b""` at the end or after an abort.
+    def take(self) -> bytes | None:
+        """The next piece of the body; None in a pause, `b""` at the end or after an abort.
 
         Raises `GatewayError` where the script cuts the connection, and again if asked again.
         """
-        while self._steps and not self._aborted.is_set():
-            match self._steps[-1]:
-                case Pause(seconds):
-                    await self._pause(seconds)
-                    self._drop()
-                case Cut():
-                    raise GatewayError(
-                        ErrorKind.UPSTREAM_CUT,
-                        "The sandbox cut the answer off in the middle, as it was asked to.",
-                    )
-                case bytes() as piece:
-                    self._drop()
-                    return piece
-        return b""
+        if not self._steps:
+            return b""
+        match self._steps[-1]:
+            case Pause(seconds):
+                if self._timer is None:
+                    loop = asyncio.get_running_loop()
+                    self._timer = loop.call_later(seconds, self._end_pause)
+                self.is_drained = True
+                return None
+            case Cut():
+                raise GatewayError(
+                    ErrorKind.UPSTREAM_CUT,
+                    "The sandbox cut the answer off in the middle, as it was asked to.",
+                )
+            case bytes() as piece:
+                self._steps.pop()
+                return piece
+
+    def listen(self, on_news: Callable[[], None] | None) -> None:
+        """Call `on_news` at the end of each pause, and of the whole."""
+        self._on_news = on_news
+
+    async def read(self) -> bytes:
+        """What `take` gives, waited for."""
+        while (piece := self.take()) is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return piece
 
     def abort(self) -> None:
         """Stop playing, in the middle of a pause too. Harmless when repeated."""
-        self._aborted.set()
         self._steps.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._tell()
 
-    def _drop(self) -> None:
-        if self._steps:
-            self._steps.pop()
+    def _end_pause(self) -> None:
+        self._steps.pop()
+        self._tell()
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
+    def _tell(self) -> None:
+        self._timer = None
+        self.is_drained = False
+        if self._on_news is not None:
+            self._on_news()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Sandbox:

@@ -10,10 +10,11 @@ from typing import Protocol
 import msgspec
 
 from nagara import __version__
-from nagara.domain.catalog import Auth, Deployment, Operation, Transport
+from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations.lanes import Asking, Lane, choose_lane
 from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
 from nagara.upstream.bounds import Timeouts
 from nagara.upstream.origin import Origin, read_base_url
 from nagara.upstream.pool import Pool
@@ -23,7 +24,6 @@ from nagara.upstream.request import encode_lines
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
 
-_AUTH_HEADERS = {Auth.X_API_KEY: b"x-api-key", Auth.API_KEY: b"api-key"}
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
 
@@ -55,6 +55,8 @@ class Target(msgspec.Struct, frozen=True):
     origin: Origin
     path: bytes
     lines: bytes
+    is_authorized: bool
+    """Whether the credential is in `lines`; if not, each request is authorized by itself."""
 
 
 class Sandbox(Protocol):
@@ -73,6 +75,7 @@ class Upstreams:
         self._pool = pool
         self._sandbox = sandbox
         self._timeouts = timeouts
+        self._authorizer = Authorizer(pool, timeouts)
         self._targets: dict[tuple[int, Operation, bool], Target] = {}
 
     async def attempt(self, call: Call, deployment: Deployment) -> Begun:
@@ -112,9 +115,14 @@ class Upstreams:
                 headers = build_headers(deployment, passed, endpoint.forwarded_headers)
                 lines = encode_lines(headers)
             if call.query and endpoint.forwards_query:
-                path = path + b"?" + call.query
+                path += (b"&" if b"?" in path else b"?") + call.query
+        proof: Headers = []
+        if not target.is_authorized:
+            proof = await self._authorizer.authorize(
+                deployment, target.origin, path, lane.body, call.asking.now_s
+            )
         return await self._pool.send(
-            target.origin, b"POST", path, [], lane.body, self._timeouts, lines
+            target.origin, b"POST", path, proof, lane.body, self._timeouts, lines
         )
 
     def _find_target(
@@ -125,9 +133,12 @@ class Upstreams:
             raise GatewayError(
                 ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
             )
+        address, mark, query = address.partition("?")
         base = read_base_url(address)
+        path = base.prefix + (mark + query).encode()
         lines = encode_lines(build_headers(deployment, [], frozenset()))
-        target = Target(deployment, base.origin, base.prefix, lines)
+        is_authorized = deployment.auth not in EVERY_TIME
+        target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
             self._targets.clear()
@@ -152,10 +163,7 @@ def build_headers(
         (b"user-agent", _USER_AGENT),
     ]
     provider = deployment.provider
-    if deployment.credential is not None and provider.auth is not Auth.NONE:
-        secret = deployment.credential.reveal().encode()
-        name = _AUTH_HEADERS.get(provider.auth)
-        headers.append((name, secret) if name else (b"authorization", b"Bearer " + secret))
+    headers += encode_credential(deployment)
     passed = [header for header in caller_headers if header[0] in forwarded]
     headers += passed
     if provider.headers:

@@ -2,8 +2,8 @@
 
 How it works. httptools parses; this class keeps the books. The parser calls `on_…` while
 `data_received` runs, which puts what it learns into the exchange at hand and wakes its reader once,
-after all bytes at hand are parsed. So everything that arrived together is read together, one future
-stands for one wait, and no task is made for a request or a read.
+after all bytes at hand are parsed. So everything that arrived together is read together, no task is
+made for a request or a read, and a reader that listens has its piece in this same call.
 
     state      exchange    bytes that come           end of the connection
     ---------  ----------  ------------------------  ------------------------------------------
@@ -191,10 +191,11 @@ class Connection(asyncio.Protocol):
             self._end(failure)
         if exchange.is_complete and exchange is self._exchange:
             self._settle()
-        elif exchange.buffered_bytes > self._limits.buffer_bytes_high:
-            self._pause_reading()
         if exchange.has_news:
             exchange.wake()
+        # What a listener has not taken, or a task has yet to take.
+        if exchange.buffered_bytes > self._limits.buffer_bytes_high and not exchange.is_complete:
+            self._pause_reading()
 
     def eof_received(self) -> None:
         """The upstream will send no more. For us that is the end of the connection."""

@@ -2,7 +2,8 @@
 
 The connection puts a head, pieces of body, an end or a failure in; the reader takes them out, or
 aborts. What has arrived stays here, so that a connection whose answer is complete can serve the
-next request while this one is still being read. Exactly one task reads. Cancelling it aborts.
+next request while this one is still being read. There is exactly one reader: a task that awaits
+`read`, or a listener that is called with every piece.
 
 Must not parse, and must not outlive its interest: after the end, a failure or an abort it never
 touches the connection again.
@@ -52,6 +53,7 @@ class Exchange:
         "_decoder",
         "_idle_limit_s",
         "_monotonic_s",
+        "_on_news",
         "_pieces",
         "_received_bytes",
         "_total_due_s",
@@ -65,6 +67,7 @@ class Exchange:
         "has_news",
         "headers",
         "is_complete",
+        "is_drained",
         "is_head_request",
         "status",
         "upload",
@@ -83,19 +86,21 @@ class Exchange:
         self.headers: Headers = []
         self.failure: BaseException | None = None
         self.is_complete = False
+        self.is_drained = False
         self.is_head_request = is_head_request
         self.has_bytes = False
         self.has_news = False
         self.buffered_bytes = 0
         self._received_bytes = 0
         self._decoded_bytes = 0
-        self._body_bytes_max = math.inf if body_bytes_max is None else body_bytes_max
+        self._body_bytes_max = body_bytes_max
         self.upload: asyncio.Task[None] | None = None
         self.due_s = total_due_s
         self._total_due_s = total_due_s
-        self._idle_limit_s = timeouts.idle_s
+        self._idle_limit_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
         self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
         self._waiter: asyncio.Future[None] | None = None
+        self._on_news: Callable[[], None] | None = None
         self._wire: Wire | None = None
         self._decoder: Decoder | None = None
         self._pieces: list[bytes] = []
@@ -103,20 +108,45 @@ class Exchange:
 
     # The reader's side.
 
-    async def read(self) -> bytes:
-        """The next piece of the body, decoded; see `Answer.read`. Pieces that wait are joined."""
-        while True:
-            if self._decoder is None:
-                if self._pieces:
-                    return self._take()
-            elif piece := self._take_decoded(self._decoder):
+    def take(self) -> bytes | None:
+        """The next piece of the body, if it is here; see `Answer.take`. Those that wait are joined.
+
+        What came before a failure is given before it is raised.
+        """
+        data = None
+        if self._decoder is not None:
+            if piece := self._take_decoded(self._decoder):
                 return piece
-            if self.failure is not None:
+        elif pieces := self._pieces:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self.buffered_bytes = 0
+        wire = self._wire
+        if wire is None:
+            # Nothing more will come.
+            if data is None and self.failure is not None:
                 raise self.failure
-            if self.is_complete:
-                return b""
-            self.expect(ErrorKind.UPSTREAM_IDLE_TIMEOUT, self._idle_limit_s)
+            return data or b""
+        # All that came has been taken: from now on the upstream's time runs. This is `expect`
+        # without its cases, since it is done for every chunk of a stream.
+        if wire.is_reading_paused:
+            wire.resume_reading()
+        self.is_drained = True
+        due_s = self._monotonic_s() + self._idle_limit_s
+        self.due_s = due_s = min(self._total_due_s, due_s)
+        if due_s < wire.timer_due_s:
+            wire.watch(due_s)
+        return data
+
+    def listen(self, on_news: Callable[[], None] | None) -> None:
+        """Call `on_news` in place of waking a task; see `Answer.listen`."""
+        self._on_news = on_news
+
+    async def read(self) -> bytes:
+        """What `take` gives, waited for; see `Answer.read`."""
+        while (piece := self.take()) is None:
             await self._wait()
+        return piece
 
     def abort(self) -> None:
         """Stop the upstream now; see `Answer.abort`."""
@@ -148,15 +178,15 @@ class Exchange:
         self.status = status
         self.headers = headers
         self._decoder = decoder
+        self._wait_kind = ErrorKind.UPSTREAM_IDLE_TIMEOUT
         self.expect_nothing()
         self.has_news = True
 
     def take_body(self, data: bytes) -> None:
         """A piece of body, as it came. Raises `GatewayError` when it is past the limit."""
-        size = len(data)
-        self.buffered_bytes += size + PIECE_OVERHEAD_BYTES
-        self._received_bytes += size
-        if self._received_bytes > self._body_bytes_max:
+        self.buffered_bytes += len(data) + PIECE_OVERHEAD_BYTES
+        if self._body_bytes_max is not None:
+            self._received_bytes += len(data)
             check_body_size(self._received_bytes, self._body_bytes_max)
         self._pieces.append(data)
         self.has_news = True
@@ -174,7 +204,11 @@ class Exchange:
 
     def wake(self) -> None:
         """Let the reader see the news."""
-        self.has_news = False
+        self.has_news = self.is_drained = False
+        self.due_s = self._total_due_s
+        if self._on_news is not None:
+            self._on_news()
+            return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -217,13 +251,6 @@ class Exchange:
             raise
         finally:
             self._waiter = None
-        self.expect_nothing()
-
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._empty()
-        return data
 
     def _take_decoded(self, decoder: Decoder) -> bytes:
         try:
@@ -234,8 +261,9 @@ class Exchange:
                 piece = decoder.take(DECODED_PIECE_BYTES_MAX)
             if not piece and self.is_complete:
                 decoder.close()
-            self._decoded_bytes += len(piece)
-            check_body_size(self._decoded_bytes, self._body_bytes_max)
+            if self._body_bytes_max is not None:
+                self._decoded_bytes += len(piece)
+                check_body_size(self._decoded_bytes, self._body_bytes_max)
         except GatewayError as failure:
             self.abort()
             self.failure = failure

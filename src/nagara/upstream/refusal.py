@@ -6,7 +6,7 @@ without them, since they may name the operator's account.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from nagara.domain.errors import ErrorKind, GatewayError, ProviderSaid
 from nagara.upstream.answer import Headers
 
 MESSAGE_LENGTH_MAX = 2000
+PART_LENGTH_MIN = 16
+"""A shorter part of a credential is no secret, and may be a word of the language."""
 CODE_LENGTH_MAX = 200
 RETRY_AFTER_S_MAX = 24 * 3600
 
@@ -139,6 +141,9 @@ def _read_error(body: bytes) -> Mapping[str, Any]:
         value = value[0]
     if not isinstance(value, dict):
         return {}
+    if "Message" in value:
+        # Some of AWS's front doors write it large.
+        value = {"message": value["Message"]} | value
     inner = value.get("error", value)
     if not isinstance(inner, dict):
         inner = {"message": inner if isinstance(inner, str) else value.get("message")}
@@ -158,7 +163,7 @@ class _Said:
 
     def __init__(self, fields: Mapping[str, Any], credential: Secret | None) -> None:
         self._fields = fields
-        self._secret = credential.reveal() if credential is not None else ""
+        self._secrets = find_secrets(credential)
 
     def read(self, name: str, length_max: int = MESSAGE_LENGTH_MAX) -> str | None:
         """A field that holds text; None if it holds anything else, or nothing."""
@@ -166,7 +171,19 @@ class _Said:
         if not isinstance(text, str) or not text:
             return None
         # Before it is cut, or half of the credential might stay.
-        return (text.replace(self._secret, "…") if self._secret else text)[:length_max]
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text[:length_max]
+
+
+def find_secrets(credential: Secret | None) -> Sequence[str]:
+    """What must not be in a text: the credential, and the parts of one that is made of several.
+
+    AWS, say, tells what it expected to be signed, and the session token is a part of that.
+    """
+    whole = credential.reveal() if credential is not None else ""
+    parts = whole.split(":") if not whole.startswith("{") else []
+    return [text for text in (whole, *parts) if len(text) >= PART_LENGTH_MIN or text == whole != ""]
 
 
 def read_retry_after(headers: Headers, fields: Mapping[str, Any]) -> int | None:

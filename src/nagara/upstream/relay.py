@@ -1,11 +1,19 @@
 """Pumps an upstream's answer to the client: metering, back-pressure, and how an answer ends.
 
-Theory of operation. The relay reads a piece, lets the dialect's stream look at it, and sends what
-is to be forwarded; it reads the next piece only when the server has taken this one, so a slow
-client slows the upstream down and memory stays flat. The head goes out with the first event. From
-then on every failure is an event in the caller's dialect: a stream that breaks off never looks
-complete. When the terminal event has been sent, the client's answer is ended at once, and what the
-upstream still sends is read only so that its connection can be used again.
+Theory of operation. A stream is pumped in the very call in which its bytes arrive: upstream socket,
+dialect's stream, client's socket, with no task switch between, since a switch would cost as much as
+all the rest. `_pump` is called at news from either side, and takes what is there until
+
+    the client's side is full       the upstream's side is then held back, and memory stays flat;
+                                    the client's side calls again when it has room
+    nothing is there to be taken    the upstream's side calls again when there is
+    the stream is at its end,       the task that waits in `run` goes on
+    or something failed
+
+The head goes out with the first event. From then on every failure is an event in the caller's
+dialect: a stream that breaks off never looks complete. When the terminal event has been sent, the
+client's answer is ended at once, and what the upstream still sends is read only so that its
+connection can be used again.
 
 An answer that is no stream is read whole, within a bound, and sent with its length.
 """
@@ -59,9 +67,11 @@ class StreamRelay:
         self.stream = stream
         self.failure: GatewayError | None = None
         self._answer = begun.answer
-        self._piece = begun.first
+        self._first = begun.first
         self._reply = reply
         self._request_id = request_id
+        self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        """The last bytes for the client, or why there are no more."""
 
     async def run(self, headers: ResponseHeaders) -> None:
         """Send the answer's head and pump its events until it is ended, one way or another.
@@ -69,35 +79,54 @@ class StreamRelay:
         However it is left, cancelled too, the upstream is then at its end or aborted.
         """
         try:
-            await self._reply.start(200, headers)
+            self._reply.start(200, headers)
             try:
-                last = await self._pump()
+                last = await self._pump_to_end()
             except GatewayError as error:
                 self.failure = error
                 last = self.stream.fail(error, self._request_id)
-            await self._reply.end(last)
+            self._reply.end(last)
             if self.failure is None:
                 await self._finish_upstream()
         finally:
             self._answer.abort()
 
-    async def interrupt(self, error: GatewayError) -> None:
+    def interrupt(self, error: GatewayError) -> None:
         """End the client's stream with `error`, after `run` was cancelled; no-op if it ended."""
         if not self._reply.is_ended:
             self.failure = error
-            await self._reply.end(self.stream.fail(error, self._request_id))
+            self._reply.end(self.stream.fail(error, self._request_id))
 
-    async def _pump(self) -> bytes:
-        piece, stream, write, read = self._piece, self.stream, self._reply.write, self._answer.read
-        while piece:
-            if forwarded := stream.feed(piece):
-                await write(forwarded)
-            if stream.is_ended:
-                if stream.failure is not None:
-                    raise stream.failure
-                return stream.terminator()
-            piece = await read()
-        return stream.close()
+    async def _pump_to_end(self) -> bytes:
+        self._answer.listen(self._pump)
+        self._reply.on_room = self._pump
+        try:
+            self._pump(self._first)
+            return await self._last
+        finally:
+            # They hold this relay, which holds them.
+            self._answer.listen(None)
+            self._reply.on_room = None
+
+    def _pump(self, piece: bytes | None = None) -> None:
+        """Forward `piece` and what is there. What goes wrong is raised where `run` waits."""
+        answer, stream, reply, last = self._answer, self.stream, self._reply, self._last
+        try:
+            while True:
+                if piece:
+                    if forwarded := stream.feed(piece):
+                        reply.write(forwarded)
+                    if stream.is_ended:
+                        if stream.failure is not None:
+                            raise stream.failure
+                        last.set_result(stream.terminator())
+                elif piece is not None:
+                    last.set_result(stream.close())
+                if answer.is_drained or reply.is_full or last.done():
+                    return
+                piece = answer.take()
+        except Exception as error:  # noqa: BLE001 - the event loop calls this: nobody would see it
+            last.set_exception(error)
 
     async def _finish_upstream(self) -> None:
         try:

@@ -1,61 +1,44 @@
-"""The client's side of one request: how far its answer has gone.
+"""The client's side of one request, as those see it who answer.
 
-A thin cover over ASGI's `send` that remembers whether the head went out, and whether the answer has
-ended, so that nobody answers twice and a client that leaves after its answer is told from one that
-leaves before. Sending to a client that has gone does nothing.
+An answer is a head, any number of pieces, an end. Nothing here waits: what is written is taken at
+once, and `is_full` says when to stop writing for a while, so that a slow client holds its upstream
+back and memory stays flat. The server's own answers (`web.cycle`) are of this shape.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from nagara.domain.errors import ErrorKind, GatewayError
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-"""ASGI's send."""
 
 ResponseHeaders = list[tuple[bytes, bytes]]
 
 
-class Reply:
-    """One answer on its way out: `start`, any number of `write`, `end`."""
+class Reply(Protocol):
+    """One answer on its way out. Writing to a client that has gone does nothing.
 
-    __slots__ = ("_send", "has_started", "is_ended")
+    `has_started` and `is_ended` tell how far it is, so that nobody answers twice. `on_room` is
+    called when `is_full` is no longer so; whoever set it takes it back.
+    """
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_started = False
-        self.is_ended = False
+    has_started: bool
+    is_ended: bool
+    is_full: bool
+    on_room: Callable[[], None] | None
 
-    # These hand ASGI's own awaitable on: a coroutine around it would cost every chunk of a stream.
+    def start(self, status: int, headers: ResponseHeaders) -> None:
+        """Take the head. It goes out with the first piece."""
 
-    def start(self, status: int, headers: ResponseHeaders) -> Awaitable[None]:
-        """Send the head."""
-        self.has_started = True
-        return self._send({"type": "http.response.start", "status": status, "headers": headers})
+    def write(self, body: bytes) -> None:
+        """Send a piece, which must not be empty. Raises `GatewayError` only as `abandon` says."""
 
-    def write(self, body: bytes) -> Awaitable[None]:
-        """Send a piece; done when the server can take another."""
-        return self._send({"type": "http.response.body", "body": body, "more_body": True})
-
-    def end(self, body: bytes = b"") -> Awaitable[None]:
+    def end(self, body: bytes = b"") -> None:
         """Send the last piece and end the answer."""
-        self.is_ended = True
-        return self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     def abandon(self, bytes_max: int) -> None:
         """The client has gone, and its answer is read on for its usage: drop what is written.
 
         After `bytes_max` more, `write` raises `GatewayError` (CLIENT_LEFT).
         """
-        dropped_bytes = 0
-
-        async def drop(message: MutableMapping[str, Any]) -> None:
-            nonlocal dropped_bytes
-            dropped_bytes += len(message.get("body", b""))
-            if dropped_bytes > bytes_max and message.get("more_body"):
-                raise client_left()
-
-        self._send = drop
 
 
 def client_left() -> GatewayError:

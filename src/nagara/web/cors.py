@@ -6,10 +6,10 @@ gateway served may call it. An allowed origin gets the headers that let its page
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from nagara.upstream.reply import Send
+from nagara.upstream.reply import Reply, ResponseHeaders
+from nagara.web.request_head import RequestHead
 
 PREFLIGHT_AGE_S = 600
 
@@ -20,25 +20,22 @@ class Origins:
     def __init__(self, allowed: Sequence[str]) -> None:
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
 
-    def find(self, scope: Mapping[str, Any]) -> str | None:
+    def find(self, head: RequestHead) -> str | None:
         """The origin that a request comes from; None when no page sent it."""
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin: str = value.decode("latin-1")
-                return origin
-        return None
+        value = head.named.get(b"origin")
+        return None if value is None else value.decode("latin-1")
 
-    def allows(self, origin: str, scope: Mapping[str, Any]) -> bool:
+    def allows(self, origin: str, head: RequestHead) -> bool:
         """Whether pages of `origin` may call."""
         if "*" in self._allowed or origin.lower() in self._allowed:
             return True
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        return origin.lower() == f"{scope['scheme']}://{host.decode('latin-1').lower()}"
+        host = head.named.get(b"host", b"").decode("latin-1")
+        return origin.lower() == f"{head.scheme}://{host.lower()}"
 
-    async def answer_preflight(self, scope: Mapping[str, Any], send: Send) -> bool:
+    def answer_preflight(self, head: RequestHead, reply: Reply) -> bool:
         """Answer the question that browsers ask before a call; whether it was one."""
-        asked = dict(scope["headers"])
-        if scope["method"] != "OPTIONS" or b"access-control-request-method" not in asked:
+        asked = head.named
+        if head.method != "OPTIONS" or b"access-control-request-method" not in asked:
             return False
         headers = [
             (b"access-control-allow-origin", asked[b"origin"]),
@@ -47,21 +44,14 @@ class Origins:
             (b"access-control-max-age", str(PREFLIGHT_AGE_S).encode()),
             (b"vary", b"origin"),
         ]
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        reply.start(204, headers)
+        reply.end()
         return True
 
-    def mark(self, origin: str, send: Send) -> Send:
-        """A `send` that lets the page read the answer."""
-        ours = [
+    def mark(self, origin: str) -> ResponseHeaders:
+        """The headers that let a page of `origin` read its answer."""
+        return [
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-expose-headers", b"*"),
             (b"vary", b"origin"),
         ]
-
-        async def send_marked(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *ours]}
-            await send(message)
-
-        return send_marked

@@ -1,87 +1,236 @@
-"""One request and its answer on a connection: uvicorn's, with a cheaper way to write.
+"""One request of a client and its answer: what a handler reads from, and what it writes to.
 
-uvicorn checks each header with two regular expressions and sends an answer's head apart from its
-body. Here the head is checked once, as a whole, and held until the first piece of the body, so that
-an answer is one system call. All else, the reading above all, is uvicorn's own.
+Theory of operation. The connection puts pieces of body in and says when they are all there; the
+handler's task takes them out with `read`. Writing never waits: the transport takes what is written,
+and says through the connection when it holds enough (`is_full`) and when there is room (`on_room`).
+The head of an answer is held until its first piece, so that a short answer is one system call.
+
+    written so far    has_started  is_ended    a client that leaves then
+    ----------------  -----------  ----------  ---------------------------------------
+    nothing           no           no          is noted: nobody reads what is written
+    head, pieces      yes          no          the same
+    all of it         yes          yes         has had its answer
+
+Must not parse, and must not decide what an answer says.
 """
 
-from typing import Any
+import asyncio
+import http
+from collections.abc import Callable
+from typing import Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.upstream.reply import ResponseHeaders, client_left
+from nagara.web.request_head import RequestHead
 
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    for status in http.HTTPStatus
+}
 _BODILESS = frozenset({204, 304})
 
 
-class GatewayCycle(RequestResponseCycle):
-    """Writes ASGI messages. Sending to a client that has gone does nothing."""
+class Connection(Protocol):
+    """What a cycle needs of its connection, and those who answer may."""
 
-    _head = b""
+    task: asyncio.Task[None]
+    """The task that serves the request."""
+    on_lost: Callable[[], None] | None
+    """Called once when the client has gone before its answer has ended."""
+    send: Callable[[bytes], None]
+    """Writes to the socket, as much as it takes now and the rest later."""
 
-    async def send(self, message: Any) -> None:
-        """Take one ASGI message; returns when the transport can take another."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if message["type"] == "http.response.start":
-            self._hold_head(message["status"], message["headers"])
-        else:
-            self._write_body(message.get("body", b""), message.get("more_body", False))
+    def resume_body(self) -> None:
+        """Take more of the body from the socket again, if that was paused."""
 
-    def _hold_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        if self.response_started:
+    def finish(self, cycle: "Cycle") -> None:
+        """The answer has ended."""
+
+
+class Cycle:
+    """One request and its answer; a `Reply`. The connection that made it sets what has come."""
+
+    __slots__ = (
+        "_dropped_bytes_max",
+        "_expects_continue",
+        "_held_head",
+        "_is_chunked",
+        "_left_bytes",
+        "_news",
+        "_pieces",
+        "connection",
+        "extra_headers",
+        "has_started",
+        "head",
+        "is_body_late",
+        "is_body_whole",
+        "is_ended",
+        "is_full",
+        "is_gone",
+        "keeps_alive",
+        "on_room",
+        "unread_bytes",
+    )
+
+    def __init__(
+        self, head: RequestHead, connection: Connection, *, keeps_alive: bool, is_full: bool
+    ) -> None:
+        self.head = head
+        self.connection = connection
+        self.keeps_alive = keeps_alive
+        self.extra_headers: ResponseHeaders = []
+        """Headers that the answer gets beside its own."""
+        self.is_body_whole = self.is_body_late = self.is_gone = False
+        self.unread_bytes = 0
+        self.has_started = self.is_ended = False
+        self.is_full = is_full
+        self.on_room: Callable[[], None] | None = None
+        self._expects_continue = head.named.get(b"expect", b"").lower() == b"100-continue"
+        self._pieces: list[bytes] = []
+        self._news: asyncio.Future[None] | None = None
+        self._held_head = b""
+        self._is_chunked = False
+        self._left_bytes = 0
+        self._dropped_bytes_max: int | None = None
+
+    # The request's side.
+
+    async def read(self) -> bytes:
+        """All of the body that has come since the last time; `b""` at its end.
+
+        Raises `GatewayError`: CLIENT_LEFT, or REQUEST_TIMEOUT when the rest takes too long.
+        """
+        while not self._pieces:
+            if self.is_gone:
+                raise GatewayError(ErrorKind.CLIENT_LEFT, "The client left before its body ended.")
+            if self.is_body_whole:
+                return b""
+            if self.is_body_late:
+                raise GatewayError(
+                    ErrorKind.REQUEST_TIMEOUT, "The request's body took too long to arrive."
+                )
+            if self._expects_continue:
+                # RFC 9110, section 10.1.1: it waits for this before it sends its body.
+                self._expects_continue = False
+                self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.connection.resume_body()
+            await self._wait_for_news()
+        pieces, self._pieces, self.unread_bytes = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def wait_until_over(self) -> None:
+        """Return when the client has gone or its answer has ended."""
+        while not (self.is_gone or self.is_ended):
+            await self._wait_for_news()
+
+    # The connection's side.
+
+    def take_body(self, data: bytes) -> None:
+        """A piece of body."""
+        self._pieces.append(data)
+        self.unread_bytes += len(data)
+
+    def tell(self) -> None:
+        """Something changed that a reader may wait for."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def lose(self) -> None:
+        """The client has gone: from now on what is written is dropped."""
+        self.is_gone = True
+        self.make_room()
+        self.tell()
+
+    def make_room(self) -> None:
+        """The transport takes more again."""
+        self.is_full = False
+        if self.on_room is not None:
+            self.on_room()
+
+    # The answer's side; see `upstream.reply.Reply`.
+
+    def start(self, status: int, headers: ResponseHeaders) -> None:
+        """Take the head. It goes out with the first piece."""
+        if self.has_started:
             raise RuntimeError("the head of this answer has been sent")
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status]]
-        is_framed = self.scope["method"] == "HEAD" or status in _BODILESS
-        for name, value in headers:
+        self.has_started = True
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
+        is_framed = status in _BODILESS or self.head.method == "HEAD"
+        for name, value in [*headers, *self.extra_headers] if self.extra_headers else headers:
             if name == b"content-length":
-                self.chunked_encoding = False
-                self.expected_content_length = int(value)
-                is_framed = True
+                is_framed, self._left_bytes = True, int(value)
             elif name == b"connection" and value == b"close":
-                self.keep_alive = False
+                self.keeps_alive = False
                 continue
             lines.append(name + b": " + value + b"\r\n")
         if not is_framed:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive:
+            # An HTTP/1.0 client knows no chunks: there the end of the connection is the end.
+            self._is_chunked = self.head.version != "1.0"
+            lines.append(b"transfer-encoding: chunked\r\n" if self._is_chunked else b"")
+        if not self.keeps_alive:
             lines.append(b"connection: close\r\n")
         head = b"".join(lines)
         # A line break inside a value would begin a header, or an answer, of somebody else's choice.
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        breaks = len(lines) - lines.count(b"")
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
             raise RuntimeError("a response header holds a line break")
-        self._head = head + b"\r\n"
+        self._held_head = head + b"\r\n"
 
-    def _write_body(self, body: bytes, more_body: bool) -> None:
-        if self.response_complete:
-            raise RuntimeError("this answer has ended")
-        head, self._head = self._head, b""
-        if self.scope["method"] == "HEAD":
-            data = head
-        elif self.chunked_encoding:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            data = head + chunk if more_body else head + chunk + b"0\r\n\r\n"
+    def write(self, body: bytes) -> None:
+        """Send a piece, which must not be empty."""
+        if self.is_gone:
+            self._drop(len(body))
+        elif self._is_chunked:
+            data = b"%x\r\n%b\r\n" % (len(body), body)
+            if self._held_head:
+                data, self._held_head = self._held_head + data, b""
+            self.connection.send(data)
         else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (self.expected_content_length and not more_body):
-                self._check_length(more_body)
-            data = head + body
-        if data:
-            self.transport.write(data)
-        if not more_body:
-            self._complete()
+            self._send_plain(body)
 
-    def _check_length(self, more_body: bool) -> None:
-        if self.chunked_encoding is False:
-            what = "shorter" if self.expected_content_length > 0 and not more_body else "longer"
-            raise RuntimeError(f"the body is {what} than its content-length")
+    def end(self, body: bytes = b"") -> None:
+        """Send the last piece and end the answer."""
+        if self.is_ended:
+            raise RuntimeError("this answer has ended")
+        self.is_ended = True
+        if not self.is_gone:
+            if not self._is_chunked:
+                self._send_plain(body)
+            elif body:
+                last = (self._held_head, len(body), body)
+                self.connection.send(b"%b%x\r\n%b\r\n0\r\n\r\n" % last)
+            else:
+                self.connection.send(self._held_head + b"0\r\n\r\n")
+        # A byte more or less than declared would be read as part of the next answer.
+        has_wrong_length = self._left_bytes != 0 and self.keeps_alive and not self.is_gone
+        if has_wrong_length:
+            self.keeps_alive = False
+        self.tell()
+        self.connection.finish(self)
+        if has_wrong_length:
+            raise RuntimeError("the body was not as long as its content-length")
 
-    def _complete(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+    def abandon(self, bytes_max: int) -> None:
+        """The client has gone, and its answer is read on for its usage; see `Reply.abandon`."""
+        self._dropped_bytes_max = bytes_max
+
+    def _send_plain(self, body: bytes) -> None:
+        head, self._held_head = self._held_head, b""
+        if self.head.method == "HEAD":
+            body, self._left_bytes = b"", 0
+        self._left_bytes -= len(body)
+        if data := head + body:
+            self.connection.send(data)
+
+    def _drop(self, size: int) -> None:
+        if self._dropped_bytes_max is not None:
+            self._dropped_bytes_max -= size
+            if self._dropped_bytes_max < 0:
+                raise client_left()
+
+    async def _wait_for_news(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        try:
+            await self._news
+        finally:
+            self._news = None

@@ -1,22 +1,27 @@
 """Errors as HTTP answers, in the caller's dialect, always with `x-request-id`.
 
 The dialect is the endpoint's. Where no endpoint was reached it is read off the request: Anthropic's
-for its paths and for callers that send its version header, OpenAI's for all others.
+for its paths and for callers that send its version header, Google's for its own version of the API,
+OpenAI's for all others.
 """
 
 import difflib
 from collections.abc import Callable, Sequence
 
-from nagara.dialects import anthropic_messages
+from nagara.dialects import anthropic_messages, google_gemini
 from nagara.dialects.openai_error import encode_error
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.reply import Reply, ResponseHeaders
+
+GOOGLE_PATH = "/v1beta/"
 
 EncodeError = Callable[[GatewayError, str], bytes]
 
 
 def choose_encoder(path: str, headers: Sequence[tuple[bytes, bytes]]) -> EncodeError:
     """How to write an error for a request that reached no inference endpoint."""
+    if path.startswith(GOOGLE_PATH):
+        return google_gemini.encode_error
     is_anthropic = path.rstrip("/").endswith(("/messages", "/messages/count_tokens")) or any(
         name == b"anthropic-version" for name, _ in headers
     )
@@ -37,13 +42,11 @@ def encode_head(error: GatewayError, request_id: str, body: bytes) -> ResponseHe
     return [(name.encode(), value.encode()) for name, value in said.items()]
 
 
-async def send_error(
-    reply: Reply, error: GatewayError, request_id: str, encode: EncodeError
-) -> None:
+def send_error(reply: Reply, error: GatewayError, request_id: str, encode: EncodeError) -> None:
     """Answer a request with `error`; nothing of another answer may have been sent."""
     body = encode(error, request_id)
-    await reply.start(error.status, encode_head(error, request_id, body))
-    await reply.end(body)
+    reply.start(error.status, encode_head(error, request_id, body))
+    reply.end(body)
 
 
 def internal_error() -> GatewayError:

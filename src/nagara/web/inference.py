@@ -1,14 +1,12 @@
-"""The edge of the inference endpoints: raw ASGI, a body in, an answer or an error out.
+"""The edge of the inference endpoints: a body in, an answer or an error out.
 
-A request runs in the one task that the server made for it, which goes on when the client leaves, so
-that settling does not depend on the client. The connection says when that happens: the task is then
-cancelled, which stops the upstream at once, or may read on for a while, as the settings say. A
-second task that waits for the client would cost a tenth of a call.
+A request runs in the one task that its connection made for it, which goes on when the client
+leaves, so that settling does not depend on the client. The connection says when that happens: the
+task is then cancelled, which stops the upstream at once, or may read on for a while, as the
+settings say. A second task that waits for the client would cost a tenth of a call.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
 
 import msgspec
 
@@ -17,24 +15,11 @@ from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.pipeline import Pipeline, interruption, shutting_down
 from nagara.runtime import Clock
-from nagara.upstream.reply import Reply, Send
+from nagara.web.cycle import Cycle
 from nagara.web.errors import internal_error, send_error
-from nagara.web.request_id import take_request_id
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
+from nagara.web.request_id import choose_request_id
 
 SETTLE_CHECK_S = 0.01
-
-
-class ClientConnection(Protocol):
-    """What the server tells of a client's connection, in the scope's state."""
-
-    task: asyncio.Task[None]
-    """The task that the server made for the request."""
-    on_lost: Callable[[], None] | None
-    """Called once when the client has gone."""
 
 
 class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,38 +49,38 @@ class InferenceEdge:
         self._observe = observe
         self._in_flight = 0
 
-    async def handle(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, endpoint: Endpoint, cycle: Cycle) -> None:
         """Serve one request from its head to its end."""
         began_s = self._clock.monotonic_s()
-        reply = Reply(send)
+        head = cycle.head
         ended = RequestEnded(
-            request_id=take_request_id(scope["headers"]),
-            method=scope["method"],
+            request_id=choose_request_id(head.named.get(b"x-request-id")),
+            method=head.method,
             path=endpoint.path,
             operation=endpoint.operation.value,
         )
         self._in_flight += 1
         try:
             self._check_load()
-            body = await self._read_body(scope, receive)
+            body = await self._read_body(cycle)
             ended.bytes_in = len(body)
-            headers, query = scope["headers"], scope["query_string"]
+            headers, query = head.headers, head.query
             try:
                 admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
             except GatewayError as refusal:
                 if not await self._pipeline.may_try_again(refusal, headers):
                     raise
                 admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
-            self._attend(scope, reply, ended)
-            await self._pipeline.serve(admitted, reply, ended)
+            self._attend(cycle, ended)
+            await self._pipeline.serve(admitted, cycle, ended)
         except GatewayError as error:
-            await self._refuse(endpoint, error, reply, ended)
+            self._refuse(endpoint, error, cycle, ended)
         except asyncio.CancelledError:
             # The client left, or the gateway stops; who is still there reads the second.
-            if not reply.has_started:
-                await self._refuse(endpoint, interruption(ended), reply, ended)
+            if not cycle.has_started:
+                self._refuse(endpoint, interruption(ended), cycle, ended)
         except Exception as error:  # noqa: BLE001 - the outermost edge
-            await self._confess(endpoint, error, reply, ended)
+            self._confess(endpoint, error, cycle, ended)
         finally:
             self._end(began_s, ended)
 
@@ -111,46 +96,34 @@ class InferenceEdge:
         while self._in_flight and self._clock.monotonic_s() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_CHECK_S)
 
-    def _attend(self, scope: Scope, reply: Reply, ended: RequestEnded) -> None:
+    def _attend(self, cycle: Cycle, ended: RequestEnded) -> None:
         """From now on the client's leaving stops the exchange, at once or after a while."""
-        connection: ClientConnection | None = scope.get("state", {}).get("connection")
-        if connection is None:
-            return
+        connection = cycle.connection
         limits, task = self._limits, connection.task
 
         def leave() -> None:
-            if reply.is_ended:
-                return
             ended.has_client_left = True
             if not limits.drain_timeout_s:
                 task.cancel()
                 return
-            reply.abandon(limits.drain_bytes_max)
+            cycle.abandon(limits.drain_bytes_max)
             timer = task.get_loop().call_later(limits.drain_timeout_s, task.cancel)
             task.add_done_callback(lambda _: timer.cancel())
 
         connection.on_lost = leave
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read_body(self, cycle: Cycle) -> bytes:
         limit = self._limits.body_bytes_max
-        if _declared_length(scope) > limit:
+        declared = cycle.head.named.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         pieces, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise GatewayError(ErrorKind.CLIENT_LEFT, "The client left before its body ended.")
-            if message.get("body"):
-                pieces.append(message["body"])
-                size += len(message["body"])
+        while piece := await cycle.read():
+            size += len(piece)
             if size > limit:
                 raise _too_large(limit)
-            if not message.get("more_body"):
-                return b"".join(pieces)
-            if scope.get("state", {}).get("is_body_late"):
-                raise GatewayError(
-                    ErrorKind.REQUEST_TIMEOUT, "The request's body took too long to arrive."
-                )
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _check_load(self) -> None:
         if self.is_closing:
@@ -162,32 +135,25 @@ class InferenceEdge:
                 retry_after_s=self._limits.overload_retry_after_s,
             )
 
-    async def _refuse(
-        self, endpoint: Endpoint, error: GatewayError, reply: Reply, ended: RequestEnded
+    def _refuse(
+        self, endpoint: Endpoint, error: GatewayError, cycle: Cycle, ended: RequestEnded
     ) -> None:
         ended.status, ended.outcome = error.status, "error"
         ended.error = error.code or error.kind.value.openai_type
-        await send_error(reply, error, ended.request_id, endpoint.encode_error)
+        send_error(cycle, error, ended.request_id, endpoint.encode_error)
 
-    async def _confess(
-        self, endpoint: Endpoint, error: Exception, reply: Reply, ended: RequestEnded
+    def _confess(
+        self, endpoint: Endpoint, error: Exception, cycle: Cycle, ended: RequestEnded
     ) -> None:
         """A mistake of ours: traceback to the log, an error to the client if it can have one."""
         self._observe(describe_mistake(ended.request_id, error))
-        if not reply.has_started:
-            await self._refuse(endpoint, internal_error(), reply, ended)
+        if not cycle.has_started:
+            self._refuse(endpoint, internal_error(), cycle, ended)
 
     def _end(self, began_s: float, ended: RequestEnded) -> None:
         self._in_flight -= 1
         ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
         self._observe(ended)
-
-
-def _declared_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else 0
-    return 0
 
 
 def _too_large(limit: int) -> GatewayError:

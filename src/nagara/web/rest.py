@@ -29,7 +29,7 @@ from nagara.web.errors import (
     no_such_path,
     wrong_method,
 )
-from nagara.web.request_id import take_request_id
+from nagara.web.request_id import choose_request_id
 
 Handler = Callable[[Request], Awaitable[Response]]
 TRY_SOON = {"retry-after": "1"}
@@ -131,7 +131,7 @@ class Rest:
         async def handle(request: Request) -> Response:
             began_s = self._clock.monotonic_s()
             ended = RequestEnded(
-                request_id=take_request_id(request.headers.raw),
+                request_id=choose_request_id(dict(request.headers.raw).get(b"x-request-id")),
                 method=request.method,
                 path=request.url.path[:200],
             )

@@ -1,30 +1,31 @@
-"""Path to handler, nothing else: the inference endpoints as raw ASGI, the rest by Starlette.
+"""Path to handler, nothing else: the inference endpoints by themselves, the rest by Starlette.
 
 Every request passes the same door first: pages of other origins are turned away, since keys do not
 belong in browsers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded
-from nagara.operations import ENDPOINTS
+from nagara.operations import find_endpoint
 from nagara.runtime import Clock
-from nagara.upstream.reply import Reply, Send
+from nagara.web.asgi import AsgiApp, serve_asgi
 from nagara.web.cors import Origins
+from nagara.web.cycle import Cycle
 from nagara.web.errors import choose_encoder, send_error, wrong_method
-from nagara.web.inference import InferenceEdge, Receive, Scope
-from nagara.web.request_id import take_request_id
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from nagara.web.inference import InferenceEdge
+from nagara.web.request_id import choose_request_id
 
 
 class Routes:
-    """The ASGI application."""
+    """All that is served."""
 
     def __init__(
-        self, inference: InferenceEdge, rest: App, origins: Origins, clock: Clock, observe: Observe
+        self,
+        inference: InferenceEdge,
+        rest: AsgiApp,
+        origins: Origins,
+        clock: Clock,
+        observe: Observe,
     ) -> None:
         self._inference = inference
         self._rest = rest
@@ -32,35 +33,35 @@ class Routes:
         self._clock = clock
         self._observe = observe
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, cycle: Cycle) -> None:
         """Serve one request."""
-        origin = self._origins.find(scope)
+        head = cycle.head
+        origin = self._origins.find(head)
         if origin is not None:
-            if not self._origins.allows(origin, scope):
-                await self._refuse(scope, send, cross_origin(origin))
+            if not self._origins.allows(origin, head):
+                self._refuse(cycle, cross_origin(origin))
                 return
-            if await self._origins.answer_preflight(scope, send):
+            if self._origins.answer_preflight(head, cycle):
                 return
-            send = self._origins.mark(origin, send)
-        endpoint = ENDPOINTS.get(scope["path"])
+            cycle.extra_headers = self._origins.mark(origin)
+        endpoint = find_endpoint(head.path, head.query)
         if endpoint is None:
-            await self._rest(scope, receive, send)
-        elif scope["method"] == "POST":
-            await self._inference.handle(endpoint, scope, receive, send)
+            await serve_asgi(self._rest, cycle)
+        elif head.method == "POST":
+            await self._inference.handle(endpoint, cycle)
         else:
-            error = wrong_method(scope["method"], endpoint.path, ["POST"])
-            await self._refuse(scope, send, error)
+            self._refuse(cycle, wrong_method(head.method, endpoint.path, ["POST"]))
 
-    async def _refuse(self, scope: Mapping[str, Any], send: Send, error: GatewayError) -> None:
+    def _refuse(self, cycle: Cycle, error: GatewayError) -> None:
         """Answer what reaches no handler; it has its line in the log like any other request."""
         began_s = self._clock.monotonic_s()
-        headers, path = scope["headers"], scope["path"]
-        request_id = take_request_id(headers)
-        await send_error(Reply(send), error, request_id, choose_encoder(path, headers))
+        head = cycle.head
+        request_id = choose_request_id(head.named.get(b"x-request-id"))
+        send_error(cycle, error, request_id, choose_encoder(head.path, head.headers))
         ended = RequestEnded(
             request_id=request_id,
-            method=scope["method"],
-            path=path[:200],
+            method=head.method,
+            path=head.path[:200],
             status=error.status,
             outcome="error",
             error=error.code,

@@ -66,10 +66,8 @@ def test_region_and_resource_are_part_of_the_address(tmp_path: Path) -> None:
         env["AWS_BEARER_TOKEN_BEDROCK"] = SECRET
         return load(tmp_path, **env).declared.providers["bedrock"].base_url
 
-    assert bedrock() == "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
-    assert bedrock(AWS_REGION="eu-west-1") == (
-        "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1"
-    )
+    assert bedrock() == "https://bedrock-runtime.us-east-1.amazonaws.com"
+    assert bedrock(AWS_REGION="eu-west-1") == ("https://bedrock-runtime.eu-west-1.amazonaws.com")
     env = {"AZURE_OPENAI_API_KEY": SECRET, "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"}
     azure = load(tmp_path, **env).declared.providers["azure"]
     assert azure.base_url == "https://r.openai.azure.com/openai/v1"

@@ -106,7 +106,8 @@ def test_tool_that_nobody_offered_cannot_be_required() -> None:
 def test_what_only_tunes_is_dropped_and_named(
     field: str, value: object, ability: Ability, name: str
 ) -> None:
-    asked = request(**{field: value})
+    fields: dict[str, Any] = {field: value}
+    asked = request(**fields)
     fitted = fit(asked, target())
     assert fitted.dropped == (name,)
     assert getattr(fitted.request, field) == getattr(request(), field)

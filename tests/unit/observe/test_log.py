@@ -142,9 +142,13 @@ REVIEWED = {
         "duration_ms", "first_byte_ms", "operation", "account", "key", "model", "provider",
         "deployment", "attempts", "is_streamed", "usage", "is_usage_estimated", "charge_usd",
         "bytes_in", "bytes_out",
+        # Names of parameters and parts, never what they hold.
+        "dropped",
     },
     AttemptFailed: {
         "level", "request_id", "provider", "deployment", "error", "status", "reason",
+        # What a provider says of itself: of a caller's mistake the message is left out.
+        "provider_status", "provider_code", "provider_message", "provider_request_id",
     },
     StorageFailed: {"reason"},
     StorageRecovered: {"after_s"},

@@ -33,7 +33,7 @@ def test_provider_can_be_reached(provider: Provider) -> None:
     for operation in provider.paths:
         base = provider.base_url or "https://host.example/root"
         base = base.replace("{AZURE_OPENAI_ENDPOINT}", "https://x.example").format(
-            **provider.base_url_defaults
+            **{**provider.base_url_defaults, "GOOGLE_CLOUD_PROJECT": "p"}
         )
         url = address(provider.name, operation, base)
         assert url is not None

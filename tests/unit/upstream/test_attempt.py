@@ -1,8 +1,10 @@
 """One try at a deployment: what is sent, and what counts as an answer that has begun."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from nagara.domain.catalog import Auth, Deployment, Operation, Provider, Secret, Transport
@@ -10,34 +12,17 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Asking
 from nagara.providers import PROVIDERS
-from nagara.upstream.answer import Answer, Headers
+from nagara.upstream.answer import Answer
 from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
 from nagara.upstream.bounds import Timeouts
+from tests.fakes import FakeAnswer, FakeUpstream
+from tests.unit.upstream.client import Client
 
 TIMEOUTS = Timeouts(connect_s=1, first_byte_s=1, idle_s=1, total_s=1)
 CHAT = ENDPOINTS["/v1/chat/completions"]
 MESSAGES = ENDPOINTS["/v1/messages"]
 BODY = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-class FakeAnswer:
-    """An answer of some status, in pieces; an error among them is raised."""
-
-    def __init__(self, status: int, headers: Headers, *pieces: bytes | GatewayError) -> None:
-        self.status = status
-        self.headers = headers
-        self.pieces = list(pieces)
-        self.is_aborted = False
-
-    async def read(self) -> bytes:
-        piece = self.pieces.pop(0) if self.pieces else b""
-        if isinstance(piece, GatewayError):
-            raise piece
-        return piece
-
-    def abort(self) -> None:
-        self.is_aborted = True
 
 
 class FakeSandbox:
@@ -135,6 +120,31 @@ async def test_deployment_without_an_address_is_unavailable() -> None:
     with pytest.raises(GatewayError, match="no address") as caught:
         await upstreams.attempt(call, nowhere)
     assert caught.value.kind is ErrorKind.UPSTREAM_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("is_streamed", "target"), [(False, b"/chat?a=1"), (True, b"/stream?alt=sse&a=1")]
+)
+async def test_path_may_hold_a_query_beside_the_callers(
+    client: Client, is_streamed: bool, target: bytes
+) -> None:
+    them = msgspec.structs.replace(
+        provider(Transport.HTTP),
+        paths={Operation.CHAT: "/chat"},
+        stream_paths={Operation.CHAT: "/stream?alt=sse"},
+    )
+    asking = ask_chat(BODY[:-1] + b',"stream":%s}' % (b"true" if is_streamed else b"false"))
+    upstreams = Upstreams(client.pool, FakeSandbox(FakeAnswer(200, [])), TIMEOUTS)
+    async with FakeUpstream() as upstream:
+        there = Deployment(name="t", provider=them, model="m", base_url=upstream.url)
+        call = Call(asking=asking, headers=[], query=b"a=1")
+        asked = asyncio.ensure_future(upstreams.attempt(call, there))
+        peer = await upstream.accept()
+        request = await peer.read_request()
+        await peer.answer(b"{}")
+        await asked
+    assert request is not None
+    assert request.target == target
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,15 @@ def test_googles_status_is_the_code_for_the_record() -> None:
     error = classify(404, {"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}})
     assert error.provider_said is not None
     assert error.provider_said.code == "NOT_FOUND"
+
+
+def test_no_part_of_a_credential_of_several_is_told() -> None:
+    credential = Secret("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG:session-token-0123456789")
+    text = "sign x-amz-security-token:session-token-0123456789 of AKIAIOSFODNN7EXAMPLE, Example"
+    body = json.dumps({"message": text}).encode()
+    error = classify_refusal(400, [], body, "them", credential)
+    assert error.message == "sign x-amz-security-token:… of …, Example"
+
+
+def test_message_that_aws_writes_large_is_read() -> None:
+    assert classify(400, {"Message": "Because.", "__type": "x"}).message == "Because."

@@ -1,46 +1,30 @@
 """Errors as answers, origins that may call, and the id of a request."""
 
 import json
-from collections.abc import MutableMapping
-from typing import Any
 
 import pytest
+from tests.fakes import FakeReply
 
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.upstream.reply import Reply
 from nagara.web.cors import Origins
 from nagara.web.errors import choose_encoder, encode_head, no_such_path, send_error, wrong_method
-from nagara.web.request_id import take_request_id
+from nagara.web.request_head import RequestHead, make_head
+from nagara.web.request_id import choose_request_id
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class Sent:
-    """What went to the client."""
-
-    def __init__(self) -> None:
-        self.messages: list[MutableMapping[str, Any]] = []
-
-    async def __call__(self, message: MutableMapping[str, Any]) -> None:
-        self.messages.append(message)
-
-    @property
-    def head(self) -> dict[bytes, bytes]:
-        return dict(self.messages[0]["headers"])
-
-
 @pytest.mark.parametrize("kind", ErrorKind, ids=lambda kind: kind.name)
-async def test_error_is_answered_with_its_status_id_and_headers(kind: ErrorKind) -> None:
-    sent = Sent()
+def test_error_is_answered_with_its_status_id_and_headers(kind: ErrorKind) -> None:
+    reply = FakeReply()
     error = GatewayError(kind, "m", retry_after_s=3, headers={"allow": "POST"})
-    await send_error(Reply(sent), error, "req_1", choose_encoder("/v1/x", []))
-    body = sent.messages[1]["body"]
-    assert sent.messages[0]["status"] == kind.value.status
-    assert sent.head[b"x-request-id"] == sent.head[b"request-id"] == b"req_1"
-    assert sent.head[b"retry-after"] == b"3"
-    assert sent.head[b"allow"] == b"POST"
-    assert sent.head[b"content-length"] == str(len(body)).encode()
-    assert json.loads(body)["error"]["message"] == "m"
+    send_error(reply, error, "req_1", choose_encoder("/v1/x", []))
+    assert reply.status == kind.value.status
+    assert reply.head[b"x-request-id"] == reply.head[b"request-id"] == b"req_1"
+    assert reply.head[b"retry-after"] == b"3"
+    assert reply.head[b"allow"] == b"POST"
+    assert reply.head[b"content-length"] == str(len(reply.body)).encode()
+    assert json.loads(reply.body)["error"]["message"] == "m"
 
 
 @pytest.mark.parametrize(
@@ -97,11 +81,11 @@ def test_wrong_method_is_told_the_right_one() -> None:
     assert len(error.message) < 100
 
 
-def scope(origin: str | None, method: str = "POST", *more: tuple[bytes, bytes]) -> dict[str, Any]:
+def head(origin: str | None, method: str = "POST", *more: tuple[bytes, bytes]) -> RequestHead:
     headers = [(b"host", b"gateway:8080"), *more]
     if origin is not None:
         headers.append((b"origin", origin.encode()))
-    return {"method": method, "scheme": "http", "headers": headers}
+    return make_head(method, b"/", headers)
 
 
 @pytest.mark.parametrize(
@@ -124,47 +108,38 @@ def test_origin_calls_only_if_it_is_allowed_or_our_own(
     allowed: tuple[str, ...], origin: str, may: bool
 ) -> None:
     origins = Origins(allowed)
-    assert origins.find(scope(origin)) == origin
-    assert origins.allows(origin, scope(origin)) is may
+    assert origins.find(head(origin)) == origin
+    assert origins.allows(origin, head(origin)) is may
 
 
 def test_program_without_an_origin_has_none() -> None:
-    assert Origins(()).find(scope(None)) is None
+    assert Origins(()).find(head(None)) is None
 
 
-async def test_preflight_is_answered_and_another_options_is_not() -> None:
+def test_preflight_is_answered_and_another_options_is_not() -> None:
     asked = (b"access-control-request-method", b"POST")
     wanted = (b"access-control-request-headers", b"authorization,x-stainless-lang")
-    sent = Sent()
-    assert await Origins(("*",)).answer_preflight(
-        scope("http://app", "OPTIONS", asked, wanted), sent
-    )
-    assert sent.messages[0]["status"] == 204
-    assert sent.head[b"access-control-allow-origin"] == b"http://app"
-    assert sent.head[b"access-control-allow-headers"] == wanted[1]
-    assert not await Origins(("*",)).answer_preflight(scope("http://app", "OPTIONS"), sent)
-    assert not await Origins(("*",)).answer_preflight(scope("http://app", "POST", asked), sent)
-    assert len(sent.messages) == 2
+    origins, reply, other = Origins(("*",)), FakeReply(), FakeReply()
+    assert origins.answer_preflight(head("http://app", "OPTIONS", asked, wanted), reply)
+    assert (reply.status, reply.is_ended) == (204, True)
+    assert reply.head[b"access-control-allow-origin"] == b"http://app"
+    assert reply.head[b"access-control-allow-headers"] == wanted[1]
+    assert not origins.answer_preflight(head("http://app", "OPTIONS"), other)
+    assert not origins.answer_preflight(head("http://app", "POST", asked), other)
+    assert not other.has_started
 
 
-async def test_allowed_page_may_read_the_answer() -> None:
-    sent = Sent()
-    reply = Reply(Origins(()).mark("http://app", sent))
-    await reply.start(200, [(b"a", b"b")])
-    await reply.end(b"body")
-    assert sent.head[b"a"] == b"b"
-    assert sent.head[b"access-control-allow-origin"] == b"http://app"
-    assert sent.messages[1]["body"] == b"body"
-    assert reply.is_ended
+def test_allowed_page_may_read_the_answer() -> None:
+    assert (b"access-control-allow-origin", b"http://app") in Origins(()).mark("http://app")
 
 
 @pytest.mark.parametrize("value", [b"abc-1._:Z", b"x" * 128])
 def test_fit_request_id_is_the_callers(value: bytes) -> None:
-    assert take_request_id([(b"a", b"b"), (b"x-request-id", value)]) == value.decode()
+    assert choose_request_id(value) == value.decode()
 
 
 @pytest.mark.parametrize("value", [b"", b"x" * 129, b"a b", b"a\n", b"\xff", b'"', b"a;b"])
 def test_unfit_or_missing_request_id_is_ours(value: bytes) -> None:
-    made = take_request_id([(b"x-request-id", value)])
+    made = choose_request_id(value)
     assert made.startswith("req_")
-    assert made != take_request_id([])
+    assert made != choose_request_id(None)

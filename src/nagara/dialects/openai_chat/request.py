@@ -23,7 +23,7 @@ def read_request(body: bytes) -> RequestView:
     fields = read_fields(body)
     model = read_model(fields)
     require_kind(fields, "messages", "array")
-    options = _read_stream_options(fields)
+    options = read_stream_options(fields)
     cap = read_tokens_max(fields, "max_completion_tokens")
     return RequestView(
         fields=fields,
@@ -39,12 +39,13 @@ def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:
     """The caller's body with the deployment's model, and usage asked for where it may be."""
     fields = view.fields | {"model": encode_raw(model)}
     if asks_usage and view.is_streamed and not view.has_usage_request:
-        options = _read_stream_options(fields) | {"include_usage": encode_raw(True)}
+        options = read_stream_options(fields) | {"include_usage": encode_raw(True)}
         fields["stream_options"] = encode_raw(options)
     return write_fields(fields)
 
 
-def _read_stream_options(fields: Fields) -> Fields:
+def read_stream_options(fields: Fields) -> Fields:
+    """The fields of `stream_options`; none when it is absent or null."""
     raw = fields.get("stream_options")
     if raw is None:
         return {}

@@ -9,7 +9,7 @@ import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import NULL, replace_model
-from nagara.dialects.openai_chat.response import ChatUsage
+from nagara.dialects.openai_chat.usage import ChatUsage
 from nagara.dialects.openai_error import encode_error
 from nagara.dialects.sse import DONE, encode_event, replace_data
 from nagara.domain.errors import GatewayError

@@ -4,16 +4,33 @@ Source: https://platform.openai.com/docs/api-reference/responses
 """
 
 from nagara.dialects.openai_error import encode_error
+from nagara.dialects.openai_responses.abilities import ABILITIES
 from nagara.dialects.openai_responses.request import (
     forwarded_headers,
     read_request,
     write_request,
 )
+from nagara.dialects.openai_responses.request_decoder import SILENT_EXTRAS, decode_request
+from nagara.dialects.openai_responses.request_encoder import encode_request
 from nagara.dialects.openai_responses.response import read_usage
+from nagara.dialects.openai_responses.response_decoder import decode_response
+from nagara.dialects.openai_responses.response_encoder import encode_response
 from nagara.dialects.openai_responses.stream import forward_stream
+from nagara.dialects.openai_responses.stream_decoder import decode_stream
+from nagara.dialects.openai_responses.stream_encoder import encode_stream
+from nagara.dialects.openai_responses.wire import NAME
 
 __all__ = [
+    "ABILITIES",
+    "NAME",
+    "SILENT_EXTRAS",
+    "decode_request",
+    "decode_response",
+    "decode_stream",
     "encode_error",
+    "encode_request",
+    "encode_response",
+    "encode_stream",
     "forward_stream",
     "forwarded_headers",
     "read_request",

@@ -1,5 +1,7 @@
 """What a Responses answer says of usage."""
 
+from typing import Any
+
 import msgspec
 
 from nagara.dialects.base import read_view
@@ -10,6 +12,7 @@ class InputDetails(msgspec.Struct, gc=False):
     """`input_tokens_details`: parts of `input_tokens`."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class OutputDetails(msgspec.Struct, gc=False):
@@ -19,7 +22,11 @@ class OutputDetails(msgspec.Struct, gc=False):
 
 
 class ResponsesUsage(msgspec.Struct, gc=False):
-    """`usage` as OpenAI reports it: cached tokens lie inside `input_tokens`."""
+    """`usage` as OpenAI reports it.
+
+    Tokens read from the cache and written to it lie inside `input_tokens`, those of the reasoning
+    inside `output_tokens`.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -32,10 +39,13 @@ class ResponsesUsage(msgspec.Struct, gc=False):
             return None
         inputs, outputs = self.input_tokens_details, self.output_tokens_details
         cached = 0 if inputs is None else inputs.cached_tokens or 0
+        written = 0 if inputs is None else inputs.cache_write_tokens or 0
         reasoning = 0 if outputs is None else outputs.reasoning_tokens or 0
         return make_usage(
-            (Meter.INPUT, (self.input_tokens or 0) - cached),
+            (Meter.INPUT, (self.input_tokens or 0) - cached - written),
             (Meter.CACHE_READ, cached),
+            # The cache has one price of writing, whatever its time to live.
+            (Meter.CACHE_WRITE_5M, written),
             (Meter.OUTPUT, (self.output_tokens or 0) - reasoning),
             (Meter.REASONING, reasoning),
         )
@@ -45,6 +55,22 @@ class ResponseView(msgspec.Struct, gc=False):
     """The part of a response object that is metered."""
 
     usage: ResponsesUsage | None = None
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """`usage` as the wire has it; meters that were not reported count zero."""
+    quantity, inputs, outputs = usage.quantities.get, usage.input_tokens, usage.output_tokens
+    written = quantity(Meter.CACHE_WRITE_5M, 0) + quantity(Meter.CACHE_WRITE_1H, 0)
+    return {
+        "input_tokens": inputs,
+        "input_tokens_details": {
+            "cached_tokens": quantity(Meter.CACHE_READ, 0),
+            "cache_write_tokens": written,
+        },
+        "output_tokens": outputs,
+        "output_tokens_details": {"reasoning_tokens": quantity(Meter.REASONING, 0)},
+        "total_tokens": inputs + outputs,
+    }
 
 
 _decoder = msgspec.json.Decoder(ResponseView)

@@ -1,0 +1,27 @@
+"""Why generation ended, in Converse's words and in ours: the one table.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and, for
+the two words of Anthropic's that come through as they are,
+https://docs.anthropic.com/en/api/handling-stop-reasons
+"""
+
+from nagara.domain.events import FinishReason
+
+FINISH_REASONS = {
+    "end_turn": FinishReason.STOP,
+    "tool_use": FinishReason.TOOL_CALLS,
+    "max_tokens": FinishReason.LENGTH,
+    "stop_sequence": FinishReason.STOP_SEQUENCE,
+    "guardrail_intervened": FinishReason.CONTENT_FILTER,
+    "content_filtered": FinishReason.CONTENT_FILTER,
+    "malformed_model_output": FinishReason.OTHER,
+    "malformed_tool_use": FinishReason.MALFORMED_TOOL_CALL,
+    "model_context_window_exceeded": FinishReason.CONTEXT_WINDOW,
+    "refusal": FinishReason.REFUSAL,
+    "pause_turn": FinishReason.PAUSE,
+}
+
+
+def decode_finish(word: str | None) -> FinishReason | None:
+    """Our reason for Converse's word; OTHER for a word that is new."""
+    return None if word is None else FINISH_REASONS.get(word, FinishReason.OTHER)

@@ -1,0 +1,47 @@
+"""Gemini's requests in the pass-through lane: the fields it acts on, and the body it sends.
+
+The model and the wish for a stream are in the path, so the view has neither, and the body goes on
+as it came.
+"""
+
+import msgspec
+
+from nagara.dialects.base import RequestView
+from nagara.dialects.google_gemini.wire import read
+from nagara.dialects.json_fields import Fields, read_fields, write_fields
+from nagara.dialects.request_fields import read_count, read_tokens_max, require_kind, wrong_field
+
+forwarded_headers: frozenset[bytes] = frozenset({b"x-goog-user-project"})
+
+_fields_decoder = msgspec.json.Decoder(Fields)
+
+
+def read_request(body: bytes) -> RequestView:
+    """The view of a request, its model left empty. Raises `GatewayError` for a wrong field."""
+    fields = read_fields(body)
+    require_kind(fields, "contents", "array", "object")
+    config = _read_config(fields)
+    cap = read_tokens_max(config, "maxOutputTokens")
+    return RequestView(
+        fields=fields,
+        model="",
+        output_tokens_max=cap if cap is not None else read_tokens_max(config, "max_output_tokens"),
+        choice_count=read_count(
+            config, "candidate_count" if "candidate_count" in config else "candidateCount"
+        ),
+    )
+
+
+def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - the dialects' signature
+    """The caller's body: the model is in the path, and usage always comes."""
+    return write_fields(view.fields)
+
+
+def _read_config(fields: Fields) -> Fields:
+    raw = fields.get("generationConfig", fields.get("generation_config"))
+    if raw is None or bytes(raw) == b"null":
+        return {}
+    try:
+        return read(raw, _fields_decoder)
+    except msgspec.DecodeError as error:
+        raise wrong_field("generationConfig", "must be an object.") from error

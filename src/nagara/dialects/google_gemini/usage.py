@@ -1,0 +1,102 @@
+"""Usage as Gemini counts it, both ways.
+
+`promptTokenCount` has the cached tokens inside, and `candidatesTokenCount` its audio and images.
+What a tool that Google ran put into the prompt (`toolUsePromptTokenCount`) lies beside the prompt,
+and thoughts lie beside the candidates: the four add up to the total. Video and documents are billed
+as text is; audio and images apart.
+
+https://ai.google.dev/api/generate-content#UsageMetadata
+"""
+
+from typing import Any
+
+import msgspec
+
+from nagara.dialects.google_gemini.wire import ModalityWire
+from nagara.domain.usage import Meter, Usage, make_usage
+
+_Details = list[ModalityWire] | None
+
+
+class UsageWire(msgspec.Struct, rename="camel", gc=False):
+    """`usageMetadata`."""
+
+    prompt_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    prompt_tokens_details: _Details = None
+    cache_tokens_details: _Details = None
+    candidates_tokens_details: _Details = None
+    tool_use_prompt_tokens_details: _Details = None
+    service_tier: str | None = None
+
+    def to_usage(self) -> Usage | None:
+        """The same as disjoint meters; None when it has no count."""
+        if self.prompt_token_count is None and self.candidates_token_count is None:
+            return None
+        cached = self.cached_content_token_count or 0
+        audio, image = self._input_of("AUDIO"), self._input_of("IMAGE")
+        told = (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0)
+        audio_out = count_of(self.candidates_tokens_details, "AUDIO")
+        image_out = count_of(self.candidates_tokens_details, "IMAGE")
+        return make_usage(
+            (Meter.INPUT, told - cached - audio - image),
+            (Meter.CACHE_READ, cached),
+            (Meter.INPUT_AUDIO, audio),
+            (Meter.INPUT_IMAGE, image),
+            (Meter.OUTPUT, (self.candidates_token_count or 0) - audio_out - image_out),
+            (Meter.REASONING, self.thoughts_token_count or 0),
+            (Meter.OUTPUT_AUDIO, audio_out),
+            (Meter.OUTPUT_IMAGE, image_out),
+        )
+
+    def _input_of(self, modality: str) -> int:
+        """Tokens of a kind that were read anew: cached ones are counted as such."""
+        read = count_of(self.prompt_tokens_details, modality)
+        used = count_of(self.tool_use_prompt_tokens_details, modality)
+        return max(0, read + used - count_of(self.cache_tokens_details, modality))
+
+
+def count_of(details: _Details, modality: str) -> int:
+    """Tokens of one kind of media among the details."""
+    if not details:
+        return 0
+    return sum(row.token_count or 0 for row in details if row.modality == modality)
+
+
+def write_usage(usage: Usage | None) -> dict[str, Any]:
+    """`usageMetadata` of an answer, whoever gave it."""
+    if usage is None:
+        return {}
+    counts = usage.quantities
+    reasoning, cached = counts.get(Meter.REASONING, 0), counts.get(Meter.CACHE_READ, 0)
+    said: dict[str, Any] = {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": usage.output_tokens - reasoning,
+        "totalTokenCount": usage.input_tokens + usage.output_tokens,
+    }
+    if cached:
+        said["cachedContentTokenCount"] = cached
+    if reasoning:
+        said["thoughtsTokenCount"] = reasoning
+    said |= _write_details(
+        "promptTokensDetails",
+        said["promptTokenCount"],
+        AUDIO=counts.get(Meter.INPUT_AUDIO, 0),
+        IMAGE=counts.get(Meter.INPUT_IMAGE, 0),
+    )
+    return said | _write_details(
+        "candidatesTokensDetails",
+        said["candidatesTokenCount"],
+        AUDIO=counts.get(Meter.OUTPUT_AUDIO, 0),
+        IMAGE=counts.get(Meter.OUTPUT_IMAGE, 0),
+    )
+
+
+def _write_details(name: str, total: int, **kinds: int) -> dict[str, Any]:
+    if not any(kinds.values()):
+        return {}
+    rows = {"TEXT": total - sum(kinds.values()), **kinds}
+    return {name: [{"modality": kind, "tokenCount": n} for kind, n in rows.items() if n > 0]}

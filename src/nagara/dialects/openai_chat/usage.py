@@ -1,0 +1,141 @@
+"""`usage` of Chat Completions and of embeddings, as disjoint meters and back.
+
+The rule of inclusion is OpenAI's: cached, cache-written, audio and image tokens lie inside
+`prompt_tokens`; reasoning, audio and image tokens inside `completion_tokens`. The meters of one
+side always add up to that side's total: a detail that is more than what is left of it is cut.
+
+Source: https://platform.openai.com/docs/api-reference/chat/object
+"""
+
+import msgspec
+
+from nagara.domain.usage import Meter, Usage, make_usage
+
+
+class PromptDetails(msgspec.Struct, gc=False):
+    """`prompt_tokens_details`: parts of `prompt_tokens`."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, gc=False):
+    """`completion_tokens_details`: parts of `completion_tokens`."""
+
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class ServerToolUse(msgspec.Struct, gc=False):
+    """OpenRouter's count of what its own tools did."""
+
+    web_search_requests: int | None = None
+
+
+class ChatUsage(msgspec.Struct, gc=False):
+    """`usage` as OpenAI reports it, and where other servers keep the same counts.
+
+    Cached tokens are `cached_tokens` at Moonshot and Together, `num_cached_tokens` at Mistral and
+    `prompt_cache_hit_tokens` at DeepSeek: beside the totals, but parts of `prompt_tokens` too.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    cached_tokens: int | None = None
+    num_cached_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    num_search_queries: int | None = None
+    server_tool_use: ServerToolUse | None = None
+    server_tool_use_details: ServerToolUse | None = None
+
+    def to_usage(self) -> Usage | None:
+        """The same as disjoint meters; None when it has no count."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        inputs = self.prompt_tokens_details or PromptDetails()
+        outputs = self.completion_tokens_details or CompletionDetails()
+        searches = self.server_tool_use_details or self.server_tool_use or ServerToolUse()
+        return make_usage(
+            *_split(
+                max(self.prompt_tokens or 0, 0),
+                Meter.INPUT,
+                (Meter.CACHE_READ, inputs.cached_tokens or self._cached_beside()),
+                (Meter.CACHE_WRITE_5M, inputs.cache_write_tokens),
+                (Meter.INPUT_AUDIO, inputs.audio_tokens),
+                (Meter.INPUT_IMAGE, inputs.image_tokens),
+            ),
+            *_split(
+                self._all_completion(),
+                Meter.OUTPUT,
+                (Meter.REASONING, outputs.reasoning_tokens or self.reasoning_tokens),
+                (Meter.OUTPUT_AUDIO, outputs.audio_tokens),
+                (Meter.OUTPUT_IMAGE, outputs.image_tokens),
+            ),
+            (Meter.SEARCHES, searches.web_search_requests or self.num_search_queries or 0),
+        )
+
+    def _cached_beside(self) -> int | None:
+        return self.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens
+
+    def _all_completion(self) -> int:
+        """Output tokens, with those that only the total shows: thoughts that a server leaves out.
+
+        xAI leaves reasoning out of `completion_tokens` and names it; Gemini's compatible endpoint
+        leaves thoughts out and names them nowhere.
+        """
+        completion = max(self.completion_tokens or 0, 0)
+        if self.completion_tokens is None or self.total_tokens is None:
+            return completion
+        return max(completion, self.total_tokens - (self.prompt_tokens or 0))
+
+
+def _split(total: int, rest: Meter, *details: tuple[Meter, int | None]) -> list[tuple[Meter, int]]:
+    """The total as its details and what is left of it, which is metered as `rest`."""
+    parts = []
+    for meter, count in details:
+        taken = min(max(count or 0, 0), total)
+        total -= taken
+        parts.append((meter, taken))
+    return [(rest, total), *parts]
+
+
+def encode_usage(usage: Usage) -> dict[str, object]:
+    """The wire's `usage` of these meters."""
+    counts = usage.quantities
+    prompt_details = {
+        "cached_tokens": counts.get(Meter.CACHE_READ, 0),
+        "audio_tokens": counts.get(Meter.INPUT_AUDIO, 0),
+    }
+    written = counts.get(Meter.CACHE_WRITE_5M, 0) + counts.get(Meter.CACHE_WRITE_1H, 0)
+    _add_if_any(prompt_details, "cache_write_tokens", written)
+    _add_if_any(prompt_details, "image_tokens", counts.get(Meter.INPUT_IMAGE, 0))
+    completion_details = {
+        "reasoning_tokens": counts.get(Meter.REASONING, 0),
+        "audio_tokens": counts.get(Meter.OUTPUT_AUDIO, 0),
+        "accepted_prediction_tokens": 0,
+        "rejected_prediction_tokens": 0,
+    }
+    _add_if_any(completion_details, "image_tokens", counts.get(Meter.OUTPUT_IMAGE, 0))
+    encoded: dict[str, object] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": completion_details,
+    }
+    if searches := counts.get(Meter.SEARCHES, 0):
+        encoded["server_tool_use_details"] = {"web_search_requests": searches}
+    return encoded
+
+
+def _add_if_any(details: dict[str, int], name: str, count: int) -> None:
+    # Newer names than most clients know: given only where there is something to say.
+    if count:
+        details[name] = count

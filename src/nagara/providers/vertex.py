@@ -1,0 +1,43 @@
+"""Gemini on Google Cloud (Vertex AI), in a project and a location of one's own, or in express mode.
+
+The credential is a Google credentials file (a service account's, or gcloud's of a user), an access
+token, or an API key; without GOOGLE_CLOUD_PROJECT the address is express mode's, which takes API
+keys. Google's file is meant for all of its cloud, so GOOGLE_APPLICATION_CREDENTIALS alone does not
+bring the provider into use: `[providers.vertex]` in the file does.
+"""
+
+from nagara.domain.catalog import Auth, Operation, Provider
+
+# https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
+# https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview
+_IN_PROJECT = "/v1/projects/{GOOGLE_CLOUD_PROJECT}/locations/{GOOGLE_CLOUD_LOCATION}"
+
+PROVIDER = Provider(
+    name="vertex",
+    display_name="Google Vertex AI",
+    homepage="https://cloud.google.com/vertex-ai",
+    base_url="https://{GOOGLE_CLOUD_LOCATION}-aiplatform.googleapis.com" + _IN_PROJECT,
+    base_url_env="VERTEX_BASE_URL",
+    base_url_defaults={"GOOGLE_CLOUD_LOCATION": "global"},
+    base_url_variants={
+        "GOOGLE_CLOUD_PROJECT=": "https://aiplatform.googleapis.com/v1",
+        # The global location has no host of its own.
+        "GOOGLE_CLOUD_LOCATION=global": "https://aiplatform.googleapis.com" + _IN_PROJECT,
+    },
+    credential_env=("VERTEX_ACCESS_TOKEN", "VERTEX_API_KEY"),
+    credential_file_env="GOOGLE_APPLICATION_CREDENTIALS",
+    credential_forms={
+        r"\{": Auth.GOOGLE_OAUTH,
+        # https://docs.cloud.google.com/docs/authentication/api-keys
+        r"AIza|AQ\.": Auth.X_GOOG_API_KEY,
+    },
+    paths={
+        Operation.GENERATE_CONTENT: "/publishers/google/models/{model}:generateContent",
+    },
+    stream_paths={
+        Operation.GENERATE_CONTENT: "/publishers/google/models/{model}"
+        ":streamGenerateContent?alt=sse",
+    },
+    # The same models with the same signatures as at the Gemini API.
+    signature_maker="google",
+)

@@ -1,0 +1,134 @@
+"""Streams are pumped by whichever side has news, and end where `run` waits."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from nagara.dialects.base import ForwardedStream
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import Lane
+from nagara.upstream.attempt import Begun
+from nagara.upstream.relay import StreamRelay
+from tests.fakes import FakeAnswer, FakeReply
+
+CHAT = ENDPOINTS["/v1/chat/completions"]
+DONE = b"data: [DONE]\n\n"
+
+
+def event(text: str) -> bytes:
+    return b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text.encode()
+
+
+class FedAnswer(FakeAnswer):
+    """An answer whose pieces come when the test feeds them."""
+
+    def __init__(self) -> None:
+        super().__init__(200, [])
+        self.is_drained = True
+        self.on_news: Callable[[], None] | None = None
+
+    def feed(self, *pieces: bytes | GatewayError) -> None:
+        self.pieces += pieces
+        self.is_drained = False
+        if self.on_news is not None:
+            self.on_news()
+
+    def take(self) -> bytes | None:
+        if not self.pieces:
+            self.is_drained = True
+            return None
+        return super().take()
+
+    def listen(self, on_news: Callable[[], None] | None) -> None:
+        self.on_news = on_news
+
+
+NO_LANE: Lane = None  # type: ignore[assignment]
+"""A relay is given its stream, and needs no lane."""
+
+
+class Relayed:
+    """A relay whose first event has been sent."""
+
+    def __init__(self, stream: ForwardedStream | None = None) -> None:
+        assert CHAT.forward_stream is not None
+        self.answer, self.reply = FedAnswer(), FakeReply()
+        self.stream = stream or CHAT.forward_stream(1000, None, hides_usage=False)
+        begun = Begun(self.answer, event("first"), True, NO_LANE)
+        self.relay = StreamRelay(begun, self.stream, self.reply, "req_1")
+
+    async def begin(self) -> asyncio.Task[None]:
+        running = asyncio.create_task(self.relay.run([]))
+        await asyncio.sleep(0)
+        assert self.reply.body == event("first")
+        return running
+
+
+async def test_event_is_sent_in_the_call_in_which_it_comes() -> None:
+    relayed = Relayed()
+    running = await relayed.begin()
+    for text in ("a", "b"):
+        relayed.answer.feed(event(text))
+        assert relayed.reply.pieces[-1] == event(text)
+    relayed.answer.feed(DONE)
+    await running
+    assert relayed.reply.is_ended
+    assert relayed.answer.is_aborted
+    assert relayed.answer.on_news is relayed.reply.on_room is None
+
+
+async def test_full_client_leaves_the_rest_with_the_upstream_until_it_has_room() -> None:
+    relayed = Relayed()
+    running = await relayed.begin()
+    relayed.reply.is_full = True
+    relayed.answer.feed(event("a"))
+    relayed.answer.feed(event("b"), DONE)
+    assert len(relayed.answer.pieces) == 3
+    relayed.reply.is_full = False
+    assert relayed.reply.on_room is not None
+    relayed.reply.on_room()
+    await running
+    assert relayed.reply.body == b"".join([*map(event, ("first", "a", "b")), DONE])
+
+
+async def test_failure_of_the_upstream_ends_the_stream_with_an_error_event() -> None:
+    relayed = Relayed()
+    running = await relayed.begin()
+    relayed.answer.feed(event("a"), GatewayError(ErrorKind.UPSTREAM_CUT, "It was cut."))
+    await running
+    assert relayed.relay.failure is not None
+    assert b"It was cut." in relayed.reply.pieces[-1]
+    assert DONE not in relayed.reply.body
+    assert relayed.reply.is_ended
+
+
+class BrokenStream(ForwardedStream):
+    """A dialect with a mistake in it."""
+
+    def take_event(self, event: bytes, data: bytes) -> bytes:
+        if b"first" in event:
+            return event
+        raise ZeroDivisionError
+
+
+async def test_mistake_of_ours_is_raised_where_the_answer_is_awaited() -> None:
+    relayed = Relayed(BrokenStream(1000))
+    running = await relayed.begin()
+    relayed.answer.feed(event("a"))
+    with pytest.raises(ZeroDivisionError):
+        await running
+    assert relayed.answer.is_aborted
+
+
+async def test_nothing_is_sent_after_it_was_cancelled() -> None:
+    relayed = Relayed()
+    running = await relayed.begin()
+    running.cancel()
+    relayed.answer.feed(event("late"), DONE)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    relayed.relay.interrupt(GatewayError(ErrorKind.SHUTTING_DOWN, "It stops."))
+    assert b"late" not in relayed.reply.body
+    assert b"It stops." in relayed.reply.body
