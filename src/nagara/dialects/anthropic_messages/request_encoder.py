@@ -115,7 +115,7 @@ def _add_sampling(
 ) -> None:
     """Temperature and the like. A value that changes nothing goes without a word."""
     # Newer models take temperature or top_p and then neither; 1 is what they have by themselves.
-    # https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7
+    # https://platform.claude.com/docs/en/about-claude/models/migration-guide
     temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
     is_free = generation.sampling is not Sampling.NONE
     if temperature is not None:
