@@ -128,6 +128,7 @@ def decode_blocks(
     parts: list[Part] = []
     signature: Signature | None = None
     for index, raw in enumerate(blocks):
+        # A signature stands before the block that it belongs to; one before nothing is lost.
         for part in decode_block(raw, f"{path}[{index}]", fault, maker):
             if isinstance(part, Signature):
                 signature = part
@@ -224,6 +225,7 @@ def _decode_thinking(raw: msgspec.Raw, place: Place) -> Sequence[Part]:
 
 def _decode_redacted(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signature]:
     wire, extras = _thinking_reader.read(raw, place.path, place.fault)
+    # Only a caller can send back what we hid; in an answer it would be the provider's own text.
     if place.maker is None and is_hidden(wire.data):
         hidden = reveal(wire.data)
         return () if hidden is None else (hidden,)
@@ -233,6 +235,7 @@ def _decode_redacted(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signatur
 
 def _decode_tool_use(raw: msgspec.Raw, place: Place) -> Sequence[Part]:
     wire, extras = _tool_use_reader.read(raw, place.path, place.fault)
+    # Kept as the bytes they came in: a provider's cache knows the conversation by them.
     arguments = bytes(wire.input).decode() or "{}"
     if not arguments.startswith("{"):
         raise place.fault(f"{place.path}.input", "must be an object")

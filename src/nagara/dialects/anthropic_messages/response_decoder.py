@@ -48,6 +48,7 @@ def decode_response(body: bytes, target: Target) -> Response:
     """The answer. Raises `GatewayError` for what cannot be read, or is an error itself."""
     check_text(msgspec.Raw(body))
     wire = decode_leniently(_decoder.decode, body)
+    # Some compatible servers answer 200 and then say that they failed.
     if wire.type == "error":
         raise read_failure(wire.error, target.provider)
     if wire.content is None:

@@ -144,6 +144,8 @@ class MessagesDecoder(StreamDecoder):
                 return ()
 
     def _begin(self, message: WireMessage) -> list[Event]:
+        # The input is counted before the output begins; message_delta replaces all of it, which
+        # grows when Anthropic's own tools add to the input.
         usage = message.usage or MessagesUsage()
         self._usage = usage
         began = Began(
@@ -158,6 +160,7 @@ class MessagesDecoder(StreamDecoder):
     def _open_part(self, raw: msgspec.Raw) -> list[Event]:
         check_text(raw)
         block_type = read_mended(_read_type, bytes(raw), "content_block", blame_upstream)
+        # Raw blocks are put back whole, so they are told whole.
         if block_type not in _OPEN_TYPES:
             self._held = _Held(raw, block_type)
             return []
@@ -244,6 +247,7 @@ class MessagesDecoder(StreamDecoder):
         extras = keep(container=delta.container, context_management=wire.context_management)
         if extras:
             self._ended = Ended(extras=extras)
+        # Some servers repeat message_delta, with the usage alone the second time.
         if delta.stop_reason is not None and not self._has_finished:
             self._has_finished = True
             events.append(

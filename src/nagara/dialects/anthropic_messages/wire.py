@@ -70,6 +70,8 @@ class Reader:
 
     def read(self, raw: msgspec.Raw, path: str, fault: Fault) -> tuple[Any, Extras]:
         """The struct and the fields it does not know. Raises what `fault` makes."""
+        # Nearly every object has known fields alone, and is read in one pass; only the others are
+        # taken apart to see which field it was.
         try:
             return self._decoder.decode(raw), NO_EXTRAS
         except (msgspec.ValidationError, RecursionError):
