@@ -200,7 +200,7 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
-DETAIL = {"type": "reasoning.text", "text": "t", "signature": "nagara1.x", "format": "nagara"}
+DETAIL = {"type": "reasoning.text", "text": "t", "signature": "nagara1-x", "format": "nagara"}
 CONTENT = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "u"}}]
 REQUEST: dict[str, Any] = {
     "model": "m",

@@ -201,7 +201,7 @@ SAMPLE: dict[str, Any] = {
     "input": [
         {"role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]},
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}],
-         "encrypted_content": "nagara1.WyIjcGFydHMiLCJ7fSIsbnVsbF0"},
+         "encrypted_content": "nagara1-WyIjcGFydHMiLCJ7fSIsbnVsbF0"},
         {"type": "web_search_call", "id": "w", "action": {"type": "search", "query": "q"}},
         {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text",
          "text": "x"}]},

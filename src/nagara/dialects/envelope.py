@@ -5,7 +5,9 @@ another dialect keeps it for us in that dialect's own opaque place (`encrypted_c
 `signature`, `reasoning_details`): the value is put in an envelope that says who made it, so that
 the next turn returns it to that maker alone, whoever serves that turn.
 
-An envelope is text of letters, digits, `-`, `_` and `.`, which every one of those places takes.
+An envelope is base64 in the letters that are safe in URLs, from its first letter on: Gemini's
+`thoughtSignature` is bytes, which Google's SDK decodes and writes again, and the other places take
+any text. So whoever carries it, a request that holds one can be told by its first letters.
 """
 
 import base64
@@ -15,8 +17,9 @@ import msgspec
 
 from nagara.domain.messages import Signature
 
-PREFIX = "nagara1."
-"""What every envelope begins with, so that one can be told from a provider's own value."""
+PREFIX = "nagara1-"
+"""What every envelope begins with, so that one can be told from a provider's own value. Eight
+letters, so that what follows stays base64 of its own."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(tuple[str, str, str | None])
@@ -25,7 +28,7 @@ _decoder = msgspec.json.Decoder(tuple[str, str, str | None])
 def enclose(signature: Signature) -> str:
     """The signature as text that a caller may keep."""
     packed = _encoder.encode((signature.maker, signature.value, signature.text))
-    return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    return PREFIX + base64.urlsafe_b64encode(packed).decode()
 
 
 def disclose(value: str) -> Signature:
@@ -33,7 +36,8 @@ def disclose(value: str) -> Signature:
     if not value.startswith(PREFIX):
         return Signature(value)
     try:
-        text = value[len(PREFIX) :]
+        # Some readers of base64 leave the filling out when they write it again.
+        text = value[len(PREFIX) :].rstrip("=")
         maker, inner, kept = _decoder.decode(
             base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         )

@@ -277,7 +277,7 @@ def test_thinking_ends_with_its_signature() -> None:
     )
     signed = [w["delta"] for w in written if w.get("delta", {}).get("type") == "signature_delta"]
     assert len(signed) == 1
-    assert signed[0]["signature"].startswith("nagara1.")
+    assert signed[0]["signature"].startswith("nagara1-")
 
 
 def test_a_refusal_is_why_the_message_ended() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from nagara.dialects import google_gemini
 from nagara.dialects.codec import Frame, Target
-from nagara.dialects.google_gemini.signatures import disclose
+from nagara.dialects.envelope import disclose
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import (
     Began,
