@@ -91,7 +91,9 @@ def read_gemini(body: Mapping[str, Any], into: Collecting) -> None:
                 into.add_text(part.get("text"))
             into.add_data((part.get("inlineData") or {}).get("data"))
             into.add_data((part.get("fileData") or {}).get("fileUri"))
-    for tool in body.get("tools") or ():
+    tools = body.get("tools") or ()
+    # One may stand where a list is meant, in JSON of protocol buffers.
+    for tool in [tools] if isinstance(tools, Mapping) else tools:
         into.tools |= {each["name"] for each in tool.get("functionDeclarations") or ()}
 
 
