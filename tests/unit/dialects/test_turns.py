@@ -1,5 +1,7 @@
 """Turns that a caller cannot carry: told apart, found again, and put back whole."""
 
+import base64
+
 import msgspec
 import pytest
 
@@ -110,7 +112,7 @@ def test_kept_turns_stay_within_their_bytes_the_latest_used_longest() -> None:
 def test_envelope_gives_back_what_was_put_in(signature: Signature) -> None:
     text = enclose(signature)
     assert text.startswith(PREFIX)
-    assert text.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    assert base64.urlsafe_b64encode(base64.urlsafe_b64decode(text)).decode() == text
     assert disclose(text) == signature
 
 
