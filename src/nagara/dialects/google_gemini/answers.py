@@ -33,6 +33,7 @@ from nagara.dialects.google_gemini.wire import (
     Wire,
     read,
 )
+from nagara.dialects.service_tier import read_tier
 from nagara.domain.events import (
     Began,
     ChoiceEnded,
@@ -149,7 +150,7 @@ class AnswerReader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed_answer() from error
         if (counted := answer.usage_metadata) is not None:
-            self._tier = counted.service_tier or self._tier
+            self._tier = read_tier(counted.service_tier) or self._tier
             if (usage := counted.to_usage()) is not None:
                 events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
