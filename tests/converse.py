@@ -46,7 +46,7 @@ def as_parameters(value: Any, shape: Any, path: str, faults: list[str]) -> Any:
             for i, item in enumerate(value)
         ]
     if shape.type_name == "blob":
-        return base64.b64decode(value, validate=True)
+        return decode_blob(value, path, faults)
     if shape.type_name == "map" and isinstance(value, dict):
         check_range(len(value), shape, path, faults)
         for name, item in value.items():
@@ -57,6 +57,14 @@ def as_parameters(value: Any, shape: Any, path: str, faults: list[str]) -> Any:
     elif isinstance(value, int | float):
         check_range(value, shape, path, faults)
     return value
+
+
+def decode_blob(value: str, path: str, faults: list[str]) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        faults.append(f"{path}: it is not base64")
+        return b"?"
 
 
 def check_text(value: str, shape: Any, path: str, faults: list[str]) -> None:

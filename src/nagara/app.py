@@ -21,12 +21,17 @@ from nagara.domain.configuration import ConfigError
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import Pipeline, PipelineLimits
+from nagara.responses.background import Background, BackgroundLimits
+from nagara.responses.following import Following
+from nagara.responses.keeper import Keeper, KeeperLimits
+from nagara.responses.stateful import StatefulResponses
 from nagara.routing.table import build_routes
 from nagara.runtime import Clock, SystemClock, Tasks
 from nagara.sandbox.answer import Sandbox
-from nagara.settings import SECRET_VARIABLE, Settings
+from nagara.settings import DAY_S, SECRET_VARIABLE, Settings
 from nagara.storage.catalogue import load_catalogue
 from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.driver import Driver
 from nagara.storage.first_start import FirstKeys, open_first_account
 from nagara.storage.secret import open_pepper
 from nagara.storage.snapshots import Snapshots
@@ -41,6 +46,7 @@ from nagara.upstream.tls import TlsSettings
 from nagara.web.bounds import ConnectionLimits
 from nagara.web.cors import Origins
 from nagara.web.inference import InferenceEdge, InferenceLimits
+from nagara.web.responses import ResponsesEndpoints
 from nagara.web.rest import Rest
 from nagara.web.routes import Routes
 from nagara.web.server import ServerLimits
@@ -70,6 +76,8 @@ class Gateway:
         self._catalogue: Catalogue
         self._pipeline: Pipeline
         self._edge: InferenceEdge | None = None
+        self._driver: Driver
+        self._responses: StatefulResponses | None = None
         self._rest: Rest
         self._local_servers: list[ConfiguredProvider] = []
 
@@ -107,6 +115,7 @@ class Gateway:
         watch = ConfigWatch(self.config, self._reload, self._apply)
         self._background.keep_running("watch keys", self.snapshots.watch)
         self._background.keep_running("watch configuration", watch.run)
+        self._keep_responses_running()
 
     async def _open_store(self, environment: Mapping[str, str]) -> None:
         """What is kept: the database, the keys in it, and the catalogue."""
@@ -114,6 +123,7 @@ class Gateway:
         prepare_data_folder(self.folder)
         driver = await SqliteDriver.open(database_path(self.folder), settings.key_check_ms / 1000)
         self._stack.push_async_callback(driver.close)
+        self._driver = driver
         pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))
         self.first_keys = await open_first_account(
             driver,
@@ -144,11 +154,51 @@ class Gateway:
             self._clock,
             self._log,
         )
+        self._responses = self._open_responses()
         self._edge = InferenceEdge(
-            self._pipeline, read_edge_limits(settings), self._clock, self._log
+            self._pipeline, self._responses, read_edge_limits(settings), self._clock, self._log
         )
         origins = Origins(settings.allowed_origins)
-        self.routes = Routes(self._edge, self._rest.build(), origins, self._clock, self._log)
+        rest = self._rest.build(ResponsesEndpoints(self.snapshots, self._responses))
+        self.routes = Routes(self._edge, rest, origins, self._clock, self._log)
+
+    def _open_responses(self) -> StatefulResponses:
+        """What keeps responses and makes them in the background."""
+        settings, clock, log = self.config.settings, self._clock, self._log
+        keeper = Keeper(self._driver, clock, log, read_keeper_limits(settings))
+        self._stack.push_async_callback(keeper.close)
+        background = Background(self._driver, clock, log, read_background_limits(settings))
+        # Before what they need is closed: what still runs is failed, and that is stored.
+        self._stack.push_async_callback(background.close, SETTLE_S)
+        following = Following(self._driver, keeper, background)
+        return StatefulResponses(
+            self._pipeline,
+            self.snapshots,
+            keeper,
+            background,
+            following,
+            clock,
+            log,
+            settings.body_bytes_max,
+        )
+
+    def _keep_responses_running(self) -> None:
+        assert self._responses is not None
+        keeper, background = self._responses.keeper, self._responses.background
+        self._background.keep_running("write responses", keeper.write_forever)
+        self._background.keep_running("sweep responses", keeper.sweep_forever)
+        self._background.keep_running("write background responses", background.write_forever)
+        self._background.keep_running("watch leases of responses", background.watch_leases)
+
+    def join_tasks(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Put background responses among the tasks that a server waits for when it stops."""
+
+        def join(task: asyncio.Task[None]) -> None:
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        assert self._responses is not None
+        self._responses.background.on_task = join
 
     @property
     def snapshot(self) -> Snapshot:
@@ -161,7 +211,11 @@ class Gateway:
         if self._edge is not None:
             self._edge.is_closing = True
             # A signal may come while a log line is being handed over, so its own waits a moment.
-            self._loop.call_soon_threadsafe(self._tell_stopping, self._edge.in_flight)
+            self._loop.call_soon_threadsafe(self._tell_stopping, self._running())
+
+    def _running(self) -> int:
+        in_flight = 0 if self._edge is None else self._edge.in_flight
+        return in_flight + (0 if self._responses is None else len(self._responses.background))
 
     def _tell_stopping(self, running: int) -> None:
         if running:
@@ -275,6 +329,24 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
         event_bytes_max=settings.event_bytes_max,
         response_bytes_max=settings.response_bytes_max,
         requests_per_minute_max=settings.requests_per_minute_max,
+    )
+
+
+def read_keeper_limits(settings: Settings) -> KeeperLimits:
+    """The settings, as the keeper of responses takes them."""
+    return KeeperLimits(
+        retention_s=settings.responses_retention_days * DAY_S,
+        response_bytes_max=settings.stored_response_bytes_max,
+        pending_bytes_max=settings.stored_waiting_bytes_max,
+    )
+
+
+def read_background_limits(settings: Settings) -> BackgroundLimits:
+    """The settings, as background responses take them."""
+    return BackgroundLimits(
+        runs_max=settings.background_running_max,
+        event_bytes_max=settings.event_bytes_max,
+        events_bytes_max=settings.background_events_bytes_max,
     )
 
 

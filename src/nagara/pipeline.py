@@ -9,7 +9,7 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from urllib.parse import quote
 
@@ -58,7 +58,8 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock.
+    `began_s` is when it came, on the monotonic clock. `fit` makes of `call` the one
+    that a deployment gets, where that differs from one to the other.
     """
 
     began_s: float
@@ -67,6 +68,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     route: Route
     candidates: Sequence[Deployment]
     limit_headers: ResponseHeaders
+    fit: Callable[[Call, Deployment], Call] | None = None
 
 
 class Pipeline:
@@ -162,7 +164,10 @@ class Pipeline:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
             try:
-                return await self._upstreams.attempt(admitted.call, deployment), deployment
+                call = admitted.call
+                if admitted.fit is not None:
+                    call = admitted.fit(call, deployment)
+                return await self._upstreams.attempt(call, deployment), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))

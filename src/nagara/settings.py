@@ -23,11 +23,13 @@ SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",
     "keys": "Keys and accounts.",
+    "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
     "config": "This configuration itself.",
 }
 UNITS: Mapping[str, str] = {
     "bytes": "bytes",
+    "days": "days",
     "ms": "milliseconds",
     "s": "seconds",
     "usd": "US dollars",
@@ -57,6 +59,10 @@ def _server(help_: str, at_least: float | None = None, at_most: float | None = N
 
 def _upstream(help_: str, at_least: float | None = None, at_most: float | None = None) -> Row:
     return Row(section="upstream", help=help_, at_least=at_least, at_most=at_most)
+
+
+def _responses(help_: str, at_least: float, at_most: float) -> Row:
+    return Row(section="responses", help=help_, at_least=at_least, at_most=at_most)
 
 
 DAY_S = 86_400
@@ -112,6 +118,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute_max: Annotated[int, Row(section="keys", help="The most requests a minute for each key; 0 for no limit.", at_least=0, at_most=COUNT_LIMIT, is_live=True)] = 0
     key_check_ms: Annotated[int, Row(section="keys", help="How often changed keys are looked for in the database.", at_least=10, at_most=60_000)] = 200
     storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 1.0
+
+    responses_retention_days: Annotated[int, _responses("How long responses are kept for previous_response_id and retrieval; 0 keeps none.", 0, 3650)] = 30
+    stored_response_bytes_max: Annotated[int, _responses("A response that is larger than this, with its conversation, is not kept.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
+    stored_waiting_bytes_max: Annotated[int, _responses("How much may wait to be written while the database is slow or down.", 1024, BODY_BYTES_LIMIT)] = 64 * MIB
+    background_running_max: Annotated[int, _responses("More background responses than this at once are answered 503.", 0, COUNT_LIMIT)] = 100
+    background_events_bytes_max: Annotated[int, _responses("The largest stream of a background response, all its events together.", 1024, BODY_BYTES_LIMIT)] = 64 * MIB
 
     log_format: Annotated[str, Row(section="log", help="human, json, or auto: human on a terminal.", choices=("auto", "human", "json"))] = "auto"
     log_level: Annotated[str, Row(section="log", help="The least severe lines that are written.", choices=("debug", "info", "warning", "error"))] = "info"

@@ -109,6 +109,8 @@ class CaptureHandler(BaseHTTPRequestHandler):
     """One connection to a `Capture`."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body in one segment, or the second waits for the first to be acknowledged.
+    wbufsize = -1
     server: Capture
 
     def do_POST(self) -> None:

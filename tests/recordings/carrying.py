@@ -22,6 +22,7 @@ from tests.recordings.request_shapes import find_problems
 WORKERS: Final = 3
 UNSUPPORTED: Final = "cannot be given"
 """How the gateway words what it must not leave out."""
+KEPT_THERE: Final = ("previous_response_id", "conversation")
 NAMED_AS: Final[Mapping[str, tuple[str, ...]]] = {
     "texts": (),
     "tools": ("tools",),
@@ -32,11 +33,7 @@ NAMED_AS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def carry_all(recordings: Recordings, folder: Path) -> list[Carried]:
     """Send every recorded request of a dialect that callers speak, to every other wire format."""
-    exchanges = [
-        exchange
-        for exchange in recordings.exchanges.values()
-        if exchange.wire in PATHS and exchange.request
-    ]
+    exchanges = [each for each in recordings.exchanges.values() if is_sent(each)]
     shares = [exchanges[worker::WORKERS] for worker in range(WORKERS)]
     with (
         capturing() as capture,
@@ -48,6 +45,13 @@ def carry_all(recordings: Recordings, folder: Path) -> list[Carried]:
             for worker, share in enumerate(shares)
         ]
         return list(itertools.chain.from_iterable(job.result() for job in jobs))
+
+
+def is_sent(exchange: Exchange) -> bool:
+    """Whether a request is whole and good: not refused, nor a turn of a conversation kept there."""
+    if exchange.wire not in PATHS or not exchange.request or exchange.status >= 400:
+        return False
+    return not any(exchange.request.get(name) for name in KEPT_THERE)
 
 
 def carry_share(

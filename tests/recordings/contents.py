@@ -6,6 +6,7 @@ there at all is a matter of this. Reasoning and the traces of a provider's own t
 as another provider could not read them.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -60,8 +61,9 @@ def read_chat(body: Mapping[str, Any], into: Collecting) -> None:
     """Chat Completions."""
     for message in body["messages"]:
         read_blocks(message.get("content"), into)
-    for tool in body.get("tools") or ():
-        into.tools.update(name for name in [(tool.get("function") or {}).get("name")] if name)
+    functions = (tool.get("function") or {} for tool in body.get("tools") or ())
+    names = {function["name"] for function in functions if "name" in function}
+    into.tools |= choose(names, body.get("tool_choice"))
 
 
 def read_responses(body: Mapping[str, Any], into: Collecting) -> None:
@@ -72,7 +74,8 @@ def read_responses(body: Mapping[str, Any], into: Collecting) -> None:
         if item.get("type") in RESPONSES_ITEMS:
             read_blocks(item.get("content"), into)
             read_blocks(item.get("output"), into)
-    into.tools |= {t["name"] for t in body.get("tools") or () if t["type"] == "function"}
+    names = {t["name"] for t in body.get("tools") or () if t["type"] == "function"}
+    into.tools |= choose(names, body.get("tool_choice"))
 
 
 def read_messages(body: Mapping[str, Any], into: Collecting) -> None:
@@ -80,7 +83,8 @@ def read_messages(body: Mapping[str, Any], into: Collecting) -> None:
     read_blocks(body.get("system"), into)
     for message in body["messages"]:
         read_blocks(message.get("content"), into)
-    into.tools |= {t["name"] for t in body.get("tools") or () if "input_schema" in t}
+    names = {t["name"] for t in body.get("tools") or () if "input_schema" in t}
+    into.tools |= choose(names, body.get("tool_choice"))
 
 
 def read_gemini(body: Mapping[str, Any], into: Collecting) -> None:
@@ -91,8 +95,24 @@ def read_gemini(body: Mapping[str, Any], into: Collecting) -> None:
                 into.add_text(part.get("text"))
             into.add_data((part.get("inlineData") or {}).get("data"))
             into.add_data((part.get("fileData") or {}).get("fileUri"))
-    for tool in body.get("tools") or ():
-        into.tools |= {each["name"] for each in tool.get("functionDeclarations") or ()}
+    names: set[str] = set()
+    tools = body.get("tools") or ()
+    # Google takes one tool for a list of one.
+    for tool in [tools] if isinstance(tools, Mapping) else tools:
+        names |= {each["name"] for each in tool.get("functionDeclarations") or ()}
+    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    allowed = calling.get("allowedFunctionNames")
+    into.tools |= set() if calling.get("mode") == "NONE" else names & set(allowed or names)
+
+
+def choose(names: set[str], choice: Any) -> set[str]:
+    """The tools that may be called: a target that cannot forbid one is not told of it."""
+    if choice == "none" or (isinstance(choice, Mapping) and choice.get("type") == "none"):
+        return set()
+    if not isinstance(choice, Mapping) or choice.get("type") != "allowed_tools":
+        return names
+    listed = (choice.get("allowed_tools") or choice)["tools"]
+    return names & {t.get("name") or (t.get("function") or {}).get("name") for t in listed}
 
 
 def read_blocks(content: Any, into: Collecting) -> None:
@@ -141,7 +161,7 @@ def find_lost(contents: Contents, arrived: Any) -> dict[str, list[str]]:
     lost = {
         "texts": [text for text in contents.texts if not is_in(text, heap)],
         "tools": [name for name in contents.tools if name not in heap],
-        "media": [data for data in contents.media if data not in heap],
+        "media": [data for data in contents.media if not is_file_in(data, heap)],
     }
     return {kind: sorted(missing) for kind, missing in lost.items() if missing}
 
@@ -149,6 +169,11 @@ def find_lost(contents: Contents, arrived: Any) -> dict[str, list[str]]:
 def is_in(text: str, heap: str) -> bool:
     """Whether a text is there, as it is or as a string in JSON that is itself a string."""
     return text in heap or json.dumps(text, ensure_ascii=False)[1:-1] in heap
+
+
+def is_file_in(data: str, heap: str) -> bool:
+    """Whether a file is there; one of plain text may have become base64."""
+    return data in heap or base64.b64encode(data.encode()).decode().rstrip("=")[:-1] in heap
 
 
 def all_strings(value: Any) -> Iterator[str]:

@@ -31,7 +31,8 @@ class Citation(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens. `input` holds cached ones and those of tools, `output` holds reasoning.
 
-    The others are parts of those two. Zero and unsaid are the same here.
+    The others are parts of those two that do not overlap: what was read from a cache is not counted
+    as audio or an image too. Zero and unsaid are the same here.
     """
 
     input: int

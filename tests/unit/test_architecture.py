@@ -25,6 +25,7 @@ LAYERS: dict[str, int] = {
     "observe": 2,
     "sandbox": 2,
     "pipeline": 3,
+    "responses": 3,
     "web": 4,
     "cli": 5,
     "app": 5,

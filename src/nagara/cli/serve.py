@@ -82,6 +82,7 @@ async def run(load: Callable[[], Config]) -> None:
             lambda: greet(gateway, address),
             gateway.stop_accepting,
         )
+        gateway.join_tasks(server.server_state.tasks)
         await server.serve(sockets=[listener])
     finally:
         await gateway.close()

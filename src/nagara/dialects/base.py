@@ -155,8 +155,7 @@ def read_view(data: bytes, decoder: msgspec.json.Decoder[View], view: type[View]
     """
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        # A ValueError is text that is not UTF-8.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(data, decoder, view)
 
 

@@ -2,6 +2,7 @@
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
@@ -19,5 +20,13 @@ PROVIDER = Provider(
     },
     # https://console.groq.com/docs/openai#currently-unsupported-openai-features
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
-    traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.EXECUTED_TOOLS}),
+    # `include` is not among the fields of its Responses: https://console.groq.com/docs/responses-api
+    traits=frozenset(
+        {
+            Trait.MAX_COMPLETION_TOKENS,
+            Trait.EARLIER_REASONING,
+            Trait.EXECUTED_TOOLS,
+            ResponsesTrait.NO_ENCRYPTED_REASONING,
+        }
+    ),
 )

@@ -5,7 +5,7 @@ Pure: the random draw that spreads load by weight is an argument.
 
 from collections.abc import Sequence
 
-from nagara.domain.catalog import Deployment, Route
+from nagara.domain.catalog import Deployment, Operation, Route
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS, Endpoint
 from nagara.operations.lanes import can_serve
@@ -14,7 +14,8 @@ from nagara.operations.lanes import can_serve
 def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
     """The deployments that can serve `endpoint`, best first; `draw` lies in [0, 1).
 
-    Lower `priority` comes first; among equals, one is chosen by weight and the others follow.
+    Lower `priority` comes first; among equals, whoever speaks the caller's own dialect, since that
+    loses nothing; among those, one is chosen by weight and the others follow.
     Raises `GatewayError` (UNSUPPORTED) when none has the operation, or one it can be translated to.
     """
     able = [d for d in route.deployments if can_serve(d.provider, endpoint)]
@@ -22,12 +23,15 @@ def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
         raise _unsupported(route, endpoint)
     if len(able) == 1:
         return able
-    return _order(able, draw)
+    return _order(able, endpoint.operation, draw)
 
 
-def _order(able: list[Deployment], draw: float) -> list[Deployment]:
-    able.sort(key=lambda d: d.priority)
-    best = [d for d in able if d.priority == able[0].priority]
+def _order(able: list[Deployment], operation: Operation, draw: float) -> list[Deployment]:
+    def rank(deployment: Deployment) -> tuple[int, bool]:
+        return deployment.priority, operation not in deployment.provider.paths
+
+    able.sort(key=rank)
+    best = [d for d in able if rank(d) == rank(able[0])]
     first = _choose(best, draw)
     return [first, *(d for d in able if d is not first)]
 

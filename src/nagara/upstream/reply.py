@@ -5,6 +5,7 @@ once, and `is_full` says when to stop writing for a while, so that a slow client
 back and memory stays flat. The server's own answers (`web.cycle`) are of this shape.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,10 +21,19 @@ class Reply(Protocol):
     called when `is_full` is no longer so; whoever set it takes it back.
     """
 
-    has_started: bool
-    is_ended: bool
-    is_full: bool
     on_room: Callable[[], None] | None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the head was taken."""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the last piece was taken."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether writing should stop for a while."""
 
     def start(self, status: int, headers: ResponseHeaders) -> None:
         """Take the head. It goes out with the first piece."""
@@ -39,6 +49,18 @@ class Reply(Protocol):
 
         After `bytes_max` more, `write` raises `GatewayError` (CLIENT_LEFT).
         """
+
+
+async def wait_for_room(reply: Reply) -> None:
+    """Return when more should be written."""
+    if not reply.is_full:
+        return
+    room = asyncio.get_running_loop().create_future()
+    reply.on_room = lambda: None if room.done() else room.set_result(None)
+    try:
+        await room
+    finally:
+        reply.on_room = None
 
 
 def client_left() -> GatewayError:

@@ -3,11 +3,11 @@
 Source: https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nagara.domain.errors import GatewayError
+from nagara.upstream.reply import wait_for_room
 from nagara.web.cycle import Cycle
 
 Message = MutableMapping[str, Any]
@@ -70,15 +70,4 @@ class _Channel:
             cycle.end(message.get("body", b""))
         elif body := message.get("body"):
             cycle.write(body)
-            await self._wait_for_room()
-
-    async def _wait_for_room(self) -> None:
-        cycle = self._cycle
-        if not cycle.is_full:
-            return
-        room = asyncio.get_running_loop().create_future()
-        cycle.on_room = lambda: None if room.done() else room.set_result(None)
-        try:
-            await room
-        finally:
-            cycle.on_room = None
+            await wait_for_room(cycle)

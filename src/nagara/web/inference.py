@@ -10,10 +10,12 @@ import asyncio
 
 import msgspec
 
+from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.pipeline import Pipeline, interruption, shutting_down
+from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
 from nagara.web.cycle import Cycle
 from nagara.web.errors import internal_error, send_error
@@ -38,12 +40,14 @@ class InferenceEdge:
     def __init__(
         self,
         pipeline: Pipeline,
+        responses: StatefulResponses,
         limits: InferenceLimits,
         clock: Clock,
         observe: Observe,
     ) -> None:
         self.is_closing = False
         self._pipeline = pipeline
+        self._responses = responses
         self._limits = limits
         self._clock = clock
         self._observe = observe
@@ -72,7 +76,10 @@ class InferenceEdge:
                     raise
                 admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
             self._attend(cycle, ended)
-            await self._pipeline.serve(admitted, cycle, ended)
+            if endpoint.operation is Operation.RESPONSES:
+                await self._responses.serve(admitted, cycle, ended)
+            else:
+                await self._pipeline.serve(admitted, cycle, ended)
         except GatewayError as error:
             self._refuse(endpoint, error, cycle, ended)
         except asyncio.CancelledError:

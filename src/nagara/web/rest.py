@@ -30,6 +30,7 @@ from nagara.web.errors import (
     wrong_method,
 )
 from nagara.web.request_id import choose_request_id
+from nagara.web.responses import ResponsesEndpoints
 
 Handler = Callable[[Request], Awaitable[Response]]
 TRY_SOON = {"retry-after": "1"}
@@ -50,7 +51,7 @@ class Rest:
         self._catalogue = CatalogueEndpoints(lambda: snapshots.current, clock.now_s)
         self._paths = [*ENDPOINTS]
 
-    def build(self) -> Starlette:
+    def build(self, responses: ResponsesEndpoints) -> Starlette:
         """The Starlette application."""
         routes = [
             Route("/", self._wrap(self.greet)),
@@ -60,6 +61,9 @@ class Rest:
             Route("/v1/models/{model:path}", self._wrap(self.get_model)),
             Route("/v1/startups", self._wrap(self.list_startups)),
             Route("/v1/account/balance", self._wrap(self.get_balance)),
+            Route("/v1/responses/{id}", self._wrap(responses.read), methods=["GET", "DELETE"]),
+            Route("/v1/responses/{id}/input_items", self._wrap(responses.list_input_items)),
+            Route("/v1/responses/{id}/cancel", self._wrap(responses.cancel), methods=["POST"]),
         ]
         self._paths = [
             *ENDPOINTS,

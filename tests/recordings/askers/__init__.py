@@ -51,7 +51,7 @@ def ask(asker: Asker, dialect: str, model: str, *, is_streamed: bool) -> Got:
         said = asker.ask(model, is_streamed=is_streamed)
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises is a finding
         failure = asker.read_error(error)
-        trouble = "" if failure else f"{type(error).__name__}: {error}"[:300]
+        trouble = "" if failure else " ".join(f"{type(error).__name__}: {error}".split())[:300]
         return Got(failure or Answer(), trouble=trouble)
     try:
         answer = READERS[dialect](said.body)

@@ -33,7 +33,10 @@ def read(body: Mapping[str, Any]) -> Answer:
     for annotation in message.get("annotations") or ():
         page = annotation.get("url_citation") or {}
         reading.add_citation(page.get("url"), page.get("title"))
-    reading.server_tools = [tool["type"] for tool in message.get("executed_tools") or ()]
+    for tool in message.get("executed_tools") or ():
+        reading.server_tools.append(tool["type"])
+        for page in (tool.get("search_results") or {}).get("results") or ():
+            reading.add_citation(page.get("url"), page.get("title"), is_cited=False)
     reading.refusal = message.get("refusal") or ""
     finish = choice.get("finish_reason") or ""
     return reading.answer(FINISHES.get(finish, finish), read_usage(body))

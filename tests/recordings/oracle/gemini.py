@@ -24,6 +24,8 @@ BLOCKED: Final = frozenset(
     }
 )  # fmt: skip
 INPUTS: Final = ("promptTokensDetails", "toolUsePromptTokensDetails")
+CACHED: Final = ("cacheTokensDetails",)
+"""What was audio or an image among the cached tokens: billed as cached, and counted only there."""
 OUTPUTS: Final = ("candidatesTokensDetails",)
 
 
@@ -53,12 +55,17 @@ def read_part(part: Mapping[str, Any], reading: Reading) -> None:
         reading.server_tools.append("code_execution")
     elif call := part.get("toolCall"):
         reading.server_tools.append(call.get("toolType", "tool"))
+    elif "inlineData" in part:
+        # What others have a tool for, the model itself does here.
+        reading.server_tools.append("image_generation")
     else:
         reading.add_text(part.get("text"))
 
 
 def read_grounding(grounding: Mapping[str, Any], reading: Reading) -> None:
     """The pages found; those that a segment of the text refers to are cited."""
+    if grounding.get("webSearchQueries") or grounding.get("groundingChunks"):
+        reading.server_tools.append("search")
     referred = {
         index
         for support in grounding.get("groundingSupports") or ()
@@ -80,8 +87,9 @@ def read_usage(usage: Any) -> Counts | None:
         output=read_count(usage, "candidatesTokenCount") + thoughts,
         cache_read=read_count(usage, "cachedContentTokenCount"),
         reasoning=thoughts,
-        input_audio=read_modality(usage, INPUTS, "AUDIO"),
-        input_image=read_modality(usage, INPUTS, "IMAGE"),
+        # What was cached is counted as that alone, whatever it is of.
+        input_audio=read_modality(usage, INPUTS, "AUDIO") - read_modality(usage, CACHED, "AUDIO"),
+        input_image=read_modality(usage, INPUTS, "IMAGE") - read_modality(usage, CACHED, "IMAGE"),
         output_audio=read_modality(usage, OUTPUTS, "AUDIO"),
         output_image=read_modality(usage, OUTPUTS, "IMAGE"),
     )

@@ -50,6 +50,9 @@ def read_block(block: Mapping[str, Any], reading: Reading) -> None:
         reading.add_call(block["name"], block.get("input") or {})
     elif kind in ("server_tool_use", "mcp_tool_use"):
         reading.server_tools.append(block["name"])
+    elif kind == "web_search_tool_result" and isinstance(block.get("content"), list):
+        for page in block["content"]:
+            reading.add_citation(page.get("url"), page.get("title"), is_cited=False)
 
 
 def read_usage(usage: Any) -> Counts | None:

@@ -51,6 +51,8 @@ def read_item(item: Mapping[str, Any], reading: Reading) -> None:
         reading.own_calls.append(kind.removesuffix("_call"))
     elif kind.endswith("_call"):
         reading.server_tools.append(kind.removesuffix("_call"))
+        for source in (item.get("action") or {}).get("sources") or ():
+            reading.add_citation(source.get("url"), source.get("title"), is_cited=False)
 
 
 def read_part(part: Mapping[str, Any], reading: Reading) -> None:

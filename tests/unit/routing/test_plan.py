@@ -60,6 +60,11 @@ def test_conversation_goes_to_whoever_speaks_any_dialect() -> None:
     assert names(*both) == ["claude", "a"]
 
 
+def test_whoever_speaks_the_callers_dialect_comes_first_among_equals() -> None:
+    among = (deployment("claude", weight=9, of="anthropic"), deployment("a"), deployment("b"))
+    assert names(*among, draw=0.9) == ["b", "a", "claude"]
+
+
 def test_model_without_the_operation_names_where_it_can_be_called() -> None:
     with pytest.raises(GatewayError) as caught:
         plan(Route(MODEL, (deployment("claude", of="anthropic"),)), EMBEDDINGS, 0.0)

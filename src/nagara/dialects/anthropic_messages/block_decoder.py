@@ -26,6 +26,7 @@ from nagara.dialects.anthropic_messages.wire import (
     CacheControl,
     Fault,
     Reader,
+    read_mended,
     read_type,
     read_value,
     wrong_value,
@@ -127,6 +128,7 @@ def decode_blocks(
     parts: list[Part] = []
     signature: Signature | None = None
     for index, raw in enumerate(blocks):
+        # A signature stands before the block that it belongs to; one before nothing is lost.
         for part in decode_block(raw, f"{path}[{index}]", fault, maker):
             if isinstance(part, Signature):
                 signature = part
@@ -142,15 +144,24 @@ def decode_block(
     raw: msgspec.Raw, path: str, fault: Fault, maker: str | None = None
 ) -> Sequence[Part | Signature]:
     """The parts that one block stands for, nearly always one."""
-    block_type = read_type(raw, path, fault)
+    place = Place(path, fault, maker)
+
+    def read(data: bytes) -> Sequence[Part | Signature]:
+        return _decode_block(msgspec.Raw(data), place)
+
+    return read_mended(read, bytes(raw), path, fault)
+
+
+def _decode_block(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signature]:
+    block_type = read_type(raw, place.path, place.fault)
     decode = _DECODERS.get(block_type)
     if decode is not None:
-        return decode(raw, Place(path, fault, maker))
+        return decode(raw, place)
     if not block_type:
-        raise fault(f"{path}.type", "is missing")
+        raise place.fault(f"{place.path}.type", "is missing")
     if block_type in CALL_TYPES or is_result_type(block_type):
-        return _decode_hosted(raw, block_type, path, fault)
-    return (Opaque(dialect=NAME, type=block_type, raw=raw.copy()),)
+        return _decode_hosted(raw, block_type, place.path, place.fault)
+    return (Opaque(dialect=NAME, type=block_type, raw=raw),)
 
 
 def mark_of(control: CacheControl | None) -> CacheMark | None:
@@ -214,6 +225,7 @@ def _decode_thinking(raw: msgspec.Raw, place: Place) -> Sequence[Part]:
 
 def _decode_redacted(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signature]:
     wire, extras = _thinking_reader.read(raw, place.path, place.fault)
+    # Only a caller can send back what we hid; in an answer it would be the provider's own text.
     if place.maker is None and is_hidden(wire.data):
         hidden = reveal(wire.data)
         return () if hidden is None else (hidden,)
@@ -223,6 +235,7 @@ def _decode_redacted(raw: msgspec.Raw, place: Place) -> Sequence[Part | Signatur
 
 def _decode_tool_use(raw: msgspec.Raw, place: Place) -> Sequence[Part]:
     wire, extras = _tool_use_reader.read(raw, place.path, place.fault)
+    # Kept as the bytes they came in: a provider's cache knows the conversation by them.
     arguments = bytes(wire.input).decode() or "{}"
     if not arguments.startswith("{"):
         raise place.fault(f"{place.path}.input", "must be an object")

@@ -74,6 +74,7 @@ class BlockEncoder:
                 return self._put_back(part.dialect, part.raw, part.type)
 
     def _encode_text(self, part: Text) -> Block | None:
+        # "text content blocks must contain non-whitespace text", says Anthropic's 400.
         if not part.text.strip():
             return None
         block: dict[str, Any] = {"type": "text", "text": part.text}
@@ -94,6 +95,8 @@ class BlockEncoder:
             self.dropped.append("reasoning")
             return None
         value = part.signature.value
+        # Text and order must be what they were, or the signature does not fit.
+        # https://platform.claude.com/docs/en/build-with-claude/extended-thinking
         if part.is_redacted:
             return {"type": "redacted_thinking", "data": value}
         text = part.text or part.signature.text or ""
@@ -115,6 +118,7 @@ class BlockEncoder:
         match part.parts:
             case ():
                 pass
+            # A bare text as a string: every server that speaks this dialect reads that.
             case (Text(text=text, citations=(), cache=None, extras=extras),) if not extras:
                 block["content"] = text
             case parts:

@@ -63,6 +63,8 @@ def decode_citation(raw: msgspec.Raw, path: str, fault: Fault) -> Citation:
             cited_text=wire.cited_text,
             extras={**extras, **_raw(kept)} or NO_EXTRAS,
         )
+    # The caller's own search results are counted apart from its documents.
+    # https://platform.claude.com/docs/en/build-with-claude/search-results
     if wire.type == "search_result_location":
         return Citation(
             kind=CitationKind.URL,
@@ -103,6 +105,7 @@ def encode_citation(citation: Citation) -> dict[str, Any]:
             "title": citation.title,
             "url": citation.url or "",
         }
+    # A file of another provider has no place among the documents; its id says which it is.
     location = _LOCATIONS.get(citation.location or "char", _LOCATIONS["char"])
     encoded = {
         "type": location.type,

@@ -114,6 +114,7 @@ _FAMILIES: Mapping[str, ClientTool] = {
 
 def find_client_tool(tool_type: str) -> ClientTool | None:
     """What is known of the tool of this type; None if the caller does not run it."""
+    # A toolset is many tools with schemas that only Anthropic has.
     if "toolset" in tool_type:
         return None
     for family, tool in _FAMILIES.items():

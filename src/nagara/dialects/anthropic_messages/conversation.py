@@ -75,6 +75,7 @@ def arrange(
         else:
             for role, parts in _by_speaker(message):
                 _add_parts(turns, role, parts, encoder)
+    # What was all blank has no turn; what stood around it has met already.
     turns = [turn for turn in turns if turn.blocks or turn.results]
     if not turns:
         # Nobody has spoken yet: what there is to answer are the instructions themselves.
@@ -105,6 +106,7 @@ def _add_instructions(
     for block in blocks:
         # Other blocks of a system message are about tools, and have no place in the user's turn.
         if isinstance(block, dict) and block["type"] == "text":
+            # The user did not say this, so the model is told who did.
             marked = f"<system>\n{block['text']}\n</system>"
             _open(turns, "user").blocks.append({**block, "text": marked})
         else:
@@ -149,6 +151,8 @@ def _open(turns: list[Turn], role: str) -> Turn:
 
 
 def _check_pairs(turns: Sequence[Turn]) -> None:
+    # Other providers take a call without its result. Anthropic answers 400, in words that name
+    # neither the tool nor the way out. https://docs.anthropic.com/en/docs/agents-and-tools/tool-use
     for index, turn in enumerate(turns):
         before = turns[index - 1].call_ids if index else []
         after = turns[index + 1].result_ids if index + 1 < len(turns) else []

@@ -86,6 +86,7 @@ def decode_document(
     if given[source.type] is None:
         raise fault(f"{path}.source", f"of type {source.type!r} lacks what it is")
     text = source.data if source.type == "text" else None
+    # Blocks are there to be cited one by one. Where all are text the raw source keeps them apart.
     if source.type == "content":
         content = msgspec.Raw(encode(source.content))
         parts = decode_content(content, f"{path}.source.content", fault)

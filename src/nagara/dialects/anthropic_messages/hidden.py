@@ -101,6 +101,7 @@ def _pack(part: Hideable) -> _Hidden:
 
 
 def _unpack(packed: _Hidden) -> Hideable | None:
+    # Whatever a caller made of it, what comes out is a part or nothing; kinds are checked here.
     signature = None if packed.signature is None else Signature(*packed.signature)
     raw = None if packed.raw is None else msgspec.Raw(packed.raw.encode())
     if packed.form == "signature":

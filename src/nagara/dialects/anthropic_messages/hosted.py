@@ -88,6 +88,7 @@ def decode_hosted_result(raw: msgspec.Raw, block_type: str) -> HostedResult:
 
 
 def _items(content: Any) -> list[dict[str, Any]]:
+    # Searches give a list, all other tools one object, and an error is an object for all of them.
     found = content if isinstance(content, list) else [content]
     return [item for item in found if isinstance(item, dict)]
 

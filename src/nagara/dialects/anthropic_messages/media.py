@@ -37,6 +37,7 @@ def encode_media(
     is_own = request.dialect == NAME
     if media.kind not in (MediaKind.IMAGE, MediaKind.DOCUMENT):
         raise _refuse(f"{media.kind.value} input", target)
+    # A file lies with one provider, and its id means nothing to another.
     if media.file_id is not None and not is_own:
         raise _refuse(f"a file that another provider keeps ({media.file_id[:80]!r})", target)
     if media.url is not None and not media.url.lower().startswith(("https://", "http://")):

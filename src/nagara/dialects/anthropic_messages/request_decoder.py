@@ -172,6 +172,8 @@ def _decode_config(
         raw = left.pop("output_config")
         config, unknown = _config_reader.read(raw, "output_config", blame_caller)
         extras = {"output_config": msgspec.Raw(encode(unknown))} if unknown else NO_EXTRAS
+    # The older place, from when it was a beta; Anthropic takes both still.
+    # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
     wanted = config.format or _take(left, "output_format", _format_decoder)
     left.pop("output_format", None)
     effort = None
@@ -206,6 +208,7 @@ def _decode_reasoning(raw: msgspec.Raw | None, effort: Effort | None) -> Reasoni
         return ReasoningOptions(effort=Effort.NONE, extras=kept or NO_EXTRAS)
     if wire.type == "enabled" and wire.budget_tokens is None:
         raise blame_caller("thinking.budget_tokens", "is missing")
+    # A way to think that is newer than this code goes back raw; others are told it is adaptive.
     is_known = wire.type in ("enabled", "adaptive")
     return ReasoningOptions(
         effort=effort,

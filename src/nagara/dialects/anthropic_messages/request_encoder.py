@@ -19,12 +19,12 @@ from nagara.dialects.anthropic_messages.generations import (
     find_generation,
 )
 from nagara.dialects.anthropic_messages.request_decoder import SERVICE_TIERS
-from nagara.dialects.anthropic_messages.schema import close_schema
 from nagara.dialects.anthropic_messages.thinking import ThinkingPlan, plan_thinking
 from nagara.dialects.anthropic_messages.tool_encoder import encode_tool_choice, encode_tools
 from nagara.dialects.anthropic_messages.wire import NAME, encode_body, encode_mark
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
+from nagara.dialects.schema import ANTHROPIC_STRICT, rewrite
 from nagara.domain.abilities import Ability
 from nagara.domain.messages import Effort, OutputKind, ReasoningOptions, Request
 
@@ -66,8 +66,9 @@ def encode_request(request: Request, target: Target) -> Encoded:
         body["tool_choice"] = choice
     _add_sampling(body, request, generation, plan, dropped)
     _add_stop(body, request, target)
-    _add_output_config(body, request, plan)
+    _add_output_config(body, request, plan, dropped)
     _add_account(body, request, dropped)
+    # Whoever speaks this dialect knows its fields; to another the same name may mean another thing.
     if request.dialect == NAME:
         body |= {name: raw for name, raw in request.extras.items() if name != "output_config"}
     else:
@@ -113,6 +114,8 @@ def _add_sampling(
     dropped: list[str],
 ) -> None:
     """Temperature and the like. A value that changes nothing goes without a word."""
+    # Newer models take temperature or top_p and then neither; 1 is what they have by themselves.
+    # https://platform.claude.com/docs/en/about-claude/models/migration-guide
     temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
     is_free = generation.sampling is not Sampling.NONE
     if temperature is not None:
@@ -143,7 +146,9 @@ def _add_stop(body: dict[str, Any], request: Request, target: Target) -> None:
     body["stop_sequences"] = request.stop
 
 
-def _add_output_config(body: dict[str, Any], request: Request, plan: ThinkingPlan) -> None:
+def _add_output_config(
+    body: dict[str, Any], request: Request, plan: ThinkingPlan, dropped: list[str]
+) -> None:
     config: dict[str, Any] = {}
     if request.dialect == NAME and "output_config" in request.extras:
         config |= _config_decoder.decode(request.extras["output_config"])
@@ -153,7 +158,10 @@ def _add_output_config(body: dict[str, Any], request: Request, plan: ThinkingPla
         config["effort"] = plan.effort
     asked = request.output_format
     if asked is not None and asked.kind is OutputKind.JSON_SCHEMA and asked.schema is not None:
-        config["format"] = {"type": "json_schema", "schema": close_schema(asked.schema)}
+        rewritten = rewrite(asked.schema, ANTHROPIC_STRICT)
+        config["format"] = {"type": "json_schema", "schema": rewritten.schema}
+        name = name_parameter("output_format", request)
+        dropped += (f"{name}.{path}" for path in rewritten.lost)
     if config:
         body["output_config"] = config
 
@@ -166,6 +174,7 @@ def _add_account(body: dict[str, Any], request: Request, dropped: list[str]) -> 
         else:
             dropped.append(name_parameter("user", request))
     if request.service_tier is not None:
+        # Priority is had by letting Anthropic choose; there is none that is slower and cheaper.
         tier = _TIERS.get(request.service_tier)
         if tier is None:
             dropped.append(name_parameter("service_tier", request))

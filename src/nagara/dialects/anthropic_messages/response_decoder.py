@@ -13,7 +13,12 @@ from nagara.dialects.anthropic_messages.error import read_failure
 from nagara.dialects.anthropic_messages.finish import decode_finish
 from nagara.dialects.anthropic_messages.response import MessagesUsage
 from nagara.dialects.anthropic_messages.usage import decode_service_tier
-from nagara.dialects.anthropic_messages.wire import NAME, blame_upstream, decode_leniently
+from nagara.dialects.anthropic_messages.wire import (
+    NAME,
+    blame_upstream,
+    check_text,
+    decode_leniently,
+)
 from nagara.dialects.base import NOTHING
 from nagara.dialects.codec import Target
 from nagara.domain.events import Choice, Response
@@ -41,7 +46,9 @@ _decoder = msgspec.json.Decoder(WireMessage)
 
 def decode_response(body: bytes, target: Target) -> Response:
     """The answer. Raises `GatewayError` for what cannot be read, or is an error itself."""
+    check_text(msgspec.Raw(body))
     wire = decode_leniently(_decoder.decode, body)
+    # Some compatible servers answer 200 and then say that they failed.
     if wire.type == "error":
         raise read_failure(wire.error, target.provider)
     if wire.content is None:

@@ -106,6 +106,7 @@ class AnswerBlocks:
     def _encode_foreign(self, part: HostedCall | HostedResult | Opaque) -> list[Block]:
         if part.dialect == NAME and part.raw is not None:
             return [part.raw]
+        # The next turn needs it whole, or its provider misses what stood beside its reasoning.
         hidden = {"type": "redacted_thinking", "data": hide(part)}
         shown = None
         if isinstance(part, HostedCall):
@@ -133,6 +134,7 @@ def encode_response(response: Response, frame: Frame) -> Encoded:
         for block in blocks.encode(part, index)
         if not is_empty_text(block)
     ]
+    # There is no block for it: text, and the reason why the message ended.
     has_refusal = any(isinstance(part, Refusal) for part in choice.parts)
     is_own = response.dialect == NAME
     id_ = response.id if is_own else None

@@ -27,8 +27,10 @@ from nagara.dialects.anthropic_messages.usage import decode_service_tier
 from nagara.dialects.anthropic_messages.wire import (
     NAME,
     blame_upstream,
+    check_text,
     decode_leniently,
     encode,
+    read_mended,
     read_object,
     read_type,
 )
@@ -46,7 +48,7 @@ from nagara.domain.events import (
     PartEnded,
     UsageReported,
 )
-from nagara.domain.messages import Part, Reasoning, Signature, Text, ToolCall
+from nagara.domain.messages import Citation, Part, Reasoning, Signature, Text, ToolCall
 
 _OPEN_TYPES = frozenset({"text", "thinking", "tool_use"})
 """Blocks that are told as they come."""
@@ -94,10 +96,12 @@ class _Held:
             fields["input"] = _read_input("".join(self.pieces))
         if not fields:
             return self.raw
-        return msgspec.Raw(encode(read_object(self.raw, "content_block", blame_upstream) | fields))
+        begun = read_mended(_read_fields, bytes(self.raw), "content_block", blame_upstream)
+        return msgspec.Raw(encode(begun | fields))
 
 
 _decoder = msgspec.json.Decoder(_Event)
+_CITATION = ("delta.citation", blame_upstream)
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -119,10 +123,7 @@ class MessagesDecoder(StreamDecoder):
         if data == b"[DONE]":
             # Some compatible servers send it, as another API does.
             return ()
-        try:
-            wire = _decoder.decode(data)
-        except (msgspec.DecodeError, RecursionError):
-            wire = decode_leniently(_decoder.decode, data)
+        wire = decode_leniently(_decoder.decode, data)
         match wire.type:
             case "content_block_delta":
                 return () if wire.delta is None else self._take_delta(wire.delta)
@@ -143,6 +144,8 @@ class MessagesDecoder(StreamDecoder):
                 return ()
 
     def _begin(self, message: WireMessage) -> list[Event]:
+        # The input is counted before the output begins; message_delta replaces all of it, which
+        # grows when Anthropic's own tools add to the input.
         usage = message.usage or MessagesUsage()
         self._usage = usage
         began = Began(
@@ -155,7 +158,9 @@ class MessagesDecoder(StreamDecoder):
         return [began]
 
     def _open_part(self, raw: msgspec.Raw) -> list[Event]:
-        block_type = read_type(raw, "content_block", blame_upstream)
+        check_text(raw)
+        block_type = read_mended(_read_type, bytes(raw), "content_block", blame_upstream)
+        # Raw blocks are put back whole, so they are told whole.
         if block_type not in _OPEN_TYPES:
             self._held = _Held(raw, block_type)
             return []
@@ -188,7 +193,7 @@ class MessagesDecoder(StreamDecoder):
                 signature = Signature(delta.signature, self.target.maker)
                 return (PartAmended(index=self._part, signature=signature),)
             case "citations_delta" if self._is_open:
-                citation = decode_citation(delta.citation, "delta.citation", blame_upstream)
+                citation = read_mended(_read_citation, bytes(delta.citation), *_CITATION)
                 return (PartAmended(index=self._part, citation=citation),)
             case _:
                 return ()
@@ -212,6 +217,7 @@ class MessagesDecoder(StreamDecoder):
         for name in ("content", "encrypted_content"):
             raw: msgspec.Raw = getattr(delta, name)
             if delta.type == "compaction_delta" and bytes(raw):
+                check_text(raw)
                 held.fields[name] = raw.copy()
 
     def _close_part(self) -> list[Event]:
@@ -241,6 +247,7 @@ class MessagesDecoder(StreamDecoder):
         extras = keep(container=delta.container, context_management=wire.context_management)
         if extras:
             self._ended = Ended(extras=extras)
+        # Some servers repeat message_delta, with the usage alone the second time.
         if delta.stop_reason is not None and not self._has_finished:
             self._has_finished = True
             events.append(
@@ -265,6 +272,18 @@ class MessagesDecoder(StreamDecoder):
 def decode_stream(event_bytes_max: int, target: Target) -> StreamDecoder:
     """The decoder of one streamed answer."""
     return MessagesDecoder(event_bytes_max, target)
+
+
+def _read_type(raw: bytes) -> str:
+    return read_type(msgspec.Raw(raw), "content_block", blame_upstream)
+
+
+def _read_fields(raw: bytes) -> dict[str, msgspec.Raw]:
+    return read_object(msgspec.Raw(raw), "content_block", blame_upstream)
+
+
+def _read_citation(raw: bytes) -> Citation:
+    return decode_citation(msgspec.Raw(raw), *_CITATION)
 
 
 def _read_input(text: str) -> msgspec.Raw:

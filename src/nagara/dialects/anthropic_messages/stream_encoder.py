@@ -147,6 +147,7 @@ class MessagesEncoder(StreamEncoder):
             event.usage,
             event.service_tier,
         )
+        # Anthropic sends a ping here too, and clients time the first byte by it.
         return _event("message_start", message=message) + PING
 
     def _begin_part(self, index: int, part: Part) -> bytes:
@@ -166,10 +167,12 @@ class MessagesEncoder(StreamEncoder):
         if waiting is None or not text:
             return b""
         if waiting is not self._open:
+            # Written and not open: its block is closed.
             if waiting.is_written and waiting not in self._queue:
                 return self._begin_again(waiting, text)
             waiting.add(text)
             return b""
+        # Kept to see when they are whole; the text of a part is written and forgotten.
         if isinstance(waiting.part, ToolCall):
             waiting.arguments.append(text)
         begun = b"" if waiting.is_written else self._write_beginning(waiting)
@@ -307,6 +310,7 @@ class MessagesEncoder(StreamEncoder):
         return _event("content_block_delta", index=self._next_index - 1, delta=delta)
 
     def _end(self, extras: Extras) -> bytes:
+        # The SDK puts these counts in the place of those of message_start, so they are all here.
         delta = encode_end(self._finish, has_refusal=self._has_refusal)
         more: dict[str, Any] = {}
         if self._dialect == NAME:

@@ -54,6 +54,7 @@ def plan_thinking(
     if options is None:
         return ThinkingPlan()
     is_own = request.dialect == NAME
+    # A way to think that only this API knows, and perhaps not even we.
     if is_own and "thinking" in options.extras:
         return ThinkingPlan(options.extras["thinking"], _effort(options, generation))
     if options.effort is Effort.NONE or options.budget_tokens == 0:
@@ -66,6 +67,8 @@ def plan_thinking(
     if generation.thinking is Thinking.BUDGET or (
         generation.thinking is Thinking.EITHER and options.budget_tokens
     ):
+        # Neither a forced tool nor a turn that does not begin with its thinking goes with a budget;
+        # adaptive thinking takes both.
         is_forced = request.tool_choice is not None and request.tool_choice.mode in _FORCED
         budget = _fit_budget(options, output_tokens)
         effort = _effort(options, generation) if is_own else None
@@ -120,6 +123,8 @@ def _fit_budget(options: ReasoningOptions, output_tokens: int) -> int | None:
     budget = max(options.budget_tokens or EFFORTS[effort].budget_tokens, BUDGET_TOKENS_MIN)
     if budget < output_tokens:
         return budget
+    # The cap on the output holds the thinking too, so the budget gives way and never the cap:
+    # it is what the caller said that the answer may cost.
     room = max(output_tokens - ANSWER_TOKENS_MIN, BUDGET_TOKENS_MIN)
     return room if room < output_tokens else None
 

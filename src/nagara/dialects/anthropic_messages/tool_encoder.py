@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.anthropic_messages.schema import close_schema
 from nagara.dialects.anthropic_messages.wire import NAME, encode_mark
+from nagara.dialects.schema import ANTHROPIC_STRICT, TOOL_INPUT, rewrite
 from nagara.domain.messages import (
     FunctionTool,
     HostedKind,
@@ -36,14 +36,6 @@ _TYPES = {
 _NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 
-class _SchemaHead(msgspec.Struct, gc=False):
-    type: Any = None
-
-
-_head_decoder = msgspec.json.Decoder(_SchemaHead)
-_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
 def encode_tools(request: Request, dropped: list[str]) -> list[dict[str, Any] | msgspec.Raw]:
     """The tools; what has no place is named in `dropped`."""
     is_own = request.dialect == NAME
@@ -63,6 +55,7 @@ def encode_tools(request: Request, dropped: list[str]) -> list[dict[str, Any] | 
 def encode_tool_choice(request: Request) -> dict[str, Any] | None:
     """`tool_choice`, which is also where calls at once are forbidden."""
     choice = request.tool_choice
+    # Only the choice can forbid several calls at once, so one may have to be made for that.
     if choice is None:
         if request.is_parallel is not False or not request.tools:
             return None
@@ -93,23 +86,15 @@ def _encode_function(tool: FunctionTool, *, is_own: bool, dropped: list[str]) ->
     if not (is_own and "type" in tool.extras):
         if tool.description is not None:
             encoded["description"] = tool.description
-        schema = tool.parameters or _NO_ARGUMENTS
-        encoded["input_schema"] = close_schema(schema) if tool.is_strict else _as_object(schema)
+        rules = ANTHROPIC_STRICT if tool.is_strict else TOOL_INPUT
+        rewritten = rewrite(tool.parameters or _NO_ARGUMENTS, rules)
+        encoded["input_schema"] = rewritten.schema
+        dropped += (f"tools.{tool.name}.{path}" for path in rewritten.lost)
     if tool.is_strict is not None:
         encoded["strict"] = tool.is_strict
     if tool.cache is not None:
         encoded["cache_control"] = encode_mark(tool.cache)
     return encoded
-
-
-def _as_object(schema: msgspec.Raw) -> msgspec.Raw | dict[str, Any]:
-    """The schema with the `type` that Anthropic demands at its top, and others leave out."""
-    try:
-        if _head_decoder.decode(schema).type is not None:
-            return schema
-        return {"type": "object", **_fields_decoder.decode(schema)}
-    except (msgspec.DecodeError, RecursionError):
-        return schema
 
 
 def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any]:

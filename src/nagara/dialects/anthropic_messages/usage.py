@@ -17,6 +17,7 @@ _TIERS_OUT = {ours: theirs for theirs, ours in SERVICE_TIERS.items()}
 
 def encode_usage(usage: Usage | None) -> dict[str, Any]:
     """`usage` of a message; the parts that are none are left out."""
+    # Without usage there are zeros, not nothing: the SDKs want numbers.
     counts = {} if usage is None else usage.quantities
     written_1h = counts.get(Meter.CACHE_WRITE_1H, 0)
     written_5m = counts.get(Meter.CACHE_WRITE_5M, 0)

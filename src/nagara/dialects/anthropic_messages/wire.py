@@ -26,6 +26,7 @@ DETAIL_LENGTH_MAX = 300
 """How much of a decoder's complaint is repeated to the caller."""
 
 T = TypeVar("T", bound=msgspec.Struct)
+V = TypeVar("V")
 Fault = Callable[[str, str], GatewayError]
 """Makes the error of something that is wrong, from its path and what is wrong with it."""
 
@@ -69,6 +70,8 @@ class Reader:
 
     def read(self, raw: msgspec.Raw, path: str, fault: Fault) -> tuple[Any, Extras]:
         """The struct and the fields it does not know. Raises what `fault` makes."""
+        # Nearly every object has known fields alone, and is read in one pass; only the others are
+        # taken apart to see which field it was.
         try:
             return self._decoder.decode(raw), NO_EXTRAS
         except (msgspec.ValidationError, RecursionError):
@@ -119,6 +122,17 @@ def wrong_value(error: msgspec.ValidationError, path: str, fault: Fault) -> Gate
     return fault(path + where.rstrip("`"), f"is wrong: {what[:1].lower()}{what[1:]}")
 
 
+def check_text(raw: msgspec.Raw) -> None:
+    """Raise `GatewayError` if an upstream's piece that stays raw is not UTF-8.
+
+    The decoder only skips it, and nobody later could write it.
+    """
+    try:
+        bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise malformed_answer() from error
+
+
 def blame_caller(path: str, what: str) -> GatewayError:
     """The error of a caller's field."""
     name = path.lstrip(".") or "the body"
@@ -147,19 +161,30 @@ def mend(data: bytes) -> bytes | None:
 def decode_leniently(decode: Callable[[bytes], T], data: bytes) -> T:
     """What `decode` makes of an upstream's bytes, of the mended ones if it cannot read them."""
     try:
-        return decode(data)
+        return read_mended(decode, data, "the answer", blame_upstream)
     except msgspec.ValidationError as error:
         raise wrong_value(error, "", blame_upstream) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+
+
+def read_mended(read: Callable[[bytes], V], data: bytes, path: str, fault: Fault) -> V:
+    """What `read` makes of JSON, or of the same mended. Raises what `fault` makes of anything else.
+
+    A value of a wrong type is not mended: `msgspec.ValidationError` goes through.
+    """
+    try:
+        return read(data)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         mended = mend(data)
         if mended is None:
-            raise malformed_answer() from error
+            raise fault(path, "is not valid JSON") from error
     try:
-        return decode(mended)
-    except msgspec.ValidationError as error:
-        raise wrong_value(error, "", blame_upstream) from error
+        return read(mended)
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, RecursionError) as error:
-        raise malformed_answer() from error
+        raise fault(path, "is not valid JSON") from error
 
 
 def encode_body(value: Any) -> bytes:

@@ -52,6 +52,7 @@ _result_decoder = msgspec.json.Decoder(ToolResultContent)
 def decode_call(use: ToolUse, raw: msgspec.Raw) -> ToolCall | HostedCall:
     """A call, for whoever is to run it; `raw` is its whole block."""
     arguments = bytes(use.input).decode() or "{}"
+    # The type is all that tells a call which Bedrock runs from one which the caller must run.
     if use.type != SERVER_TOOL_USE:
         return ToolCall(id=use.tool_use_id, name=use.name, arguments=arguments)
     kind = HOSTED_KINDS.get(use.name, HostedKind.OTHER)
@@ -133,6 +134,7 @@ def decode_citation(wire: WireCitation) -> Citation:
     if location.web is not None or (wire.source or "").startswith(("https://", "http://")):
         url = (location.web.url if location.web is not None else None) or wire.source
         return Citation(kind=CitationKind.URL, url=url, title=wire.title, cited_text=cited_text)
+    # A search result of the request is counted as its documents are: from 0, in its own list.
     unit, span = _find_span(location)
     return Citation(
         kind=CitationKind.DOCUMENT,

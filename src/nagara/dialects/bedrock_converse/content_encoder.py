@@ -88,6 +88,7 @@ class ContentEncoder:
         self._ids: dict[str, str] = {}
         self._unanswered: deque[str] = deque()
         """Ids that were made for calls without one, until their results come."""
+        # Everything is read once, in order; what only the whole shows is mended after that.
         for message in request.messages:
             self._add_message(message)
         self._mend()
@@ -109,6 +110,7 @@ class ContentEncoder:
 
     def _add_system(self, part: Part) -> None:
         if isinstance(part, Text):
+            # A blank text is refused, here and everywhere: "The text field … is blank".
             if part.text.strip():
                 self.system.append({"text": part.text})
             self._mark(part.cache, SYSTEM, self.system)
@@ -146,6 +148,8 @@ class ContentEncoder:
 
     def _add_text(self, turn: Turn, part: Text) -> None:
         self._append_text(turn, part.text)
+        # Converse has citations in answers; given back, they would need the documents' places as
+        # this provider counts them, which nobody knows of another's.
         if part.citations:
             self.dropped.append("messages.citations")
         self._mark(part.cache, MESSAGES, turn.others)
@@ -176,6 +180,7 @@ class ContentEncoder:
     def _add_result(self, turn: Turn, result: ToolResult) -> None:
         pieces = list(self._encode_pieces(result.parts))
         if not self._offers_tools:
+            # As text beside the tools' names, so that the model still knows what it learned.
             name = f" {result.name}" if result.name else ""
             turn.others += [{"text": f"[The tool{name} gave:]"}, *pieces]
             return
@@ -186,6 +191,7 @@ class ContentEncoder:
         if result.is_error:
             # Only some models take a status, and success is what the others are told anyway.
             block["status"] = "error"
+        # Before whatever else the user says: "the next message must begin with the results".
         turn.results.append({"toolResult": block})
         self._mark(result.cache, MESSAGES, turn.results)
 
@@ -209,6 +215,7 @@ class ContentEncoder:
             redacted = {"redactedContent": encode_redacted(signature.value)}
             turn.others.append({"reasoningContent": redacted})
         else:
+            # The signature is over the text, so not a character of it may differ.
             text = part.text or signature.text or ""
             said = {"text": text, "signature": signature.value}
             turn.others.append({"reasoningContent": {"reasoningText": said}})
@@ -236,6 +243,7 @@ class ContentEncoder:
         return self._fit_call_id(id_)
 
     def _fit_call_id(self, id_: str) -> str:
+        # Only within this request do a call and its result have to agree, so any name will do.
         if id_ not in self._ids:
             fits = _CALL_ID.fullmatch(id_) is not None
             self._ids[id_] = id_ if fits else self._number_call()
@@ -270,6 +278,7 @@ class ContentEncoder:
                 "'messages' must hold some text or another content; all of it is empty.",
                 param="messages",
             )
+        # "A conversation must start with a user message."
         if self.turns[0].role == "assistant":
             first = Turn("user")
             first.others.append({"text": FIRST_TURN})
@@ -304,6 +313,7 @@ def fit_name(name: str) -> str:
 
 def encode_cache_point(mark: CacheMark) -> Block:
     """What says that the prompt is to be cached up to here."""
+    # Five minutes is what a point without a word means, and older models know no other.
     ttl = {"ttl": LONG_TTL} if mark.ttl == LONG_TTL else {}
     return {"cachePoint": {"type": "default", **ttl}}
 

@@ -109,6 +109,7 @@ class EventStreamReader:
     def _find_end(self, start: int) -> int | None:
         """Where the message ends that begins at `start`; None until all of it is there."""
         available = len(self._tail) - start
+        # Kept between calls, so that a message in a thousand pieces is checked but once.
         if not self._due_bytes and available >= PRELUDE_BYTES:
             self._due_bytes = self._read_length(start)
         if not self._due_bytes or available < self._due_bytes:
@@ -149,6 +150,7 @@ def _decode_headers(block: bytes) -> Headers:
             name, position = _take_text(block, position + 1, block[position])
             read = _VALUE_READERS[block[position]]
             value, position = read(block, position + 1)
+            # Whichever of the two were taken, another reader might take the other.
             if name in headers:
                 raise _malformed("a header comes twice")
             headers[name] = value

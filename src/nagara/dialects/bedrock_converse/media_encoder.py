@@ -97,6 +97,7 @@ class MediaEncoder:
     def _find_format(self, media: Media) -> str:
         formats = FORMATS[media.kind]
         media_type = (media.media_type or "").partition(";")[0].strip().lower()
+        # Whatever its sender calls it, a document that came as text is one.
         if media.text is not None and media_type not in formats:
             return "txt"
         media_type = media_type or self._guess_type(media)
@@ -130,11 +131,13 @@ class MediaEncoder:
     def _name(self, media: Media) -> str:
         """A name that Converse takes, which no other document of the request has."""
         given = (media.filename or "").rpartition("/")[2]
+        # The ending would be a dot, which no name may have; `format` says the same.
         stem, _, ending = given.rpartition(".")
         is_format = ending.lower() in FORMATS[MediaKind.DOCUMENT].values()
         fit = _BLANKS.sub(" ", _UNFIT.sub(" ", stem if is_format else given)).strip()
         base = fit[: DOCUMENT_NAME_LENGTH_MAX - 8].strip() or "Document"
         while True:
+            # The name with a number may be somebody's own name too, so it is counted like one.
             uses = self._uses[base] = self._uses.get(base, 0) + 1
             if uses == 1:
                 return base

@@ -90,10 +90,12 @@ class RequestEncoder:
         )
         self.dropped: list[str] = [*request.extras, *self._content.dropped]
         if self._tools and not self._offers_tools:
+            # Nothing of the answer changes, but the model does not hear of them.
             self.dropped.append("tools")
 
     def encode(self) -> Fields:
         """The body's fields."""
+        # First, since it adds to the instructions.
         self._ask_json()
         fields, sampling = self._plan()
         body: Fields = {
@@ -106,6 +108,8 @@ class RequestEncoder:
             "serviceTier": self._encode_tier(),
             "requestMetadata": self._encode_metadata(),
         }
+        # Converse says that a stop sequence was met, and only the model says which:
+        # https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-call.html
         if self._request.stop and self._family.reports_stop:
             body["additionalModelResponseFieldPaths"] = [STOP_SEQUENCE_PATH]
         return {name: value for name, value in body.items() if value}
@@ -142,6 +146,7 @@ class RequestEncoder:
         request = self._request
         config: Fields = {"temperature": sampling.temperature, "topP": sampling.top_p}
         if request.output_tokens_max is not None:
+            # Anthropic's zero, which only fills the cache, has no place here; one is the least.
             config["maxTokens"] = max(1, request.output_tokens_max)
         if stop := [text for text in request.stop if text]:
             config["stopSequences"] = stop
@@ -162,6 +167,7 @@ class RequestEncoder:
         return {"tools": tools, **({"toolChoice": choice} if choice else {})}
 
     def _encode_tool(self, tool: FunctionTool) -> Fields:
+        # Only a schema that is compiled to a grammar has to be one of the subset.
         rules = BEDROCK_STRICT if tool.is_strict else TOOL_INPUT
         rewritten = rewrite(tool.parameters or _NO_ARGUMENTS, rules)
         self._note_lost("tools", rewritten.lost)
@@ -207,12 +213,14 @@ class RequestEncoder:
     def _encode_schema(self, asked: OutputFormat) -> Fields:
         rewritten = rewrite(asked.schema or _NO_ARGUMENTS, BEDROCK_STRICT)
         self._note_lost(name_parameter("output_format", self._request), rewritten.lost)
+        # Here, unlike in a tool, the schema is a text that holds JSON.
         schema: Fields = {"schema": bytes(rewritten.schema).decode()}
         said = {"name": asked.name, "description": asked.description}
         return {"jsonSchema": schema | {k: v for k, v in said.items() if v}}
 
     def _encode_tier(self) -> Fields:
         asked = self._request.service_tier
+        # What "auto" means elsewhere is what Bedrock does without a word.
         if asked in (None, "auto"):
             return {}
         if asked not in _TIERS:
@@ -222,6 +230,8 @@ class RequestEncoder:
 
     def _encode_metadata(self) -> Fields:
         entries = self._request.metadata.items()
+        # One odd character has the whole request refused, so only what is taken is sent:
+        # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
         fitting = {
             name: value
             for name, value in entries

@@ -80,6 +80,7 @@ def decode_block(raw: msgspec.Raw, maker: str) -> Part | None:
         return decode_media(block.image, MediaKind.IMAGE)
     if block.audio is not None:
         return decode_media(block.audio, MediaKind.AUDIO)
+    # AWS adds kinds of blocks without a new version: kept for the next turn, and named.
     name = next(iter(decode_wire_names(raw)), "")
     return Opaque(dialect=NAME, type=name, raw=raw)
 

@@ -109,6 +109,7 @@ class ConverseStreamDecoder(StreamDecoder):
         taken: list[Event] = []
         try:
             for message in self._reader.feed(data):
+                # What follows the last event in the same piece is no part of the answer.
                 if self.is_ended:
                     break
                 taken += self._take_message(message)
@@ -146,6 +147,7 @@ class ConverseStreamDecoder(StreamDecoder):
         if use is None:
             return []
         if use.type == SERVER_TOOL_USE:
+            # Not told as a call while it streams: a caller would begin to run it.
             block.call = use
             return []
         block.is_call = True
@@ -187,6 +189,7 @@ class ConverseStreamDecoder(StreamDecoder):
 
     def _add_reasoning(self, block: _Block, delta: ReasoningDelta) -> Sequence[Event]:
         if delta.redacted_content is not None:
+            # Base64 of a whole; its pieces cannot be decoded one by one.
             block.is_redacted = True
             self._keep(block, delta.redacted_content)
         if delta.signature:
@@ -240,6 +243,7 @@ class ConverseStreamDecoder(StreamDecoder):
         return decode_redacted(text, self.target.maker) if block.is_redacted else None
 
     def _stop_message(self, stop: MessageStop) -> Sequence[Event]:
+        # Blocks that never said that they stop do so now.
         ended = [event for block in self._blocks.values() for event in self._close(block)]
         self._blocks.clear()
         self.is_complete = True

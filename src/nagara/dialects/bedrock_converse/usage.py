@@ -17,6 +17,7 @@ def decode_usage(said: TokenUsage | None) -> Usage | None:
     """The same as disjoint meters; None when it has no count."""
     if said is None or (said.input_tokens is None and said.output_tokens is None):
         return None
+    # Some models say `cacheWriteInputTokenCount` as well, which is the same number again.
     details = said.cache_details or []
     one_hour = sum(detail.input_tokens for detail in details if detail.ttl == ONE_HOUR)
     return make_usage(

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.codec import Frame
-from nagara.dialects.envelope import enclose
 from nagara.dialects.google_gemini.grounding import write_grounding
 from nagara.dialects.google_gemini.parts import ON_TEXT
+from nagara.dialects.google_gemini.signatures import enclose
 from nagara.dialects.google_gemini.wire import NAME, read
 from nagara.dialects.json_fields import Fields
 from nagara.domain.events import FinishReason, TokenLogprob

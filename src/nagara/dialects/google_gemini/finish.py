@@ -42,7 +42,8 @@ _NATIVE = {
 def read_finish(native: str, *, has_calls: bool) -> FinishReason:
     """What Gemini's word means, for an answer with or without tool calls."""
     reason = _REASONS.get(native, FinishReason.OTHER)
-    if reason is FinishReason.STOP and has_calls:
+    # A call of a tool that was not declared is there all the same, for the caller to refuse.
+    if has_calls and (reason is FinishReason.STOP or native == "UNEXPECTED_TOOL_CALL"):
         return FinishReason.TOOL_CALLS
     return reason
 

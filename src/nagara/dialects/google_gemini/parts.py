@@ -205,7 +205,9 @@ def read_media(part: PartWire, signature: Signature | None, extras: Extras) -> M
     mime = held.mime_type if held is not None else None
     data = url = file_id = None
     if part.inline_data is not None:
-        data = part.inline_data.data
+        # Google's own SDK writes the alphabet of URLs, and Gemini reads both; all others read the
+        # standard one alone (RFC 4648, sections 4 and 5).
+        data = part.inline_data.data.replace("-", "+").replace("_", "/")
     elif part.file_data is not None:
         address = part.file_data.file_uri
         # What lies in Google's own storage can be fetched by Google alone.

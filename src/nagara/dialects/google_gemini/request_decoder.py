@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.envelope import disclose
 from nagara.dialects.google_gemini.openapi import read_openapi
 from nagara.dialects.google_gemini.parts import PartReader
+from nagara.dialects.google_gemini.signatures import disclose
 from nagara.dialects.google_gemini.thinking import ThinkingWire, read_thinking
 from nagara.dialects.google_gemini.tool_decoder import ToolConfigWire, read_choice, read_tools
 from nagara.dialects.google_gemini.wire import NAME, ContentWire, Wire, camelise, read

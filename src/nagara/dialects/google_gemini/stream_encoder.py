@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.codec import Frame, StreamEncoder
-from nagara.dialects.envelope import enclose
 from nagara.dialects.google_gemini.answer_parts import (
     PartWriter,
     merge_signature,
@@ -23,6 +22,7 @@ from nagara.dialects.google_gemini.answer_parts import (
 )
 from nagara.dialects.google_gemini.finish import name_finish
 from nagara.dialects.google_gemini.refusal import encode_error
+from nagara.dialects.google_gemini.signatures import enclose
 from nagara.dialects.google_gemini.usage import write_usage
 from nagara.dialects.google_gemini.wire import NAME, write
 from nagara.dialects.sse import encode_event

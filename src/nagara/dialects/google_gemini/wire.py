@@ -149,7 +149,7 @@ def read(data: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Wire]") -> Wi
         return decoder.decode(data)
     except msgspec.ValidationError:
         raise
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return decoder.decode(_mend(bytes(data)))
 
 

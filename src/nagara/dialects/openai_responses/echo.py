@@ -13,6 +13,7 @@ import msgspec
 from nagara.dialects.codec import Frame
 from nagara.dialects.openai_responses.finish import Finish
 from nagara.dialects.openai_responses.request_encoder import (
+    TIERS,
     encode_reasoning,
     encode_text_options,
     split_instructions,
@@ -88,6 +89,6 @@ def make_response(
         "model": frame.model,
         "output": output,
         **echo,
-        "service_tier": service_tier or frame.request.service_tier or "default",
+        "service_tier": service_tier if service_tier in TIERS else "default",
         "usage": usage,
     }

@@ -2,8 +2,9 @@
 
 A call and its result, which most dialects tell apart, are one item here, whole when the result has
 come. Its provider may want back more than the item shows (sealed pages of a search): that travels
-in a reasoning item after it. A tool that this dialect does not have is named as dropped, and still
-sealed, so that its provider finds it in the next turn.
+in reasoning items, one for each part, in the order of the parts. They come when no item is open:
+a client that keeps items in the order in which they are done then has what they stand for first.
+A tool that this dialect does not have is named as dropped, and still sealed.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from nagara.dialects.openai_responses.hosted import (
     encode_image_item,
 )
 from nagara.dialects.openai_responses.output_items import Output
-from nagara.dialects.openai_responses.replay import enclose_parts
+from nagara.dialects.openai_responses.replay import enclose_part
 from nagara.dialects.openai_responses.wire import NAME
 from nagara.domain.messages import HostedCall, HostedKind, HostedResult, Media, Opaque
 
@@ -36,6 +37,7 @@ class HostedItems:
         self._output = output
         self._dropped = dropped
         self._running: dict[str, _Running] = {}
+        self._sealed: list[str] = []
         self._has_own_image = False
 
     def add(self, part: HostedCall | HostedResult | Opaque) -> None:
@@ -47,13 +49,10 @@ class HostedItems:
             case HostedCall():
                 self._begin(part)
             case HostedResult():
-                running = self._running.pop(part.call_id, None)
-                if running is None:
-                    self._drop(part.name, result=part)
-                else:
-                    self._end(running, part)
+                self._take_result(part)
             case Opaque():
-                self._drop(part.type, opaque=part)
+                self._dropped.append(part.type)
+                self.seal(enclose_part(part))
 
     def _add_own(self, part: HostedCall | HostedResult | Opaque) -> None:
         """Whole items of this dialect stay as they are; a result is within its call's."""
@@ -66,38 +65,38 @@ class HostedItems:
     def _begin(self, call: HostedCall) -> None:
         item_id = self._output.make_id("ws_" if "web" in call.kind else "ht_")
         item = encode_hosted(call, None, item_id, "in_progress")
-        index = None if item is None else self._output.begin(item)
-        if item is not None and index is not None:
+        index = None
+        if item is None:
+            self._dropped.append(call.name)
+        else:
+            index = self._output.begin(item)
             self._tell(item, index, PROGRESS.get(item["type"], ())[:-1])
         self._running[call.id] = _Running(call, item_id, index)
+        if call.raw is not None:
+            self.seal(enclose_part(call, None if item is None else item_id))
+
+    def _take_result(self, result: HostedResult) -> None:
+        running = self._running.pop(result.call_id, None)
+        if running is None:
+            self._dropped.append(result.name)
+        else:
+            self._end(running, result)
+        if result.raw is not None:
+            self._sealed.append(enclose_part(result))
+        self._give_sealed()
 
     def _end(self, running: _Running, result: HostedResult | None) -> None:
-        call = running.call
         if running.index is None:
-            self._drop(call.name, call=call, result=result)
             return
-        item = encode_hosted(call, result, running.item_id, "completed")
+        item = encode_hosted(running.call, result, running.item_id, "completed")
         if item is not None:
             self._tell(item, running.index, PROGRESS.get(item["type"], ())[-1:])
             self._output.end(running.index, item)
-        if call.raw is not None or (result is not None and result.raw is not None):
-            self.seal(enclose_parts(running.item_id, call=call, result=result))
 
     def _tell(self, item: dict[str, Any], index: int, steps: tuple[str, ...]) -> None:
         for step in steps:
             place = {"item_id": item["id"], "output_index": index}
             self._output.tell(f"response.{item['type']}.{step}", place)
-
-    def _drop(
-        self,
-        name: str,
-        call: HostedCall | None = None,
-        result: HostedResult | None = None,
-        opaque: Opaque | None = None,
-    ) -> None:
-        self._dropped.append(name)
-        if any(part is not None and part.raw is not None for part in (call, result, opaque)):
-            self.seal(enclose_parts(None, call, result, opaque))
 
     def add_image(self, media: Media) -> None:
         """An image that the model made, unless the item before was of this very image."""
@@ -107,17 +106,20 @@ class HostedItems:
 
     def seal(self, sealed: str) -> None:
         """What the caller is to send back, in a reasoning item that says nothing."""
-        self._output.add(
-            {
-                "type": "reasoning",
-                "id": self._output.make_id("rs_"),
-                "summary": [],
-                "encrypted_content": sealed,
-            }
-        )
+        self._sealed.append(sealed)
+        self._give_sealed()
+
+    def _give_sealed(self) -> None:
+        if self._running:
+            return
+        for sealed in self._sealed:
+            item = {"type": "reasoning", "id": self._output.make_id("rs_"), "summary": []}
+            self._output.add(item | {"encrypted_content": sealed})
+        self._sealed.clear()
 
     def end(self) -> None:
         """The answer ends: calls without a result had none to tell of."""
         for running in list(self._running.values()):
             self._end(running, None)
         self._running.clear()
+        self._give_sealed()

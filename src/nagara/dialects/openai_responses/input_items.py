@@ -25,7 +25,6 @@ from nagara.domain.messages import (
     Media,
     Message,
     Opaque,
-    Part,
     Reasoning,
     Role,
     Text,
@@ -53,6 +52,7 @@ def decode_input(items: Sequence[Reader]) -> Conversation:
     messages: list[Message] = []
     tools: list[Tool] = []
     restored: list[Restored] = []
+    places: dict[str, int] = {}
     for item in items:
         kind = _read_kind(item)
         if kind in _TOOL_ITEMS:
@@ -63,12 +63,13 @@ def decode_input(items: Sequence[Reader]) -> Conversation:
         message = _decode_item(item, kind)
         held = _restore(message)
         if held is None:
+            _note_place(message, places, len(messages))
             messages.append(message)
-        elif held.parts:
-            _show(messages, held)
+        elif held.part is not None:
+            _put_back(messages, held, places)
         elif held.call_id is not None:
             restored.append(held)
-        else:
+        elif held.signature is not None:
             part = Reasoning(signature=held.signature, is_redacted=True)
             messages.append(Message(Role.ASSISTANT, (part,)))
     return Conversation(_sign_calls(messages, restored), tuple(tools))
@@ -169,7 +170,7 @@ def _decode_reasoning(item: Reader) -> Message:
     sealed = item.text("encrypted_content")
     signature = None if sealed is None else disclose(sealed)
     text = "\n\n".join(content or summary)
-    if signature is not None and signature.text is not None:
+    if signature is not None and signature.text:
         # Signed for exactly this text, whatever became of the summary on its way.
         text = signature.text
         signature = msgspec.structs.replace(signature, text=None)
@@ -209,15 +210,22 @@ def _restore(message: Message) -> Restored | None:
     return None
 
 
-def _show(messages: list[Message], held: Restored) -> None:
-    """Put the parts in the place of the item that told the caller of them."""
-    parts: tuple[Part, ...] = held.parts
-    for place in range(len(messages) - 1, -1, -1):
-        shown = messages[place].parts[:1]
-        if shown and isinstance(shown[0], HostedCall) and shown[0].id == held.shown_as:
-            messages[place] = Message(Role.ASSISTANT, parts)
-            return
-    messages.append(Message(Role.ASSISTANT, parts))
+def _note_place(message: Message, places: dict[str, int], place: int) -> None:
+    first = message.parts[0] if message.parts else None
+    if isinstance(first, HostedCall):
+        places[first.id] = place
+
+
+def _put_back(messages: list[Message], held: Restored, places: dict[str, int]) -> None:
+    """Put a part in the place of the item that told the caller of it."""
+    if held.part is None:
+        return
+    message = Message(Role.ASSISTANT, (held.part,))
+    place = places.get(held.shown_as or "")
+    if place is None:
+        messages.append(message)
+    else:
+        messages[place] = message
 
 
 def _sign_calls(messages: list[Message], restored: list[Restored]) -> tuple[Message, ...]:

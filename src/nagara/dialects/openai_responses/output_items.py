@@ -259,8 +259,10 @@ class ReasoningItem:
             return None
         if self._is_redacted:
             return enclose_redacted(self.signature)
-        # With the text, because a client may show the summary in its own way and lose it.
-        return enclose(msgspec.structs.replace(self.signature, text=text))
+        if self.signature.text is None and text:
+            # With the text, because a client may show the summary in its own way and lose it.
+            return enclose(msgspec.structs.replace(self.signature, text=text))
+        return enclose(self.signature)
 
 
 class CallItem:

@@ -9,32 +9,29 @@ begins with `#`; when the item comes back, its part is put in its place again.
 Only whole envelopes are trusted: one that was cut or altered is a signature that nobody knows.
 """
 
-from collections.abc import Iterator
-
 import msgspec
 
 from nagara.dialects.envelope import enclose
-from nagara.domain.messages import HostedCall, HostedResult, Opaque, Part, Signature, ToolCall
+from nagara.domain.messages import HostedCall, HostedResult, Opaque, Signature, ToolCall
 
-_CALL, _REDACTED, _PARTS = "#call", "#redacted", "#parts"
+_CALL, _REDACTED, _PART = "#call", "#redacted", "#part"
 
 
-class _Parts(msgspec.Struct, frozen=True):
-    """Parts of a foreign dialect that the item `shown_as` stands for in the caller's eyes.
+class _Part(msgspec.Struct, frozen=True):
+    """One part of a foreign dialect; `shown_as` is the item that tells the caller of it.
 
-    Their raw JSON is text beside them: a field that may be raw or absent cannot be decoded.
+    Its raw JSON is text beside it: a field that may be raw or absent cannot be decoded.
     """
 
     shown_as: str | None = None
     call: HostedCall | None = None
-    call_raw: str | None = None
     result: HostedResult | None = None
-    result_raw: str | None = None
-    opaque: tuple[str, str, str] | None = None
+    opaque: tuple[str, str] | None = None
+    raw: str | None = None
 
 
 _encoder = msgspec.json.Encoder()
-_parts_decoder = msgspec.json.Decoder(_Parts)
+_part_decoder = msgspec.json.Decoder(_Part)
 _call_decoder = msgspec.json.Decoder(tuple[str, str, str])
 _redacted_decoder = msgspec.json.Decoder(tuple[str, str])
 
@@ -51,49 +48,35 @@ def enclose_redacted(signature: Signature) -> str:
     return enclose(Signature(packed.decode(), _REDACTED))
 
 
-def enclose_parts(
-    shown_as: str | None,
-    call: HostedCall | None = None,
-    result: HostedResult | None = None,
-    opaque: Opaque | None = None,
-) -> str:
-    """Parts that only their own dialect can write; `shown_as` is the item that tells of them."""
-    replace = msgspec.structs.replace
-    held = _Parts(
-        shown_as,
-        None if call is None else replace(call, raw=None),
-        None if call is None else _as_text(call.raw),
-        None if result is None else replace(result, raw=None),
-        None if result is None else _as_text(result.raw),
-        None if opaque is None else (opaque.dialect, opaque.type, bytes(opaque.raw).decode()),
-    )
-    return enclose(Signature(_encoder.encode(held).decode(), _PARTS))
+def enclose_part(part: HostedCall | HostedResult | Opaque, shown_as: str | None = None) -> str:
+    """A part that only its own dialect can write; `shown_as` is the item that tells of it."""
+    raw = None if part.raw is None else bytes(part.raw).decode()
+    match part:
+        case HostedCall():
+            held = _Part(shown_as, call=msgspec.structs.replace(part, raw=None), raw=raw)
+        case HostedResult():
+            held = _Part(shown_as, result=msgspec.structs.replace(part, raw=None), raw=raw)
+        case Opaque():
+            held = _Part(shown_as, opaque=(part.dialect, part.type), raw=raw)
+    return enclose(Signature(_encoder.encode(held).decode(), _PART))
 
 
-def _as_text(raw: msgspec.Raw | None) -> str | None:
-    return None if raw is None else bytes(raw).decode()
-
-
-def _take_out(held: _Parts) -> Iterator[Part]:
-    """The parts with their raw JSON."""
-    replace = msgspec.structs.replace
+def _take_out(held: _Part) -> HostedCall | HostedResult | Opaque | None:
+    raw = None if held.raw is None else msgspec.Raw(held.raw.encode())
     if held.call is not None:
-        yield replace(held.call, raw=_as_raw(held.call_raw))
+        return msgspec.structs.replace(held.call, raw=raw)
     if held.result is not None:
-        yield replace(held.result, raw=_as_raw(held.result_raw))
-    if held.opaque is not None:
-        dialect, kind, raw = held.opaque
-        yield Opaque(dialect=dialect, type=kind, raw=msgspec.Raw(raw.encode()))
-
-
-def _as_raw(text: str | None) -> msgspec.Raw | None:
-    return None if text is None else msgspec.Raw(text.encode())
+        return msgspec.structs.replace(held.result, raw=raw)
+    if held.opaque is not None and raw is not None:
+        dialect, kind = held.opaque
+        return Opaque(dialect=dialect, type=kind, raw=raw)
+    return None
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What was in an envelope: a signature for a call, a redacted thought, or whole parts."""
+    """What was in an envelope: a signature for a call, a redacted thought, or a whole part."""
 
-    parts: tuple[Part, ...] = ()
+    part: HostedCall | HostedResult | Opaque | None = None
     shown_as: str | None = None
     call_id: str | None = None
     signature: Signature | None = None
@@ -109,9 +92,9 @@ def restore(signature: Signature) -> Restored | None:
             case "#redacted":
                 maker, value = _redacted_decoder.decode(signature.value)
                 return Restored(signature=Signature(value, maker))
-            case "#parts":
-                held = _parts_decoder.decode(signature.value)
-                return Restored(parts=tuple(_take_out(held)), shown_as=held.shown_as)
+            case "#part":
+                held = _part_decoder.decode(signature.value)
+                return Restored(part=_take_out(held), shown_as=held.shown_as)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         pass
     return None

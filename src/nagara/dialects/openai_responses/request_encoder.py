@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.codec import Encoded, Target
+from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.effort import EFFORTS, effort_of_budget
+from nagara.dialects.fit import name_parameter
 from nagara.dialects.json_fields import Fields
 from nagara.dialects.openai_responses.item_encoder import ItemEncoder
 from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools, tighten
@@ -35,6 +36,11 @@ LOGPROBS = "message.output_text.logprobs"
 SEALED_REASONING = "reasoning.encrypted_content"
 # The API wants a name, and other dialects have none: https://platform.openai.com/docs/guides/structured-outputs
 _FORMAT_NAME = "answer"
+TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_NEEDED = (("choice_count", 1, "several answers"), ("stop", (), "stop sequences"))
+_UNPLACED = ("top_k", "seed", "frequency_penalty", "presence_penalty", "cache")
+# Anthropic's word for not paying more: https://docs.anthropic.com/en/api/service-tiers
+_SAME_TIERS = {"standard_only": "default"}
 
 
 def encode_request(request: Request, target: Target) -> Encoded:
@@ -50,10 +56,13 @@ def encode_request(request: Request, target: Target) -> Encoded:
     wire["input"] = items.items
     wire |= _encode_tools(request, items.dropped, is_own=is_own)
     wire |= _encode_options(request)
+    if not is_own:
+        _fit_service_tier(wire, items.dropped)
+    _name_unplaced(request, target, items.dropped)
     if reasoning := encode_reasoning(request.reasoning, is_own=is_own):
         wire["reasoning"] = reasoning
     if request.reasoning is not None and not is_own:
-        items.dropped.extend(request.reasoning.extras)
+        items.dropped.extend(f"reasoning.{name}" for name in request.reasoning.extras)
     form = request.output_format
     if form is not None and not is_own:
         form = _tighten(form, items.dropped)
@@ -105,6 +114,26 @@ def _encode_options(request: Request) -> dict[str, Any]:
         "metadata": dict(request.metadata) or None,
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _name_unplaced(request: Request, target: Target, dropped: list[str]) -> None:
+    """What this API has no field for, though the provider has one in another dialect."""
+    for field, unasked, what in _NEEDED:
+        if getattr(request, field) != unasked:
+            raise cannot_carry(what, name_parameter(field, request), target)
+    dropped.extend(
+        name_parameter(field, request) for field in _UNPLACED if getattr(request, field) is not None
+    )
+
+
+def _fit_service_tier(wire: dict[str, Any], dropped: list[str]) -> None:
+    """Providers name their tiers as they like; one that this API does not know it refuses."""
+    tier = wire.get("service_tier")
+    if tier in _SAME_TIERS:
+        wire["service_tier"] = _SAME_TIERS[tier]
+    elif tier is not None and tier not in TIERS:
+        del wire["service_tier"]
+        dropped.append("service_tier")
 
 
 def encode_reasoning(options: ReasoningOptions | None, *, is_own: bool) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.dialects.base import NOTHING, malformed_answer
 from nagara.dialects.codec import StreamDecoder, Target
 from nagara.dialects.json_fields import read_fields
 from nagara.dialects.openai_responses.content import decode_citation
@@ -29,6 +28,7 @@ from nagara.dialects.openai_responses.response_decoder import (
     read_seal,
     read_time,
 )
+from nagara.dialects.openai_responses.stream_events import WireEvent, read_event
 from nagara.dialects.openai_responses.wire import NAME, Reader
 from nagara.domain.errors import GatewayError
 from nagara.domain.events import (
@@ -46,27 +46,6 @@ from nagara.domain.events import (
     UsageReported,
 )
 from nagara.domain.messages import Part, Reasoning, Refusal, Signature, Text, ToolCall, ToolKind
-
-
-class _Event(msgspec.Struct, gc=False):
-    """One event, as far as any of them is looked at."""
-
-    type: str = ""
-    output_index: int = 0
-    content_index: int = 0
-    summary_index: int = 0
-    delta: str = ""
-    text: str = ""
-    refusal: str = ""
-    arguments: str = ""
-    input: str = ""
-    logprobs: msgspec.Raw = NOTHING
-    item: msgspec.Raw = NOTHING
-    annotation: msgspec.Raw = NOTHING
-    response: msgspec.Raw = NOTHING
-
-
-_decoder = msgspec.json.Decoder(_Event)
 
 _TEXT, _REFUSAL, _REASONING, _ARGUMENTS = "text", "refusal", "reasoning", "arguments"
 
@@ -104,7 +83,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         """The events of one wire event. Raises `GatewayError` for what cannot be read."""
         if data == b"[DONE]":
             return ()
-        event = _read_event(data)
+        event = read_event(data)
         if event.type == "error":
             # It is the failure itself, which others wrap in a response.
             event.response = msgspec.Raw(data)
@@ -116,7 +95,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         except GatewayError as error:
             raise blame_upstream(error) from error
 
-    def _begin(self, event: _Event) -> list[Event]:
+    def _begin(self, event: WireEvent) -> list[Event]:
         if self._has_begun:
             return []
         self._has_begun = True
@@ -166,7 +145,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         told = self._open.get(key)
         return self._tell(key, part, text) if text and (told is None or not told.length) else []
 
-    def _add_text(self, event: _Event) -> list[Event]:
+    def _add_text(self, event: WireEvent) -> list[Event]:
         key = (event.output_index, _TEXT, event.content_index)
         told = self._open.get(key)
         events: list[Event]
@@ -179,26 +158,26 @@ class ResponsesStreamDecoder(StreamDecoder):
             events.append(LogprobsAdded(tuple(logprobs)))
         return events
 
-    def _end_text(self, event: _Event) -> list[Event]:
+    def _end_text(self, event: WireEvent) -> list[Event]:
         return self._tell_rest(
             (event.output_index, _TEXT, event.content_index), Text(""), event.text
         )
 
-    def _add_refusal(self, event: _Event) -> list[Event]:
+    def _add_refusal(self, event: WireEvent) -> list[Event]:
         key = (event.output_index, _REFUSAL, event.content_index)
         return self._tell(key, Refusal(""), event.delta)
 
-    def _end_refusal(self, event: _Event) -> list[Event]:
+    def _end_refusal(self, event: WireEvent) -> list[Event]:
         key = (event.output_index, _REFUSAL, event.content_index)
         return self._tell_rest(key, Refusal(""), event.refusal)
 
-    def _add_summary(self, event: _Event) -> list[Event]:
+    def _add_summary(self, event: WireEvent) -> list[Event]:
         return self._add_reasoning(event, event.summary_index, is_summary=True)
 
-    def _add_thought(self, event: _Event) -> list[Event]:
+    def _add_thought(self, event: WireEvent) -> list[Event]:
         return self._add_reasoning(event, event.content_index, is_summary=False)
 
-    def _add_reasoning(self, event: _Event, section: int, *, is_summary: bool) -> list[Event]:
+    def _add_reasoning(self, event: WireEvent, section: int, *, is_summary: bool) -> list[Event]:
         key = (event.output_index, _REASONING, 0)
         text = event.delta
         told = self._open.get(key)
@@ -211,7 +190,7 @@ class ResponsesStreamDecoder(StreamDecoder):
             self._open[key].section = section
         return events
 
-    def _add_arguments(self, event: _Event) -> list[Event]:
+    def _add_arguments(self, event: WireEvent) -> list[Event]:
         told = self._open.get((event.output_index, _ARGUMENTS, 0))
         if told is None or not event.delta:
             # Of a tool that the provider runs (MCP): told when it is done.
@@ -219,7 +198,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         told.length += len(event.delta)
         return [PartDelta(told.index, event.delta)]
 
-    def _end_arguments(self, event: _Event) -> list[Event]:
+    def _end_arguments(self, event: WireEvent) -> list[Event]:
         told = self._open.get((event.output_index, _ARGUMENTS, 0))
         whole = event.arguments or event.input
         if told is None or told.length or not whole:
@@ -227,7 +206,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         told.length = len(whole)
         return [PartDelta(told.index, whole)]
 
-    def _annotate(self, event: _Event) -> list[Event]:
+    def _annotate(self, event: WireEvent) -> list[Event]:
         told = self._open.get((event.output_index, _TEXT, event.content_index))
         if told is None or not event.annotation:
             return []
@@ -235,7 +214,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         annotation = Reader(read_fields(bytes(event.annotation)))
         return [PartAmended(index=told.index, citation=decode_citation(annotation))]
 
-    def _begin_item(self, event: _Event) -> list[Event]:
+    def _begin_item(self, event: WireEvent) -> list[Event]:
         item = Reader(read_fields(bytes(event.item)))
         return self._begin_call(event.output_index, item)
 
@@ -247,7 +226,7 @@ class ResponsesStreamDecoder(StreamDecoder):
             return []
         return self._begin_part(key, begin_call(item, "", kind))
 
-    def _end_item(self, event: _Event) -> list[Event]:
+    def _end_item(self, event: WireEvent) -> list[Event]:
         return self._finish_item(event.output_index, bytes(event.item))
 
     def _finish_item(self, output_index: int, raw: bytes) -> list[Event]:
@@ -335,7 +314,7 @@ class ResponsesStreamDecoder(StreamDecoder):
             events += self._tell_whole(part)
         return events
 
-    def _end(self, event: _Event) -> list[Event]:
+    def _end(self, event: WireEvent) -> list[Event]:
         """The terminal event, which holds the whole answer again."""
         events = self._begin(event)
         response = bytes(event.response)
@@ -354,7 +333,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         self.is_complete = self.is_ended = True
         return events
 
-    def _fail(self, event: _Event) -> list[Event]:
+    def _fail(self, event: WireEvent) -> list[Event]:
         """What the provider said went wrong; an `error` may be followed by a failed response."""
         self.is_complete = self.is_ended = True
         return [Failed(read_failure(read_answer(bytes(event.response))))]
@@ -365,7 +344,7 @@ _MESSAGE_TYPE = msgspec.Raw(b'"message"')
 _CALL_TYPES = (msgspec.Raw(b'"function_call"'), msgspec.Raw(b'"custom_tool_call"'))
 _CALLS = {"function_call": ToolKind.FUNCTION, "custom_tool_call": ToolKind.CUSTOM}
 
-_Take = Callable[[ResponsesStreamDecoder, _Event], Sequence[Event]]
+_Take = Callable[[ResponsesStreamDecoder, WireEvent], Sequence[Event]]
 _TAKES: Mapping[str, _Take] = {
     "response.created": ResponsesStreamDecoder._begin,
     "response.queued": ResponsesStreamDecoder._begin,
@@ -394,27 +373,3 @@ _TAKES: Mapping[str, _Take] = {
 def decode_stream(event_bytes_max: int, target: Target) -> StreamDecoder:
     """The decoder of one streamed answer."""
     return ResponsesStreamDecoder(event_bytes_max, target)
-
-
-def _read_event(data: bytes) -> _Event:
-    try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        return _read_leniently(data)
-
-
-def _read_leniently(data: bytes) -> _Event:
-    """An event with half a surrogate pair in it, or with a field of an unexpected type."""
-    try:
-        fields = Reader(read_fields(data))
-        event = _Event(type=fields.text("type") or "")
-        for name in ("output_index", "content_index", "summary_index"):
-            setattr(event, name, fields.whole(name) or 0)
-        for name in ("delta", "text", "refusal", "arguments", "input"):
-            if fields.shape(name) == '"':
-                setattr(event, name, fields.text(name) or "")
-        for name in ("logprobs", "item", "annotation", "response"):
-            setattr(event, name, fields.raw(name) or NOTHING)
-    except GatewayError as error:
-        raise malformed_answer() from error
-    return event

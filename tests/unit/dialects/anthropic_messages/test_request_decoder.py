@@ -1,4 +1,4 @@
-"""Requests of Messages callers: what becomes of every kind of block; which mistakes are told."""
+"""Requests of Messages callers: what each kind of block becomes, and how mistakes are told."""
 
 import json
 from typing import Any

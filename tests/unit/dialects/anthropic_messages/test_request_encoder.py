@@ -358,23 +358,33 @@ def test_json_without_a_schema_is_asked_for_in_words() -> None:
     assert encoded.dropped == ("response_format",)
 
 
-def test_a_schema_is_closed_and_its_bounds_are_put_into_words() -> None:
+def test_a_schema_is_told_in_anthropics_words_and_what_is_lost_is_named() -> None:
     schema = {
         "type": "object",
         "properties": {
-            "n": {"type": "integer", "minimum": 1, "description": "How many."},
-            "of": {"oneOf": [{"type": "string"}, {"type": "object", "properties": {}}]},
-            "map": {"type": "object", "additionalProperties": {"type": "string"}},
+            "n": {"type": "integer", "minimum": 1},
+            "of": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {}}]},
         },
     }
     raw = msgspec.Raw(json.dumps(schema).encode())
     asked = chat(output_format=OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=raw))
-    closed = encode(asked)[0]["output_config"]["format"]["schema"]
+    sent, encoded = encode(asked)
+    closed = sent["output_config"]["format"]["schema"]
     assert closed["additionalProperties"] is False
-    members = closed["properties"]
-    assert members["n"] == {"type": "integer", "description": "How many. (minimum: 1)"}
-    assert members["of"]["anyOf"][1]["additionalProperties"] is False
-    assert members["map"]["additionalProperties"] == {"type": "string"}
+    assert "minimum" not in closed["properties"]["n"]
+    assert closed["properties"]["of"]["anyOf"][1]["additionalProperties"] is False
+    assert encoded.dropped == (
+        "response_format.properties.n.minimum",
+        "response_format.properties.of.anyOf[1].additionalProperties",
+    )
+
+
+def test_a_strict_tool_is_held_to_the_same_rules() -> None:
+    raw = msgspec.Raw(b'{"type":"object","properties":{"n":{"type":"integer","maximum":3}}}')
+    sent, encoded = encode(chat(tools=(FunctionTool(name="f", parameters=raw, is_strict=True),)))
+    assert sent["tools"][0]["strict"] is True
+    assert sent["tools"][0]["input_schema"]["additionalProperties"] is False
+    assert encoded.dropped == ("tools.f.properties.n.maximum",)
 
 
 def test_tools_and_their_choice() -> None:

@@ -353,6 +353,18 @@ def test_extras_of_another_dialect_are_named_and_not_sent() -> None:
     assert b"logit_bias" not in encoded.body
 
 
+def test_what_this_api_has_no_field_for_is_named_or_refused() -> None:
+    assert encode_request(ask(top_k=5, seed=1), TARGET).dropped == ("top_k", "seed")
+    with pytest.raises(GatewayError) as caught:
+        encode_request(ask(stop=("x",)), TARGET)
+    assert (caught.value.kind, caught.value.param) == (ErrorKind.UNSUPPORTED, "stop")
+
+
+def test_a_tier_that_this_api_does_not_know_is_dropped() -> None:
+    assert encode_request(ask(service_tier="on_demand"), TARGET).dropped == ("service_tier",)
+    assert encode(ask(service_tier="standard_only"))["service_tier"] == "default"
+
+
 def test_a_turn_of_many_parts_keeps_its_order() -> None:
     turn = Message(
         Role.USER,

@@ -1,0 +1,1 @@
+"""Stateful Responses: what is kept of them, and those that run in the background."""
