@@ -82,6 +82,16 @@ def test_sandbox_has_every_operation_and_needs_nothing() -> None:
         ("deepseek", Operation.MESSAGES, "https://api.deepseek.com/anthropic/v1/messages"),
         ("zai", Operation.MESSAGES, "https://api.z.ai/api/anthropic/v1/messages"),
         ("moonshot", Operation.MESSAGES, "https://api.moonshot.ai/anthropic/v1/messages"),
+        (
+            "google",
+            Operation.GENERATE_CONTENT,
+            "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+        ),
+        (
+            "google",
+            Operation.EMBEDDINGS,
+            "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
+        ),
         ("ollama", Operation.MESSAGES, "http://localhost:11434/v1/messages"),
     ],
 )

@@ -7,7 +7,6 @@ result finds its call by its id and the tool's name, so the name is looked up wh
 https://ai.google.dev/gemini-api/docs/function-calling
 """
 
-import base64
 from typing import Any
 
 import msgspec
@@ -270,8 +269,8 @@ class ContentEncoder:
 
     def _address(self, media: Media) -> Wired:
         if media.text is not None:
-            data = base64.b64encode(media.text.encode(errors="replace")).decode()
-            return {"inlineData": {"mimeType": media.media_type or "text/plain", "data": data}}
+            # A text document is read as text, whichever way it comes.
+            return {"text": media.text}
         if media.data is not None:
             mime = media.media_type or _TYPES[media.kind]
             return {"inlineData": {"mimeType": mime, "data": media.data}}

@@ -184,7 +184,7 @@ def test_instructions_are_one_system_instruction_and_later_ones_the_users() -> N
         ),
         (
             Media(kind=MediaKind.DOCUMENT, text="hi"),
-            {"inlineData": {"mimeType": "text/plain", "data": "aGk="}},
+            {"text": "hi"},
         ),
     ],
 )
