@@ -18,6 +18,11 @@ from nagara.domain.messages import Signature
 PREFIX = "nagara1."
 """What every envelope begins with, so that one can be told from a provider's own value."""
 
+IN_BASE64 = "bmFnYXJhMS"
+"""What one begins with where its text is put into base64 again, in either alphabet."""
+
+_MARKS = (PREFIX.encode(), IN_BASE64.encode())
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(tuple[str, str, str | None])
 
@@ -41,3 +46,8 @@ def disclose(value: str) -> Signature:
         # Cut or altered on its way: no provider would know it, so none is given it.
         return Signature(value)
     return Signature(inner, maker, kept)
+
+
+def is_in(body: bytes) -> bool:
+    """Whether there may be an envelope somewhere in a body, in whichever dialect's form."""
+    return any(mark in body for mark in _MARKS)

@@ -61,6 +61,8 @@ class PlayedGemini:
         config = body.get("generationConfig", {})
         check_fields(config, "generation_config", CONFIG_FIELDS)
         thinking = config.get("thinkingConfig", {})
+        # JSON of protocol buffers may be in either case, and Google's SDK sends both.
+        thinking = {_camel(name): value for name, value in thinking.items()}
         check_fields(thinking, "thinking_config", THINKING_FIELDS)
         check(len(thinking.keys() - {"includeThoughts"}) <= 1, "only one of budget and level")
         if "systemInstruction" in body:
@@ -77,6 +79,7 @@ class PlayedGemini:
             check_fields(tool, "tools", {"functionDeclarations"})
             for index, function in enumerate(tool["functionDeclarations"]):
                 where = f"tools.function_declarations[{index}]"
+                function = {_camel(name): value for name, value in function.items()}
                 check_fields(function, where, FUNCTION_FIELDS, ("name",))
                 check(FUNCTION_NAME.fullmatch(function["name"]), f"{where}: {function['name']!r}")
                 check(function["name"] not in found, f"{where}: Duplicate function declaration")
@@ -188,6 +191,11 @@ def _is_question(content: dict[str, Any]) -> bool:
     """Whether somebody asks anew; the rules on signatures are for what came after."""
     has_response = any("functionResponse" in part for part in content["parts"])
     return content["role"] == "user" and not has_response
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
 
 
 def _read_properties(function: dict[str, Any], where: str) -> dict[str, Any]:

@@ -11,9 +11,6 @@ import binascii
 from nagara.dialects import envelope
 from nagara.domain.messages import Signature
 
-MARK = "bmFnYXJhMS"
-"""What every envelope begins with in base64, in either alphabet."""
-
 
 def enclose(signature: Signature) -> str:
     """The signature as base64 that a caller may keep."""
@@ -22,7 +19,7 @@ def enclose(signature: Signature) -> str:
 
 def disclose(value: str) -> Signature:
     """The signature in an envelope; any other value is Google's own."""
-    if not value.startswith(MARK):
+    if not value.startswith(envelope.IN_BASE64):
         return Signature(value)
     try:
         padded = value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)
