@@ -42,6 +42,7 @@ SCHEMA_FIELDS = words(
     "minProperties maxProperties minLength maxLength pattern example anyOf propertyOrdering "
     "default items minimum maximum"
 )
+TOOL_CONFIG_FIELDS = words("functionCallingConfig retrievalConfig includeServerSideToolInvocations")
 FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 
 
@@ -69,6 +70,7 @@ class PlayedGemini:
             for part in body["systemInstruction"]["parts"]:
                 check_fields(part, "system_instruction.parts", {"text"}, ("text",))
         tools = self._check_tools(body.get("tools", []))
+        self._check_tool_config(body, tools)
         results = self._check_contents(body["contents"])
         thinks = bool(thinking.get("includeThoughts"))
         return Asked(tools, results, "stream" in path, thinks)
@@ -76,7 +78,9 @@ class PlayedGemini:
     def _check_tools(self, tools: list[Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for tool in tools:
-            check_fields(tool, "tools", {"functionDeclarations"})
+            check_fields(tool, "tools", {"functionDeclarations", "googleSearch"})
+            if "functionDeclarations" not in tool:
+                continue
             for index, function in enumerate(tool["functionDeclarations"]):
                 where = f"tools.function_declarations[{index}]"
                 function = {_camel(name): value for name, value in function.items()}
@@ -85,6 +89,16 @@ class PlayedGemini:
                 check(function["name"] not in found, f"{where}: Duplicate function declaration")
                 found[function["name"]] = _read_properties(function, where)
         return found
+
+    def _check_tool_config(self, body: dict[str, Any], functions: dict[str, Any]) -> None:
+        config = body.get("toolConfig", {})
+        check_fields(config, "tool_config", TOOL_CONFIG_FIELDS)
+        has_search = any("googleSearch" in tool for tool in body.get("tools", []))
+        check(
+            not (has_search and functions) or config.get("includeServerSideToolInvocations"),
+            "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools "
+            "with Function calling.",
+        )
 
     def _check_contents(self, contents: list[Any]) -> list[str]:
         results: list[str] = []

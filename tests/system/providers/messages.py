@@ -43,6 +43,10 @@ TOOL_FIELDS = words(
     "type name description input_schema cache_control strict input_examples "
     "eager_input_streaming defer_loading allowed_callers"
 )
+SEARCH = "web_search_20250305"
+SEARCH_FIELDS = words(
+    "type name max_uses allowed_domains blocked_domains user_location cache_control defer_loading"
+)
 BUDGET_MIN = 1024
 
 
@@ -93,6 +97,10 @@ class PlayedMessages:
         found: dict[str, Any] = {}
         for index, tool in enumerate(tools):
             where = f"tools.{index}"
+            if tool.get("type") == SEARCH:
+                check_fields(tool, where, SEARCH_FIELDS)
+                check(tool.get("name") == "web_search", f"{where}.name: {tool.get('name')!r}")
+                continue
             check_fields(tool, where, TOOL_FIELDS, ("name", "input_schema"))
             check(tool.get("type", "custom") == "custom", f"{where}.type: {tool.get('type')!r}")
             check(TOOL_NAME.fullmatch(tool["name"]), f"{where}.name: {tool['name']!r}")
