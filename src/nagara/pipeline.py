@@ -17,8 +17,8 @@ import msgspec
 
 from nagara.access import authorize, require_standard
 from nagara.billing import check_balance, estimate_charge, estimate_usage, price
+from nagara.dialects import envelope
 from nagara.dialects.base import RequestView
-from nagara.dialects.envelope import PREFIX
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
@@ -39,7 +39,6 @@ from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
 from nagara.upstream.reply import Reply, ResponseHeaders, client_left
 
-ENVELOPE = PREFIX.encode()
 DROPPED_LENGTH_MAX = 1000
 
 TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
@@ -118,7 +117,7 @@ class Pipeline:
             request_id=ended.request_id,
             seed=make_id(""),
             now_s=int(self._clock.now_s()),
-            is_enveloped=ENVELOPE in body,
+            is_enveloped=envelope.is_in(body),
             recall=partial(self._turns.recall, key.account_id),
         )
         call = Call(asking=asking, headers=headers, query=query)
