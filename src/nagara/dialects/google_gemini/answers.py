@@ -154,15 +154,20 @@ class AnswerReader:
             if (usage := counted.to_usage()) is not None:
                 events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
-            self.is_complete = bool(self._candidates) and all(
-                candidate.is_finished for candidate in self._candidates.values()
-            )
+            self.is_complete = bool(self._candidates) and not self._has_unfinished()
         return events
 
     def finish(self) -> list[Event]:
         """What is still owed when all is said."""
         extras = {"promptFeedback": self._feedback} if self._feedback else {}
         return [Ended(service_tier=self._tier, extras=extras)]
+
+    def _has_unfinished(self) -> bool:
+        # A plain loop, and it ends at the first one: this is asked for every piece of a stream.
+        for candidate in self._candidates.values():  # noqa: SIM110
+            if not candidate.is_finished:
+                return True
+        return False
 
     def _candidate(self, index: int) -> "_Candidate":
         if index not in self._candidates:
