@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from nagara.answer_headers import name_dropped
 from nagara.dialects import envelope
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.domain.catalog import Deployment
@@ -24,7 +25,6 @@ from nagara.operations.kept_items import (
     read_output,
     write_input,
 )
-from nagara.pipeline import name_dropped
 from nagara.storage.responses import StoredResponse
 from nagara.upstream.attempt import Call
 from nagara.upstream.reply import ResponseHeaders
