@@ -27,6 +27,9 @@ class Contents(msgspec.Struct, frozen=True):
     media: frozenset[str] = frozenset()
 
 
+STANDARD_BASE64: Final = str.maketrans("-_", "+/")
+
+
 class Collecting:
     """Gathers what a request says."""
 
@@ -43,7 +46,10 @@ class Collecting:
     def add_data(self, data: Any) -> None:
         """A file: its base64 data, in a data URL or bare, or the address it lies at."""
         if isinstance(data, str) and data:
-            self.media.add(data.partition(";base64,")[2][:MEDIA_LENGTH] or data[:MEDIA_LENGTH])
+            said = data.partition(";base64,")[2][:MEDIA_LENGTH] or data[:MEDIA_LENGTH]
+            # Two alphabets write the same bytes; an address or an id is no base64.
+            is_base64 = len(said) == MEDIA_LENGTH and ":" not in said
+            self.media.add(said.translate(STANDARD_BASE64) if is_base64 else said)
 
     def contents(self) -> Contents:
         """All of it."""

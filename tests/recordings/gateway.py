@@ -43,6 +43,8 @@ def make_providers(names: Iterable[str]) -> Iterator[Provider]:
             provider,
             name=full_name,
             paths={operation: provider.paths.get(operation, wire.default_path)},
+            # What was recorded shows that the model has it.
+            models_without={},
             stream_paths={o: p for o, p in provider.stream_paths.items() if o is operation},
             base_url=None,
             base_url_env=None,

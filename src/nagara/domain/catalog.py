@@ -115,10 +115,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     `paths` says which operations it has, in their own dialect, and where below `base_url`; a path
     may begin with `/..` to leave segments of the base URL, and may hold `{model}`. Where a caller's
-    dialect is not among them, the first conversation among them is spoken instead. A stream has
-    another path only if `stream_paths` says so. `base_url` may hold `{NAME}`, which
-    stands for an environment variable, or else for its value in `base_url_defaults`. The offers
-    of the catalogue name it by `name`.
+    dialect is not among them, the first conversation among them is spoken instead: their order is
+    the order of preference. A stream has another path only if `stream_paths` says so. `base_url`
+    may hold `{NAME}`, which stands for an environment variable, or else for its value in
+    `base_url_defaults`. The offers of the catalogue name it by `name`.
     """
 
     name: str
@@ -145,8 +145,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A server of one's own: it may be called without a credential."""
     has_open_models: bool = False
     """Whether it is asked for any model name, because no catalogue says which it has."""
-    has_stream_usage_option: bool = True
-    """Whether chat takes `stream_options.include_usage`; without it the provider always reports."""
+    models_without: Mapping[Operation, str] = {}
+    """Models that lack an operation which the provider has: a regular expression for their names.
+
+    They are asked in the next of its dialects instead.
+    """
     adds: Abilities = Abilities()
     """What it can be asked for beyond its dialect's own provider."""
     lacks: Abilities = Abilities()
@@ -200,6 +203,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def auth(self) -> Auth:
         """How its credential is presented."""
         return self.provider.choose_auth(self.credential)
+
+    def has(self, operation: Operation) -> bool:
+        """Whether this model can be asked for `operation` in that operation's own dialect."""
+        provider = self.provider
+        if operation not in provider.paths:
+            return False
+        lacking = provider.models_without.get(operation)
+        return lacking is None or re.search(lacking, self.model) is None
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""

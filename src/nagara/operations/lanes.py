@@ -13,9 +13,10 @@ import msgspec
 from nagara.dialects.base import RequestView
 from nagara.dialects.codec import Frame, Inbound, Outbound, Target
 from nagara.dialects.json_fields import replace_model, write_fields
+from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
 from nagara.dialects.turns import Recall, Turn, restore_turns
-from nagara.domain.catalog import Deployment, Operation, Provider
+from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import Request
 from nagara.domain.usage import Usage
@@ -100,15 +101,15 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
 
     Of the dialects that the provider speaks, the first that can carry the request is taken.
     """
-    operation, provider = asking.endpoint.operation, deployment.provider
+    operation = asking.endpoint.operation
     caller = asking.endpoint.dialect
     # A provider would refuse a signature that is not its own.
     is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
-    if caller is None or (is_passed and operation in provider.paths):
+    if caller is None or (is_passed and deployment.has(operation)):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
     request = read_request(asking, caller)
-    for spoken in spoken_operations(provider, operation):
+    for spoken in spoken_operations(deployment, operation):
         try:
             return TranslatedLane(asking, deployment, request, caller, spoken)
         except GatewayError as error:
@@ -120,19 +121,20 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     )
 
 
-def can_serve(provider: Provider, endpoint: Endpoint) -> bool:
-    """Whether the provider has the operation, or one that it can be translated to."""
-    if endpoint.operation in provider.paths:
+def can_serve(deployment: Deployment, endpoint: Endpoint) -> bool:
+    """Whether the deployment has the operation, or one that it can be translated to."""
+    if deployment.has(endpoint.operation):
         return True
-    return endpoint.dialect is not None and any(op in DIALECTS for op in provider.paths)
+    is_translated = endpoint.dialect is not None
+    return is_translated and any(spoken_operations(deployment, endpoint.operation))
 
 
-def spoken_operations(provider: Provider, first: Operation) -> Iterator[Operation]:
-    """The conversations that the provider has, the caller's own first, then in its file's order."""
-    if first in provider.paths:
+def spoken_operations(deployment: Deployment, first: Operation) -> Iterator[Operation]:
+    """The conversations that it has, the caller's own first, then in the provider file's order."""
+    if deployment.has(first):
         yield first
-    for operation in provider.paths:
-        if operation in DIALECTS and operation is not first:
+    for operation in deployment.provider.paths:
+        if operation in DIALECTS and operation is not first and deployment.has(operation):
             yield operation
 
 
@@ -175,7 +177,8 @@ class PassThrough:
     def __init__(self, asking: Asking, deployment: Deployment) -> None:
         endpoint, view, provider = asking.endpoint, asking.view, deployment.provider
         self.operation = endpoint.operation
-        self._asks_usage = provider.has_stream_usage_option and not view.has_usage_request
+        has_usage_option = ChatTrait.STREAMS_USAGE_UNASKED not in provider.traits
+        self._asks_usage = has_usage_option and not view.has_usage_request
         self.body = endpoint.write_request(view, deployment.model, asks_usage=self._asks_usage)
         self._caller_model = view.model if deployment.model != view.model else None
         self._asking = asking
@@ -229,7 +232,8 @@ class TranslatedLane:
         """Raises `GatewayError` (UNSUPPORTED) for what this dialect or provider cannot carry."""
         upstream = DIALECTS[operation]
         target = aim(deployment, upstream)
-        asked = ask(restore_turns(request, upstream.NAME, asking.recall), upstream, target)
+        restored = restore_turns(request, upstream.NAME, asking.recall)
+        asked = ask(restored, caller, upstream, target)
         self.operation = operation
         self.body = asked.body
         self.dropped = asked.dropped

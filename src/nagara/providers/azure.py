@@ -16,9 +16,17 @@ PROVIDER = Provider(
     credential_env=("AZURE_OPENAI_API_KEY",),
     auth=Auth.API_KEY,
     paths={
-        Operation.CHAT: "/chat/completions",
+        # First, since Chat Completions neither shows reasoning nor takes it back.
         Operation.RESPONSES: "/responses",
+        Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
+    },
+    # Names of deployments are one's own, and most people keep the model's in them. What others
+    # than OpenAI made has chat, and only some of it Responses:
+    # https://learn.microsoft.com/azure/foundry/foundry-models/how-to/generate-responses
+    models_without={
+        Operation.RESPONSES: r"(?i)audio|mistral|codestral|llama|phi-|cohere|command-|jamba",
+        Operation.CHAT: r"(?i)^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use",
     },
     traits=frozenset(
         {Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS, Trait.ALL_EFFORTS}

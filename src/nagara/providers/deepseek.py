@@ -1,11 +1,12 @@
-"""DeepSeek: chat, and messages under its Anthropic-compatible path."""
+"""DeepSeek: chat, responses, and messages under its Anthropic-compatible path."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
-# https://api-docs.deepseek.com and /guides/anthropic_api
+# https://api-docs.deepseek.com, /guides/responses_api and /guides/anthropic_api
 PROVIDER = Provider(
     name="deepseek",
     display_name="DeepSeek",
@@ -15,6 +16,7 @@ PROVIDER = Provider(
     credential_env=("DEEPSEEK_API_KEY",),
     paths={
         Operation.CHAT: "/chat/completions",
+        Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/anthropic/v1/messages",
     },
     # https://api-docs.deepseek.com/guides/thinking_mode and /guides/json_mode
@@ -34,6 +36,9 @@ PROVIDER = Provider(
             Trait.ALL_EFFORTS,
             Trait.EARLIER_REASONING_CONTENT,
             Trait.STRING_CONTENT,
+            # It takes its reasoning back unsealed, and says so by sealing nothing.
+            ResponsesTrait.PLAIN_REASONING,
+            ResponsesTrait.NO_ENCRYPTED_REASONING,
         }
     ),
 )

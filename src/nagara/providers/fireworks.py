@@ -1,11 +1,11 @@
-"""Fireworks AI: chat, responses and embeddings."""
+"""Fireworks AI: chat, responses, messages and embeddings."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
-# https://docs.fireworks.ai/api-reference
+# https://docs.fireworks.ai/api-reference and /tools-sdks/anthropic-compatibility
 PROVIDER = Provider(
     name="fireworks",
     display_name="Fireworks AI",
@@ -16,6 +16,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
+        Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
     },
     adds=Abilities(frozenset({Ability.TOP_K})),

@@ -18,7 +18,6 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
     },
-    has_stream_usage_option=False,
     lacks=Abilities(OPENAI_ONLY | {Ability.LOGPROBS, Ability.USER}),
     # https://docs.mistral.ai/capabilities/reasoning and /capabilities/document_ai
     traits=frozenset(

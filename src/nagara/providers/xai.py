@@ -1,4 +1,4 @@
-"""xAI: chat and responses. Its Anthropic-compatible endpoint is deprecated and left out."""
+"""xAI: responses and chat. Its Anthropic-compatible endpoint is deprecated and left out."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -14,8 +14,10 @@ PROVIDER = Provider(
     base_url_env="XAI_BASE_URL",
     credential_env=("XAI_API_KEY",),
     paths={
-        Operation.CHAT: "/chat/completions",
+        # Chat is deprecated and returns no reasoning:
+        # https://docs.x.ai/developers/model-capabilities/text/comparison
         Operation.RESPONSES: "/responses",
+        Operation.CHAT: "/chat/completions",
     },
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.MAX_COMPLETION_TOKENS}),

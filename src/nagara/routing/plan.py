@@ -18,7 +18,7 @@ def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
     loses nothing; among those, one is chosen by weight and the others follow.
     Raises `GatewayError` (UNSUPPORTED) when none has the operation, or one it can be translated to.
     """
-    able = [d for d in route.deployments if can_serve(d.provider, endpoint)]
+    able = [d for d in route.deployments if can_serve(d, endpoint)]
     if not able:
         raise _unsupported(route, endpoint)
     if len(able) == 1:
@@ -28,7 +28,7 @@ def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
 
 def _order(able: list[Deployment], operation: Operation, draw: float) -> list[Deployment]:
     def rank(deployment: Deployment) -> tuple[int, bool]:
-        return deployment.priority, operation not in deployment.provider.paths
+        return deployment.priority, not deployment.has(operation)
 
     able.sort(key=rank)
     best = [d for d in able if rank(d) == rank(able[0])]
@@ -46,7 +46,7 @@ def _choose(among: list[Deployment], draw: float) -> Deployment:
 
 
 def _unsupported(route: Route, endpoint: Endpoint) -> GatewayError:
-    served = {o for d in route.deployments for o in d.provider.paths}
+    served = {o for d in route.deployments for o in d.provider.paths if d.has(o)}
     # Of a model that the catalogue does not know, nobody knows what it is for.
     useful = served.intersection(route.model.operations) or served
     paths = [e.path for e in ENDPOINTS.values() if e.operation in useful]

@@ -14,6 +14,8 @@ import msgspec
 from nagara.domain.catalog import Model, Operation, Route
 from nagara.domain.money import format_rate
 from nagara.domain.usage import Meter
+from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import can_serve
 
 _MS_PER_SECOND = 1000
 
@@ -131,11 +133,15 @@ def make_item(route: Route, now_s: float) -> ModelItem:
 
 
 def find_endpoints(route: Route) -> Iterator[Operation]:
-    """What the model is for and some deployment has a path for, in the model's order.
+    """What the model is for and some deployment can be asked for, in the model's order.
 
     A model that the catalogue does not know may be for anything that its deployments can do.
     """
-    served = {operation for d in route.deployments for operation in d.provider.paths}
+    served = {
+        endpoint.operation
+        for endpoint in ENDPOINTS.values()
+        if any(can_serve(deployment, endpoint) for deployment in route.deployments)
+    }
     if not route.model.operations and not route.model.offers:
         return (operation for operation in Operation if operation in served)
     return (operation for operation in route.model.operations if operation in served)

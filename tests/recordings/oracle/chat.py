@@ -33,6 +33,9 @@ def read(body: Mapping[str, Any]) -> Answer:
     for annotation in message.get("annotations") or ():
         page = annotation.get("url_citation") or {}
         reading.add_citation(page.get("url"), page.get("title"))
+    if message.get("images"):
+        # OpenRouter's place for what the model drew, which other servers took up.
+        reading.server_tools.append("image_generation")
     for tool in message.get("executed_tools") or ():
         reading.server_tools.append(tool["type"])
         for page in (tool.get("search_results") or {}).get("results") or ():

@@ -7,6 +7,7 @@ import pytest
 
 import nagara.providers
 from nagara.domain.catalog import Deployment, Operation, Provider, Transport
+from nagara.operations.lanes import spoken_operations
 from nagara.providers import PROVIDERS, SANDBOX
 
 FILES = {
@@ -97,6 +98,23 @@ def test_sandbox_has_every_operation_and_needs_nothing() -> None:
 )
 def test_address_is_the_documented_one(name: str, operation: Operation, url: str) -> None:
     assert address(name, operation) == url
+
+
+@pytest.mark.parametrize(
+    ("model", "spoken"),
+    [
+        ("gpt-5.4", [Operation.RESPONSES, Operation.CHAT]),
+        ("gpt-5.4-pro", [Operation.RESPONSES]),
+        ("gpt-5.3-codex", [Operation.RESPONSES]),
+        ("o3-pro-2025-06-10", [Operation.RESPONSES]),
+        ("gpt-audio-1.5", [Operation.CHAT]),
+        ("gpt-4o-search-preview", [Operation.CHAT]),
+    ],
+)
+def test_model_is_asked_in_the_dialects_that_it_has(model: str, spoken: list[Operation]) -> None:
+    deployment = Deployment(name="openai", provider=PROVIDERS["openai"], model=model)
+    # A caller of a third dialect is translated to the first of them.
+    assert list(spoken_operations(deployment, Operation.MESSAGES)) == spoken
 
 
 def test_base_url_of_ones_own_replaces_the_providers() -> None:

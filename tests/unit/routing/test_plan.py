@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,12 @@ def test_deployment_without_the_operation_is_left_out() -> None:
 def test_conversation_goes_to_whoever_speaks_any_dialect() -> None:
     both = (deployment("claude", of="anthropic"), deployment("a", 5))
     assert names(*both) == ["claude", "a"]
+
+
+def test_model_that_its_provider_lacks_in_the_callers_dialect_comes_after_others_equals() -> None:
+    codex = msgspec.structs.replace(deployment("theirs"), model="gpt-5-codex")
+    assert names(codex, deployment("ours")) == ["ours", "theirs"]
+    assert names(codex) == ["theirs"]
 
 
 def test_whoever_speaks_the_callers_dialect_comes_first_among_equals() -> None:

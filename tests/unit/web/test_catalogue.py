@@ -122,11 +122,12 @@ def test_item_has_every_field_of_the_api(shown: CatalogueEndpoints) -> None:
     assert "max_output_tokens" in item["supported_parameters_by_endpoint"]["responses"]
 
 
-def test_model_of_ones_own_is_listed_with_all_that_its_provider_can_do() -> None:
+def test_model_of_ones_own_is_listed_with_all_that_its_provider_can_be_asked() -> None:
     own = Model(id="mine", startup="custom", display_name="mine")
     deployment = Deployment(name="claude", provider=PROVIDERS["anthropic"], model="theirs")
     item = make_item(Route(own, (deployment,)), NOW_S)
-    assert item.supported_endpoints == ("messages", "messages.count_tokens")
+    conversations = ["chat.completions", "responses", "messages", "generate_content"]
+    assert sorted(item.supported_endpoints) == sorted([*conversations, "messages.count_tokens"])
 
 
 def test_prepared_list_is_what_the_first_caller_gets() -> None:
@@ -175,10 +176,9 @@ def test_only_routed_models_and_endpoints_that_are_served_are_shown() -> None:
     served = endpoints(snapshot_with("anthropic", "claude-opus-4.5", "claude-haiku-4.5"))
     items = listed(served.list_models(None).body)
     assert list(items) == ["claude-haiku-4.5", "claude-opus-4.5"]
-    paths = PROVIDERS["anthropic"].paths
+    # Conversations are translated; what else Anthropic lacks is not shown.
     shown = items["claude-haiku-4.5"]["supported_endpoints"]
-    assert shown
-    assert set(shown) <= set(paths)
+    assert shown == ["chat.completions", "responses", "messages", "messages.count_tokens"]
 
 
 def test_test_key_sees_what_the_sandbox_serves() -> None:

@@ -105,12 +105,14 @@ def encode_citation(citation: Citation) -> dict[str, Any]:
             "title": citation.title,
             "url": citation.url or "",
         }
-    # A file of another provider has no place among the documents; its id says which it is.
+    if citation.document_index is None:
+        # A file that another provider searched is none of the request's documents.
+        return _encode_search_result(citation)
     location = _LOCATIONS.get(citation.location or "char", _LOCATIONS["char"])
     encoded = {
         "type": location.type,
         "cited_text": citation.cited_text or "",
-        "document_index": citation.document_index or 0,
+        "document_index": citation.document_index,
         "document_title": citation.title,
         location.start: citation.location_start or 0,
         location.end: citation.location_end or 0,
@@ -139,8 +141,8 @@ def _encode_search_result(citation: Citation) -> dict[str, Any]:
     return {
         "type": "search_result_location",
         "cited_text": citation.cited_text or "",
-        "search_result_index": citation.extras["search_result_index"],
-        "source": citation.url or "",
+        "search_result_index": citation.extras.get("search_result_index", 0),
+        "source": citation.url or citation.file_id or "",
         "title": citation.title,
         "start_block_index": citation.location_start or 0,
         "end_block_index": citation.location_end or 0,

@@ -63,7 +63,7 @@ _ROWS = (
     #          name                                  thinking     efforts   sampling tokens
     Generation(r"claude-3[.-]7",                    _T.BUDGET,   "",       _S.ALL,  32_000),
     Generation(r"claude-3[.-]5",                    _T.NEVER,    "",       _S.ALL,  8_192),
-    Generation(r"claude-(3|2|instant)",             _T.NEVER,    "",       _S.ALL,  4_096),
+    Generation(r"claude-(3|v?[12]|instant)",        _T.NEVER,    "",       _S.ALL,  4_096),
     Generation(r"claude-opus-4[.-]5",               _T.BUDGET,   _TO_HIGH, _S.ONE,  32_000),
     Generation(r"claude-(opus-4[.-]1|\w+-4[.-]5)",  _T.BUDGET,   "",       _S.ONE,  32_000),
     Generation(r"claude-\w+-4([.-]0|-2|@|$)",       _T.BUDGET,   "",       _S.ALL,  32_000),

@@ -69,17 +69,22 @@ FAMILIES = {
     "mistral": Family(top_k=("top_k",)),
     "cohere": Family(top_k=("k",)),
 }
+EARLY_CLAUDE = msgspec.structs.replace(FAMILIES["anthropic"], caches=frozenset())
+"""Those that came before prompt caching; a cache point is an error there."""
 OTHERS = Family()
 """Makers that are not listed."""
 UNTOLD = Family(caches=frozenset({SYSTEM, MESSAGES, TOOLS}), reads_signatures=True)
 """Models whose maker their name does not tell: it may be any of them."""
 
 _MAKER = re.compile(rf"(?:^|[./])({'|'.join(FAMILIES)})\.")
+_EARLY = re.compile(r"\.claude-(?:v?[12]|instant|3-[a-z]|3-5-sonnet-20240620)")
 
 
 def find_family(model: str) -> Family:
     """The row of a model, by its id on Bedrock."""
     match = _MAKER.search(model)
+    if match is not None and _EARLY.search(model):
+        return EARLY_CLAUDE
     if match is not None:
         return FAMILIES[match[1]]
     return UNTOLD if model.startswith("arn:") else OTHERS

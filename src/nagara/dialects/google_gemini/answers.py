@@ -33,6 +33,7 @@ from nagara.dialects.google_gemini.wire import (
     Wire,
     read,
 )
+from nagara.dialects.service_tier import read_tier
 from nagara.domain.events import (
     Began,
     ChoiceEnded,
@@ -149,7 +150,7 @@ class AnswerReader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed_answer() from error
         if (counted := answer.usage_metadata) is not None:
-            self._tier = counted.service_tier or self._tier
+            self._tier = read_tier(counted.service_tier) or self._tier
             if (usage := counted.to_usage()) is not None:
                 events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
@@ -199,7 +200,8 @@ class _Candidate:
         self._texts: list[list[str]] = []
         self._text_indices: list[int] = []
         self._has_calls = False
-        self._has_search = False
+        self._told_tools: set[HostedKind] = set()
+        """Those whose results came as parts, which the metadata then only repeats."""
         self._extras: dict[str, msgspec.Raw] = {}
 
     def take(self, said: CandidateWire, events: list[Event]) -> None:
@@ -245,9 +247,8 @@ class _Candidate:
         else:
             self._close(events)
             self._has_calls |= kind is ToolCall
-            self._has_search |= (
-                isinstance(part, HostedResult) and part.kind is HostedKind.WEB_SEARCH
-            )
+            if isinstance(part, HostedResult):
+                self._told_tools.add(part.kind)
             self._begin(part, events)
             events.append(PartEnded(self._count - 1, self._choice))
 
@@ -291,7 +292,7 @@ class _Candidate:
                 )
         self._close(events)
         for part in read_search(grounding, context):
-            if part.kind is not HostedKind.WEB_SEARCH or not self._has_search:
+            if part.kind not in self._told_tools:
                 self._begin(part, events)
                 events.append(PartEnded(self._count - 1, self._choice))
         finish = read_finish(native, has_calls=self._has_calls)

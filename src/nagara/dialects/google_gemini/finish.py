@@ -33,6 +33,8 @@ _NATIVE = {
     FinishReason.STOP_SEQUENCE: "STOP",
     FinishReason.LENGTH: "MAX_TOKENS",
     FinishReason.CONTEXT_WINDOW: "MAX_TOKENS",
+    # There is more to come: the nearest word, and never one that says it is whole.
+    FinishReason.PAUSE: "MAX_TOKENS",
     FinishReason.CONTENT_FILTER: "SAFETY",
     FinishReason.REFUSAL: "SAFETY",
     FinishReason.MALFORMED_TOOL_CALL: "MALFORMED_FUNCTION_CALL",
@@ -49,5 +51,5 @@ def read_finish(native: str, *, has_calls: bool) -> FinishReason:
 
 
 def name_finish(reason: FinishReason | None) -> str:
-    """Gemini's word for a reason. It has none for a pause, and none for a refusal."""
+    """Gemini's word for a reason. It has none for a refusal."""
     return "STOP" if reason is None else _NATIVE.get(reason, "OTHER")

@@ -213,6 +213,8 @@ class GeminiStreamEncoder(StreamEncoder):
             if made is not None and not merge_signature(parts, made, part):
                 parts.append(made)
         finish = told.finish(ended.finish)
+        # Google's SDK forgets the whole turn if any piece of it is without parts.
+        parts = parts or [{"text": ""}]
         said: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice}
         said |= write_end(
             finish,

@@ -75,8 +75,9 @@ class AnswerDecoder:
                 return [*events, self._fail(choice.error)]
             self._take_choice(choice, events)
         # With the last chunk, after it, or growing with each: the last one counts.
-        if answer.usage and answer.usage != NULL:
-            self._usage = _read_usage(answer.usage) or self._usage
+        said = answer.usage or (answer.x_groq.usage if answer.x_groq is not None else None)
+        if said and said != NULL:
+            self._usage = _read_usage(said) or self._usage
         if answer.service_tier is not None:
             self._service_tier = answer.service_tier
         # Perplexity repeats its whole list in every chunk.

@@ -21,6 +21,7 @@ from nagara.dialects.openai_chat.tools import (
     encode_search,
 )
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import (
     FunctionTool,
     HostedKind,
@@ -39,8 +40,6 @@ SCHEMA_NAME = "answer"
 
 # Anthropic's words for what is OpenAI's ordinary tier; `auto` means the same in both.
 # https://docs.anthropic.com/en/api/service-tiers
-_TIERS = {"standard_only": "default", "standard": "default"}
-_TIERS |= {tier: tier for tier in ("auto", "default", "flex", "scale", "priority", "fast")}
 
 _encoder = msgspec.json.Encoder()
 
@@ -116,7 +115,7 @@ def _encode_tier(request: Request, dropped: dict[str, None]) -> Fields:
     wanted = request.service_tier
     if wanted is None:
         return {}
-    tier = wanted if request.dialect == NAME else _TIERS.get(wanted)
+    tier = wanted if request.dialect == NAME else openai_tier(wanted)
     if tier is None:
         dropped["service_tier"] = None
         return {}

@@ -23,6 +23,7 @@ from nagara.dialects.openai_chat.reasoning_details import encode_for_caller
 from nagara.dialects.openai_chat.replay import encode_block, encode_call_signature
 from nagara.dialects.openai_chat.usage import encode_usage
 from nagara.dialects.openai_chat.wire import DetailWire
+from nagara.dialects.service_tier import openai_tier
 from nagara.domain.events import Choice, FinishReason, Response
 from nagara.domain.messages import (
     HostedCall,
@@ -52,8 +53,8 @@ def encode_response(response: Response, frame: Frame) -> Encoded:
     }
     if response.usage is not None:
         fields["usage"] = encode_usage(response.usage)
-    if response.service_tier is not None:
-        fields["service_tier"] = response.service_tier
+    if (tier := openai_tier(response.service_tier)) is not None:
+        fields["service_tier"] = tier
     return Encoded(_encoder.encode(fields), tuple(dropped))
 
 

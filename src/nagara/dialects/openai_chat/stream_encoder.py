@@ -28,6 +28,7 @@ from nagara.dialects.openai_chat.stream_state import ToldChoice, ToldPart
 from nagara.dialects.openai_chat.usage import encode_usage
 from nagara.dialects.openai_chat.wire import DetailWire
 from nagara.dialects.openai_error import encode_error
+from nagara.dialects.service_tier import openai_tier
 from nagara.dialects.sse import DONE, encode_event
 from nagara.domain.errors import GatewayError
 from nagara.domain.events import (
@@ -138,10 +139,10 @@ class ChatStreamEncoder(StreamEncoder):
 
     def _begin(self, event: Began) -> bytes:
         self._usage = event.usage
-        if event.service_tier is not None:
+        if (tier := openai_tier(event.service_tier)) is not None:
             # In every chunk, as at OpenAI: the SDK takes it from the first.
-            tier = b',"service_tier":' + _encode(event.service_tier)
-            self._stem, self._has_tier = self._stem + tier, True
+            self._stem += b',"service_tier":' + _encode(tier)
+            self._has_tier = True
             self._head = b"data: " + self._stem + b',"choices":[{"index":'
         # At once, before anything is known: clients show that somebody answers.
         return self._begin_choice(self.frame.request.choice_count - 1)
@@ -297,8 +298,8 @@ class ChatStreamEncoder(StreamEncoder):
         if self._usage is None or not self._has_usage_request:
             return DONE
         fields: dict[str, object] = {"choices": [], "usage": encode_usage(self._usage)}
-        if event.service_tier is not None and not self._has_tier:
-            fields["service_tier"] = event.service_tier
+        if (tier := openai_tier(event.service_tier)) is not None and not self._has_tier:
+            fields["service_tier"] = tier
         return b"data: " + self._stem + b"," + _encode(fields)[1:] + b"\n\n" + DONE
 
     def _drop(self, name: str) -> None:

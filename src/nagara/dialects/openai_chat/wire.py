@@ -178,6 +178,15 @@ class FoundWire(msgspec.Struct, gc=False):
     title: str | None = None
 
 
+class GroqWire(msgspec.Struct, gc=False):
+    """`x_groq` of the last chunk: what Groq says of usage, asked or not.
+
+    Source: https://console.groq.com/docs/api-reference#chat-create
+    """
+
+    usage: msgspec.Raw = NOTHING
+
+
 class AnswerWire(msgspec.Struct, gc=False):
     """A whole answer or a chunk. `citations` and `search_results` are Perplexity's.
 
@@ -193,6 +202,7 @@ class AnswerWire(msgspec.Struct, gc=False):
     error: msgspec.Raw = NOTHING
     citations: list[str] | None = None
     search_results: list[FoundWire] | None = None
+    x_groq: GroqWire | None = None
 
 
 def mend_surrogates(data: bytes) -> bytes:

@@ -13,13 +13,13 @@ import msgspec
 from nagara.dialects.codec import Frame
 from nagara.dialects.openai_responses.finish import Finish
 from nagara.dialects.openai_responses.request_encoder import (
-    TIERS,
     encode_reasoning,
     encode_text_options,
     split_instructions,
 )
 from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools
 from nagara.dialects.openai_responses.wire import NAME, encode_json
+from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import OutputFormat, OutputKind, ReasoningOptions, Request
 
 # What the API answers where the caller did not ask for anything else.
@@ -89,6 +89,6 @@ def make_response(
         "model": frame.model,
         "output": output,
         **echo,
-        "service_tier": service_tier if service_tier in TIERS else "default",
+        "service_tier": openai_tier(service_tier) or "default",
         "usage": usage,
     }

@@ -20,6 +20,7 @@ from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_to
 from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, encode_json
 from nagara.dialects.request_fields import wrong_field
+from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import (
     Effort,
     Extras,
@@ -36,11 +37,8 @@ LOGPROBS = "message.output_text.logprobs"
 SEALED_REASONING = "reasoning.encrypted_content"
 # The API wants a name, and other dialects have none: https://platform.openai.com/docs/guides/structured-outputs
 _FORMAT_NAME = "answer"
-TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _NEEDED = (("choice_count", 1, "several answers"), ("stop", (), "stop sequences"))
 _UNPLACED = ("top_k", "seed", "frequency_penalty", "presence_penalty", "cache")
-# Anthropic's word for not paying more: https://docs.anthropic.com/en/api/service-tiers
-_SAME_TIERS = {"standard_only": "default"}
 
 
 def encode_request(request: Request, target: Target) -> Encoded:
@@ -128,11 +126,10 @@ def _name_unplaced(request: Request, target: Target, dropped: list[str]) -> None
 
 def _fit_service_tier(wire: dict[str, Any], dropped: list[str]) -> None:
     """Providers name their tiers as they like; one that this API does not know it refuses."""
-    tier = wire.get("service_tier")
-    if tier in _SAME_TIERS:
-        wire["service_tier"] = _SAME_TIERS[tier]
-    elif tier is not None and tier not in TIERS:
-        del wire["service_tier"]
+    asked = wire.pop("service_tier", None)
+    if (tier := openai_tier(asked)) is not None:
+        wire["service_tier"] = tier
+    elif asked is not None:
         dropped.append("service_tier")
 
 

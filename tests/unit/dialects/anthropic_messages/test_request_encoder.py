@@ -13,6 +13,7 @@ from tests.unit.dialects.anthropic_messages.messages_requests import (
     encode,
 )
 
+from nagara.dialects.anthropic_messages.generations import Thinking, find_generation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     Citation,
@@ -271,6 +272,11 @@ def test_an_effort_that_a_model_lacks_is_the_one_below() -> None:
     asked = chat(reasoning=ReasoningOptions(effort=Effort.XHIGH))
     assert encode(asked, "claude-opus-4-6")[0]["output_config"]["effort"] == "high"
     assert encode(asked, "claude-opus-4-7")[0]["output_config"]["effort"] == "xhigh"
+
+
+@pytest.mark.parametrize("model", ["anthropic.claude-v2:1", "claude-2.1", "claude-instant-1.2"])
+def test_the_first_models_of_all_are_not_taken_for_the_newest(model: str) -> None:
+    assert find_generation(model).thinking is Thinking.NEVER
 
 
 def test_a_model_that_cannot_think_is_not_asked_to() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nagara.dialects.bedrock_converse import ABILITIES, encode_request
 from nagara.dialects.bedrock_converse.families import (
+    EARLY_CLAUDE,
     FAMILIES,
     OTHERS,
     UNTOLD,
@@ -67,11 +68,14 @@ def own_fields(reasoning: ReasoningOptions | None, model: str, **fields: Any) ->
 @pytest.mark.parametrize(
     ("model", "family"),
     [
-        ("anthropic.claude-3-haiku-20240307-v1:0", FAMILIES["anthropic"]),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", FAMILIES["anthropic"]),
+        ("anthropic.claude-3-5-haiku-20241022-v1:0", FAMILIES["anthropic"]),
+        ("anthropic.claude-3-haiku-20240307-v1:0", EARLY_CLAUDE),
+        ("anthropic.claude-instant-v1", EARLY_CLAUDE),
         ("eu.amazon.nova-lite-v1:0", FAMILIES["amazon"]),
         (
             "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-v2",
-            FAMILIES["anthropic"],
+            EARLY_CLAUDE,
         ),
         (
             "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0",

@@ -1,0 +1,29 @@
+"""Service tiers, in the words of OpenAI, which are the hub's; each dialect has its own for some.
+
+What no word here means is left out of an answer in OpenAI's dialects, whose SDKs know a closed set.
+
+Sources: https://platform.openai.com/docs/api-reference/chat/create
+https://docs.anthropic.com/en/api/service-tiers and https://console.groq.com/docs/service-tiers
+"""
+
+OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+
+_SAME = {
+    # Anthropic's, of requests and of answers, and Google's.
+    "standard_only": "default",
+    "standard": "default",
+    # Groq's.
+    "on_demand": "default",
+    "performance": "priority",
+}
+
+
+def read_tier(word: str | None) -> str | None:
+    """The hub's word for a provider's; a word that nobody knows stays as it is."""
+    return None if word is None else _SAME.get(word.lower(), word)
+
+
+def openai_tier(word: str | None) -> str | None:
+    """The word as OpenAI's dialects may say it; None if they have none."""
+    tier = read_tier(word)
+    return tier if tier in OPENAI_TIERS else None
