@@ -36,7 +36,7 @@ def test_tools_run_over_three_turns_with_reasoning_replayed(
     played = stage.providers[provider]
     played.read_new()
     heard = AGENTS[agent](
-        stage.gateway, model_on(provider), tmp_path, is_streamed=is_streamed
+        stage.gateway, [model_on(provider)], tmp_path, is_streamed=is_streamed
     )  # fmt: skip
     exchanges = played.read_new()
     assert [exchange["refusal"] for exchange in exchanges] == [None, None, None]
@@ -46,3 +46,23 @@ def test_tools_run_over_three_turns_with_reasoning_replayed(
     if provider != "chat":
         assert all(has_thought(exchange["answer"]) for exchange in exchanges[:2])
         assert heard.thoughts == THOUGHTS
+
+
+# What one provider made is the past of another's turn, as after a failover.
+MOVES = [("messages", "gemini", "responses"), ("gemini", "messages", "deepseek"),
+         ("responses", "deepseek", "messages"), ("deepseek", "responses", "gemini"),
+         ("messages", "responses", "messages"), ("gemini", "chat", "gemini")]  # fmt: skip
+
+
+@pytest.mark.parametrize("providers", MOVES, ids="-".join)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_conversation_moves_between_providers_in_its_midst(
+    stage: PlayedStage, agent: str, providers: tuple[str, ...], tmp_path: Path
+) -> None:
+    for played in stage.providers.values():
+        played.read_new()
+    models = [model_on(provider) for provider in providers]
+    heard = AGENTS[agent](stage.gateway, models, tmp_path, is_streamed=True)
+    exchanges = [e for played in stage.providers.values() for e in played.read_new()]
+    assert [exchange["refusal"] for exchange in exchanges] == [None, None, None]
+    assert heard.texts == TEXTS
