@@ -11,6 +11,12 @@ import binascii
 from nagara.dialects import envelope
 from nagara.domain.messages import Signature
 
+STAND_IN = "skip_thought_signature_validator"
+"""Google's own word for a call that another model made, or that lost its signature.
+
+https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+"""
+
 
 def enclose(signature: Signature) -> str:
     """The signature as base64 that a caller may keep."""

@@ -14,7 +14,7 @@ import msgspec
 from nagara.dialects.envelope import enclose
 from nagara.domain.messages import HostedCall, HostedResult, Opaque, Signature, ToolCall
 
-_CALL, _REDACTED, _PART = "#call", "#redacted", "#part"
+_CALL, _REDACTED, _PART, _UNSIGNED = "#call", "#redacted", "#part", "#unsigned"
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -46,6 +46,15 @@ def enclose_redacted(signature: Signature) -> str:
     """Reasoning of which its provider shows nothing."""
     packed = _encoder.encode((signature.maker, signature.value))
     return enclose(Signature(packed.decode(), _REDACTED))
+
+
+def enclose_unsigned() -> str:
+    """The mark of reasoning that nobody signed.
+
+    OpenAI knows items by their ids and refuses any that it neither keeps nor sealed, so one that
+    another provider thought must be known for such when it comes back.
+    """
+    return enclose(Signature("", _UNSIGNED))
 
 
 def enclose_part(part: HostedCall | HostedResult | Opaque, shown_as: str | None = None) -> str:
