@@ -15,7 +15,7 @@ from nagara.dialects.envelope import enclose
 from nagara.dialects.sealed_parts import Sealable, pack_part, unpack_part
 from nagara.domain.messages import Signature, ToolCall
 
-_CALL, _REDACTED, _PART = "#call", "#redacted", "#part"
+_CALL, _REDACTED, _PART, _UNSIGNED = "#call", "#redacted", "#part", "#unsigned"
 
 
 _encoder = msgspec.json.Encoder()
@@ -34,6 +34,15 @@ def enclose_redacted(signature: Signature) -> str:
     """Reasoning of which its provider shows nothing."""
     packed = _encoder.encode((signature.maker, signature.value))
     return enclose(Signature(packed.decode(), _REDACTED))
+
+
+def enclose_unsigned() -> str:
+    """The mark of reasoning that nobody signed.
+
+    OpenAI knows items by their ids and refuses any that it neither keeps nor sealed, so one that
+    another provider thought must be known for such when it comes back.
+    """
+    return enclose(Signature("", _UNSIGNED))
 
 
 def enclose_part(part: Sealable, shown_as: str | None = None) -> str:
