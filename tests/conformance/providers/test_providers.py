@@ -40,7 +40,7 @@ HEADERS = {
     Auth.X_GOOG_API_KEY: ("x-goog-api-key", "{}"),
 }
 ESCAPED = quote(THEIR_MODEL, safe="")
-NEEDED = {"gemini": "google.genai", "converse": "botocore"}
+NEEDED = {"gemini": ("google", "google.genai")}
 """Packages whose types a body is held against, where they are no part of every environment."""
 
 GOOD_ENDS = (
@@ -91,12 +91,15 @@ def check_path(asked: Asked, provider: Provider, operation: Operation, is_stream
     assert asked.is_streamed == is_streamed
 
 
+def is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
 def check_body(asked: Asked, operation: Operation) -> None:
     body = json.loads(asked.body)
     if operation not in (Operation.GENERATE_CONTENT, Operation.CONVERSE):
         assert body["model"] == THEIR_MODEL
-    package = NEEDED.get(asked.wire.name)
-    if package is None or importlib.util.find_spec(package.partition(".")[0]):
+    if all(map(is_installed, NEEDED.get(asked.wire.name, ()))):
         assert find_problems(asked.wire.name, body) == []
 
 
