@@ -7,7 +7,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV :=
 export PYTHONPATH :=
 
-.PHONY: serve test check bench docs conformance catalogue install install-test lock clean format
+.PHONY: serve test check bench docs golden conformance catalogue install install-test lock clean format
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make check   format, lint, types, architecture (under a minute)'
 	@echo 'make bench   the gateway beside its floor, as ratios'
 	@echo 'make docs    regenerate what is generated in docs/'
+	@echo 'make golden  rewrite what tests/golden expects; review the diff'
 	@echo 'make conformance every recorded answer through every dialect, to docs/conformance.md'
 	@echo 'make catalogue rebuild the shipped catalogue of models from genai-prices'
 	@echo 'make install put the nagara command into .venv'
@@ -42,6 +43,9 @@ bench: install-test
 
 docs: install-test
 	@$(BIN)/python -m docs
+
+golden: install-test
+	@$(BIN)/python -m tests.golden
 
 # Real answers of providers, recorded, through every dialect; minutes, and the folder of recordings.
 conformance: install-clients

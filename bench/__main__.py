@@ -4,8 +4,9 @@ Rounds alternate, so that whatever else the machine does falls on both alike, an
 compared. Calls of 1 KB are measured twice, because the two say different things. At full load each
 is driven as fast as it goes, many times as fast for nginx: its messages come in batches, and it
 never has to wake a sleeping client or upstream, which the kernel charges to the sender. At a fixed
-rate both do the same work in the same time. It ends by itself in under 120 seconds, leaves nothing
-running and no file behind.
+rate both do the same work in the same time. Translation between dialects is measured without
+sockets, in this process. It ends by itself in under 120 seconds, leaves nothing running and no file
+behind.
 Exit codes: 0 with figures, met or not; 1 when a run failed; 2 when a program is missing.
 """
 
@@ -14,14 +15,15 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import load, processes, report, subjects
+from bench import load, processes, report, subjects, translation
 from bench.processes import BenchError, Cores
 from bench.report import Line, Round
 from bench.subjects import Subject
+from bench.translation import Pair
 from bench.upstreams import READY_PATH, nginx_upstream_config
 
 PLAIN_TARGET = 4.5
@@ -36,6 +38,22 @@ Measure = Callable[[Subject], float]
 def main() -> int:
     """Run everything and print it; the exit code."""
     options = _read_options()
+    return run_translation(options) if options.translation else run_all(options)
+
+
+def run_translation(options: argparse.Namespace) -> int:
+    """Only what needs no other program; the exit code."""
+    try:
+        pairs = translation.measure(options.rounds)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    _print(report.slowest_lines(pairs), pairs, options)
+    return 0
+
+
+def run_all(options: argparse.Namespace) -> int:
+    """All figures; the exit code."""
     programs = {name: _find(name) for name in ("nginx", "wrk")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
@@ -46,11 +64,19 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="nagara-bench-") as folder:
             lines = run(Path(folder), str(programs["nginx"]), str(programs["wrk"]), options)
+        pairs = translation.measure(options.rounds)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(report.as_records(lines)) if options.json else report.render(lines))
+    _print([*lines, *report.slowest_lines(pairs)], pairs, options)
     return 0
+
+
+def _print(lines: Sequence[Line], pairs: Sequence[Pair], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(report.as_records(lines, pairs)))
+    else:
+        print(f"{report.render(lines)}\n\n{report.render_pairs(pairs)}")
 
 
 def _read_options() -> argparse.Namespace:
@@ -58,6 +84,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each subject")
     parser.add_argument("--seconds", type=int, default=2, help="length of a plain round")
     parser.add_argument("--turns", type=int, default=2, help="streams a connection in a round")
+    parser.add_argument("--translation", action="store_true", help="only between dialects")
     parser.add_argument("--json", action="store_true", help="print records, not a table")
     return parser.parse_args()
 

@@ -5,8 +5,12 @@ that depends on the machine is not a test.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
+
+from bench.translation import CHUNK_TARGET_US, REQUEST_TARGET_US, Pair
 
 
 class Round(NamedTuple):
@@ -54,6 +58,41 @@ def _row(line: Line) -> str:
     return f"{line.name:<28} {figure:<21} {target:<12} {verdict:<7} {line.detail}"
 
 
-def as_records(lines: Sequence[Line]) -> list[dict[str, object]]:
+def slowest_lines(pairs: Sequence[Pair]) -> list[Line]:
+    """The slowest translations beside their targets."""
+    translated = [pair for pair in pairs if not pair.is_pass_through]
+    asked = max(translated, key=lambda pair: pair.request_us)
+    told = max(translated, key=lambda pair: pair.chunk_us)
+    return [
+        Line("translated request of 4 KB", asked.request_us, REQUEST_TARGET_US, "µs",
+             f"the slowest pair: {asked.caller} to {asked.upstream}"),
+        Line("translated chunk", told.chunk_us, CHUNK_TARGET_US, "µs",
+             f"the slowest pair: {told.upstream} to {told.caller}"),
+    ]  # fmt: skip
+
+
+def render_pairs(pairs: Sequence[Pair]) -> str:
+    """Two tables, callers down and providers across; brackets mark the pass-through lane."""
+    requests = _grid("µs a request", {(p.caller, p.upstream): p.request_us for p in pairs})
+    chunks = _grid("µs a chunk", {(p.caller, p.upstream): p.chunk_us for p in pairs})
+    return f"{requests}\n\n{chunks}"
+
+
+def _grid(title: str, figures: Mapping[tuple[str, str], float]) -> str:
+    callers = list(dict.fromkeys(caller for caller, _ in figures))
+    upstreams = list(dict.fromkeys(upstream for _, upstream in figures))
+    rows = [f"{title:<20}" + "".join(f"{name:>20}" for name in upstreams)]
+    for caller in callers:
+        cells = (_cell(figures[caller, name], caller == name) for name in upstreams)
+        rows.append(f"{caller:<20}" + "".join(f"{cell:>20}" for cell in cells))
+    return "\n".join(rows)
+
+
+def _cell(figure: float, is_pass_through: bool) -> str:
+    return f"[{figure:.1f}]" if is_pass_through else f"{figure:.1f} "
+
+
+def as_records(lines: Sequence[Line], pairs: Sequence[Pair] = ()) -> list[dict[str, object]]:
     """The same as JSON-able records, for a machine that keeps a history."""
-    return [{**line._asdict(), "is_met": line.is_met} for line in lines]
+    records: list[dict[str, object]] = [{**line._asdict(), "is_met": line.is_met} for line in lines]
+    return records + [msgspec.structs.asdict(pair) for pair in pairs]

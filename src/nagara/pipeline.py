@@ -10,24 +10,25 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from urllib.parse import quote
+from functools import partial
 
 import msgspec
 
 from nagara.access import authorize, require_standard
+from nagara.answer_headers import name_deployment, name_dropped
 from nagara.billing import check_balance, estimate_charge, estimate_usage, price
+from nagara.dialects import envelope
 from nagara.dialects.base import RequestView
-from nagara.dialects.envelope import PREFIX
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
 from nagara.limits.base import Limit, Limiter
-from nagara.observe.observations import AttemptFailed, Observe, RequestEnded
+from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.lanes import Asking, Bounds
+from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
 from nagara.runtime import Clock, make_id
@@ -37,10 +38,7 @@ from nagara.storage.turns import KeptTurns
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
-from nagara.upstream.reply import Reply, ResponseHeaders, client_left
-
-ENVELOPE = PREFIX.encode()
-DROPPED_LENGTH_MAX = 1000
+from nagara.upstream.reply import Reply, ResponseHeaders
 
 TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
 """What one provider does not have or cannot be asked, another that serves the model perhaps can."""
@@ -118,7 +116,7 @@ class Pipeline:
             request_id=ended.request_id,
             seed=make_id(""),
             now_s=int(self._clock.now_s()),
-            is_enveloped=ENVELOPE in body,
+            is_enveloped=envelope.is_in(body),
             recall=partial(self._turns.recall, key.account_id),
         )
         call = Call(asking=asking, headers=headers, query=query)
@@ -336,83 +334,3 @@ def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> 
         (b"x-nagara-attempts", str(ended.attempts).encode()),
         *admitted.limit_headers,
     ]
-
-
-@lru_cache(maxsize=1024)
-def name_deployment(name: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that say who answered."""
-    return (
-        (b"x-nagara-provider", encode_header(name)),
-        (b"x-nagara-model", encode_header(model)),
-    )
-
-
-def name_dropped(dropped: Sequence[str]) -> ResponseHeaders:
-    """The header that says what could not be carried, if anything."""
-    if not dropped:
-        return []
-    return [(b"x-nagara-dropped", encode_header(", ".join(dropped)[:DROPPED_LENGTH_MAX]))]
-
-
-def encode_header(text: str) -> bytes:
-    """Text as a header value: what is not printable ASCII is percent-encoded."""
-    return (text if text.isascii() and text.isprintable() else quote(text)).encode()
-
-
-def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
-    """The observation of a failed attempt, with the cause that the caller is not told."""
-    said = error.provider_said
-    # What a provider says of a caller's request may quote it.
-    is_callers = error.kind.value.fault is Fault.CLIENT
-    return AttemptFailed(
-        level=error.kind.value.log_level,
-        request_id=call.asking.request_id,
-        provider=deployment.name,
-        deployment=deployment.model,
-        error=error.code or error.kind.name.lower(),
-        status=error.status,
-        reason=type(error.__cause__).__name__ if error.__cause__ is not None else None,
-        provider_status=said.status if said else None,
-        provider_code=said.code if said else None,
-        provider_message=said.message if said and not is_callers else None,
-        provider_request_id=said.request_id if said else None,
-    )
-
-
-def sum_up(failed: Sequence[tuple[Deployment, GatewayError]], attempts: int) -> GatewayError:
-    """One error for all the attempts: the last one's, which says what was tried."""
-    deployment, last = failed[-1]
-    tried = ", ".join(
-        f"{deployment.name} ({error.code or error.status})" for deployment, error in failed
-    )
-    is_callers = last.kind.value.fault is Fault.CLIENT
-    summed = GatewayError(
-        last.kind,
-        last.message if is_callers else f"{last.message} Tried: {tried}.",
-        param=last.param,
-        code=last.code,
-        status=last.status,
-        retry_after_s=last.retry_after_s,
-        headers={
-            **last.headers,
-            "x-nagara-provider": encode_header(deployment.name).decode(),
-            "x-nagara-model": encode_header(deployment.model).decode(),
-            "x-nagara-attempts": str(attempts),
-        },
-    )
-    summed.__cause__ = last
-    return summed
-
-
-def interruption(ended: RequestEnded) -> GatewayError:
-    """Why the task of a request was cancelled."""
-    return client_left() if ended.has_client_left else shutting_down()
-
-
-def shutting_down() -> GatewayError:
-    """The error of requests that come, or still run, when the gateway stops."""
-    return GatewayError(
-        ErrorKind.SHUTTING_DOWN,
-        "The gateway is shutting down. Send the request again; another process will take it.",
-        retry_after_s=1,
-    )

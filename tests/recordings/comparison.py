@@ -246,8 +246,7 @@ def check_server_tools(expected: Answer, got: Got, ask: Ask) -> str | None:
         return "invented" if is_invented else None
     if ask.is_streamed or ask.passes_through:
         return None
-    # A search is told of, too, by the text that cites what it found.
-    is_told = bool(got.answer.server_tools or got.dropped or got.answer.cited)
+    is_told = bool(got.answer.server_tools) or bool(got.dropped)
     return "" if is_told else f"{expected.server_tools} neither carried nor named as dropped"
 
 

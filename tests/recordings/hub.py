@@ -18,6 +18,8 @@ from nagara.domain.events import Response, fold
 from nagara.domain.messages import (
     Citation,
     HostedCall,
+    Media,
+    MediaKind,
     Part,
     Reasoning,
     Refusal,
@@ -93,6 +95,8 @@ def read_part(part: Part, reading: Reading) -> None:
             reading.add_call(name, read_arguments(arguments), namespace or "")
         case HostedCall(name=name):
             reading.server_tools.append(name)
+        case Media(kind=MediaKind.IMAGE):
+            reading.server_tools.append("image_generation")
         case Refusal(text=text):
             reading.refusal += text
         case _:

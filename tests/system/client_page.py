@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -64,15 +65,26 @@ class Client:
     """One client of the page in an empty HOME of its own, its files written.
 
     `programs` become commands on its PATH, in front of those of the tests' own environment.
+    `changes` is what a user changes of the page, such as the name of a model.
     """
 
-    def __init__(self, title: str, gateway: GatewayProcess, home: Path, **programs: Path) -> None:
+    def __init__(
+        self,
+        title: str,
+        gateway: GatewayProcess,
+        home: Path,
+        *,
+        changes: Mapping[str, str] = {},
+        programs: Mapping[str, Path] = {},
+    ) -> None:
         self._home = home
         self._folder = home / "work"
         self._folder.mkdir()
         self._section = read_section(title, gateway)
         for path, text in self._section.files.items():
             (home / path).parent.mkdir(parents=True, exist_ok=True)
+            for old, new in changes.items():
+                text = text.replace(old, new)
             (home / path).write_text(text)
         (home / "bin").mkdir()
         for name, program in programs.items():
@@ -81,10 +93,17 @@ class Client:
     def run(self, *which: int) -> Finished:
         """Run scripts of the section as one, by their places; they are of one language."""
         scripts = [self._section.scripts[place] for place in which]
-        text = "".join(script.text for script in scripts)
+        return self._run(scripts[0].language, "".join(script.text for script in scripts))
+
+    def run_after(self, place: int, text: str) -> Finished:
+        """Run the script at that place of the section, and then one that is not of the page."""
+        script = self._section.scripts[place]
+        return self._run(script.language, script.text + text)
+
+    def _run(self, language: str, text: str) -> Finished:
         path = [str(self._home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         done = subprocess.run(
-            self._make_command(scripts[0].language, text),
+            self._make_command(language, text),
             cwd=self._folder,
             env={**ENVIRONMENT, "HOME": str(self._home), "PATH": os.pathsep.join(path)},
             stdin=subprocess.DEVNULL,

@@ -68,7 +68,7 @@ def agent(request: pytest.FixtureRequest) -> Agent:
 def set_up(agent: Agent, gateway: GatewayProcess, home: Path) -> Client:
     """The agent in an empty HOME, as its section says."""
     program = find_file(agent.title, agent.program)
-    return Client(agent.title, gateway, home, **{agent.command: program})
+    return Client(agent.title, gateway, home, programs={agent.command: program})
 
 
 def test_agent_ends_well_with_the_sandboxs_answer(

@@ -4,10 +4,12 @@ import os
 import sys
 
 import pytest
-from bench import load, processes, report
+from bench import conversations, load, processes, report, translation
 from bench.processes import BenchError
 from bench.report import Round
 from bench.upstreams import MARK, READY_PATH, STREAM_CHUNKS, plain_answer, stream_event
+
+from nagara.operations.conversation import DIALECTS
 
 
 def test_ratio_is_of_medians_of_alternating_rounds() -> None:
@@ -30,6 +32,19 @@ def test_every_event_holds_the_mark_once_and_is_about_225_bytes() -> None:
 def test_request_is_about_1_kb_and_answer_about_800_bytes() -> None:
     assert 900 <= len(load.chat_body(is_streamed=False)) <= 1100
     assert 700 <= len(plain_answer()) <= 900
+
+
+def test_every_pair_is_translated_and_read_back_word_for_word() -> None:
+    pairs = translation.measure(rounds=1)
+    assert len({(pair.caller, pair.upstream) for pair in pairs}) == len(pairs) == 4 * 5
+    assert sum(pair.is_pass_through for pair in pairs) == 4
+    slowest = report.slowest_lines(pairs)
+    assert slowest[1].value == max(p.chunk_us for p in pairs if not p.is_pass_through)
+
+
+def test_translated_request_is_about_4_kb_in_every_dialect() -> None:
+    for dialect in DIALECTS.values():
+        assert 3900 <= len(conversations.request_body(dialect)) <= 4300
 
 
 def test_client_counts_every_chunk_of_every_stream() -> None:

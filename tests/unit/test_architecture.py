@@ -25,6 +25,8 @@ LAYERS: dict[str, int] = {
     "observe": 2,
     "sandbox": 2,
     "pipeline": 3,
+    "answer_headers": 3,
+    "outcomes": 3,
     "responses": 3,
     "web": 4,
     "cli": 5,

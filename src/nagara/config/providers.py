@@ -22,6 +22,7 @@ from nagara.config.tables import (
     nearest,
     read_fields,
     read_tables,
+    show,
 )
 from nagara.domain.catalog import Auth, ConfiguredProvider, KeyKind, Provider, Secret, Transport
 from nagara.providers import PROVIDERS
@@ -167,7 +168,7 @@ def configure(
     if kind not in PROVIDERS:
         advice = nearest(kind, PROVIDERS) or '; for an address of your own: kind = "compatible"'
         raise UnusableError(f"is like no built-in provider{advice}")
-    provider = PROVIDERS[kind]
+    provider = limit_operations(PROVIDERS[kind], table.operations)
     base_url, is_own_address = find_base_url(provider, table.base_url, env)
     if base_url is not None:
         check_base_url(base_url, settings)
@@ -185,6 +186,24 @@ def configure(
         priority=table.priority,
         weight=table.weight,
     )
+
+
+def limit_operations(provider: Provider, names: list[str] | None) -> Provider:
+    """The provider with these of its operations, in this order. Raises `UnusableError`.
+
+    A server that is like another need not have all of it: many have only Chat Completions.
+    """
+    if names is None:
+        return provider
+    known = {str(operation): operation for operation in provider.paths}
+    for name in names:
+        if name not in known:
+            advice = nearest(name, known) or f"; it has {', '.join(known)}"
+            raise UnusableError(f"has no operation {show(name)}{advice}")
+    if not names:
+        raise UnusableError(f"needs operations, some of {', '.join(known)}")
+    paths = {known[name]: provider.paths[known[name]] for name in names}
+    return msgspec.structs.replace(provider, paths=paths)
 
 
 def find_credential(

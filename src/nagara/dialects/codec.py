@@ -158,9 +158,15 @@ class StreamEncoder:
 
 
 class Inbound(Protocol):
-    """A dialect that callers speak to us."""
+    """A dialect that callers speak to us.
+
+    Of the extras of a request, `SILENT_EXTRAS` are heeded by the gateway itself, and so are not
+    told as dropped; `NEEDED_EXTRAS` must not be left out where another dialect is spoken.
+    """
 
     NAME: str
+    SILENT_EXTRAS: frozenset[str]
+    NEEDED_EXTRAS: frozenset[str]
 
     def decode_request(self, body: bytes) -> Request:
         """The caller's request. Raises `GatewayError` that names the wrong field."""

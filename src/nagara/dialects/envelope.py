@@ -21,6 +21,8 @@ PREFIX = "nagara1-"
 """What every envelope begins with, so that one can be told from a provider's own value. Eight
 letters, so that what follows stays base64 of its own."""
 
+_MARK = PREFIX.encode()
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(tuple[str, str, str | None])
 
@@ -45,3 +47,8 @@ def disclose(value: str) -> Signature:
         # Cut or altered on its way: no provider would know it, so none is given it.
         return Signature(value)
     return Signature(inner, maker, kept)
+
+
+def is_in(body: bytes) -> bool:
+    """Whether there may be an envelope somewhere in a body."""
+    return _MARK in body

@@ -55,6 +55,8 @@ class SseSplitter:
                 and len(data) <= self._event_bytes_max
             ):
                 return [data]
+            if _is_one_line_crlf_event(data) and len(data) <= self._event_bytes_max:
+                return [data]
             self._tail += data
             return self._cut(0)
         # The terminator may straddle the seam by three bytes at most.
@@ -97,10 +99,23 @@ def is_one_line_event(data: bytes) -> bool:
     )
 
 
+def _is_one_line_crlf_event(data: bytes) -> bool:
+    """The same of an event whose lines end in CRLF, as Google's do."""
+    last = len(data) - 4
+    return (
+        data.find(b"\r") == last
+        and data.find(b"\n") == last + 1
+        and data.endswith(b"\r\n\r\n")
+        and data.startswith(b"data: ")
+    )
+
+
 def read_data(event: bytes) -> bytes:
     """The data of one event, its lines joined by LF; empty for comments and pings without data."""
     if is_one_line_event(event):
         return event[6:-2]
+    if _is_one_line_crlf_event(event):
+        return event[6:-4]
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]
         for line in event.splitlines()

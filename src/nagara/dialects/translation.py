@@ -19,6 +19,7 @@ from nagara.dialects.codec import (
     StreamDecoder,
     StreamEncoder,
     Target,
+    cannot_carry,
 )
 from nagara.dialects.fit import fit
 from nagara.dialects.tool_names import NO_NAMES, NameRestorer, ToolNames, flatten_tools
@@ -56,12 +57,17 @@ class Asked(msgspec.Struct, frozen=True):
     names: ToolNames
 
 
-def ask(request: Request, upstream: Outbound, target: Target) -> Asked:
+def ask(request: Request, caller: Inbound, upstream: Outbound, target: Target) -> Asked:
     """The request for the target. Raises `GatewayError` for what it must not be asked without."""
+    if caller.NAME != upstream.NAME:
+        for name in caller.NEEDED_EXTRAS & request.extras.keys():
+            raise cannot_carry(f"{name!r}, which only its own dialect has", name, target)
     fitted = fit(request, target)
     flat, names = flatten_tools(fitted.request, target)
     encoded = upstream.encode_request(flat, target)
-    return Asked(encoded.body, tuple(dict.fromkeys((*fitted.dropped, *encoded.dropped))), names)
+    dropped = dict.fromkeys((*fitted.dropped, *encoded.dropped))
+    told = (name for name in dropped if name not in caller.SILENT_EXTRAS)
+    return Asked(encoded.body, tuple(told), names)
 
 
 class AnswerTranslation:

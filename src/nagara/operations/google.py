@@ -67,6 +67,8 @@ class ArrayStreams(Inbound):
     """Gemini for callers whose streams are one JSON array."""
 
     NAME = google_gemini.NAME
+    SILENT_EXTRAS = google_gemini.SILENT_EXTRAS
+    NEEDED_EXTRAS = google_gemini.NEEDED_EXTRAS
     decode_request = staticmethod(google_gemini.decode_request)
     encode_response = staticmethod(google_gemini.encode_response)
 

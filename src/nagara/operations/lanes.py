@@ -232,7 +232,8 @@ class TranslatedLane:
         """Raises `GatewayError` (UNSUPPORTED) for what this dialect or provider cannot carry."""
         upstream = DIALECTS[operation]
         target = aim(deployment, upstream)
-        asked = ask(restore_turns(request, upstream.NAME, asking.recall), upstream, target)
+        restored = restore_turns(request, upstream.NAME, asking.recall)
+        asked = ask(restored, caller, upstream, target)
         self.operation = operation
         self.body = asked.body
         self.dropped = asked.dropped

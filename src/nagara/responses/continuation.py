@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from nagara.answer_headers import name_dropped
+from nagara.dialects import envelope
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.domain.catalog import Deployment
 from nagara.observe.observations import RequestEnded
@@ -23,7 +25,6 @@ from nagara.operations.kept_items import (
     read_output,
     write_input,
 )
-from nagara.pipeline import ENVELOPE, name_dropped
 from nagara.storage.responses import StoredResponse
 from nagara.upstream.attempt import Call
 from nagara.upstream.reply import ResponseHeaders
@@ -50,7 +51,7 @@ class Continuation:
             fitted = self._fit_history(deployment)
             self._dropped = fitted.dropped
             fields["input"] = write_input([*fitted.items, *self._input])
-        is_enveloped = asking.is_enveloped or ENVELOPE in bytes(fields.get("input", NULL))
+        is_enveloped = asking.is_enveloped or envelope.is_in(bytes(fields.get("input", NULL)))
         view = msgspec.structs.replace(asking.view, fields=fields)
         asking = msgspec.structs.replace(asking, view=view, is_enveloped=is_enveloped)
         return msgspec.structs.replace(call, asking=asking)

@@ -27,11 +27,11 @@ from nagara.operations.response_state import (
     read_state_request,
     response_not_found,
 )
+from nagara.outcomes import shutting_down
 from nagara.pipeline import (
     Admitted,
     Pipeline,
     check_credit,
-    shutting_down,
 )
 from nagara.responses.background import Background
 from nagara.responses.continuation import (

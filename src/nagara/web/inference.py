@@ -14,7 +14,8 @@ from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
-from nagara.pipeline import Pipeline, interruption, shutting_down
+from nagara.outcomes import interruption, shutting_down
+from nagara.pipeline import Pipeline
 from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
 from nagara.web.cycle import Cycle

@@ -192,3 +192,24 @@ def test_local_servers_to_look_for_are_those_not_yet_in_use(tmp_path: Path) -> N
 
 def test_configuration_cannot_be_printed_with_its_secrets(tmp_path: Path) -> None:
     assert SECRET not in repr(load(tmp_path, OPENAI_API_KEY=SECRET))
+
+
+def test_operations_of_the_file_are_all_that_a_provider_has_in_that_order(tmp_path: Path) -> None:
+    text = '[providers.openai]\noperations = ["responses", "chat.completions"]'
+    [openai] = load(tmp_path, text, OPENAI_API_KEY=SECRET).declared.providers.values()
+    assert list(openai.provider.paths) == ["responses", "chat.completions"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "advice"),
+    [
+        ('["response"]', 'did you mean "responses"?'),
+        ('["converse"]', "it has chat"),
+        ("[]", "some"),
+    ],
+)
+def test_operations_that_a_provider_cannot_have_are_a_problem(
+    tmp_path: Path, operations: str, advice: str
+) -> None:
+    text = f"[providers.openai]\noperations = {operations}"
+    assert advice in problem_of(tmp_path, text, OPENAI_API_KEY=SECRET)

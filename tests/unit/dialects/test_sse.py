@@ -118,3 +118,22 @@ def test_replacing_the_data_keeps_the_other_lines() -> None:
 def test_encoded_event_has_its_name_before_its_data() -> None:
     assert encode_event(b"{}") == b"data: {}\n\n"
     assert encode_event(b"{}", "error") == b"event: error\ndata: {}\n\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_event_that_comes_alone_is_read_whatever_its_line_ends(end: str) -> None:
+    event = f'data: {{"text": "a\u0085b\u2028"}}{end}{end}'.encode()
+    assert SseSplitter(1000).feed(event) == [event]
+    assert read_data(event) == '{"text": "a\u0085b\u2028"}'.encode()
+
+
+def test_two_events_of_crlf_in_one_piece_are_two() -> None:
+    assert SseSplitter(1000).feed(b"data: 1\r\n\r\ndata: 2\r\n\r\n") == [
+        b"data: 1\r\n\r\n",
+        b"data: 2\r\n\r\n",
+    ]
+
+
+def test_an_event_of_crlf_that_comes_alone_is_held_to_the_bound() -> None:
+    with pytest.raises(GatewayError):
+        SseSplitter(10).feed(b"data: 1234567890\r\n\r\n")

@@ -50,9 +50,14 @@ ABILITIES = Abilities(
     ),
 )
 
+SILENT_EXTRAS: frozenset[str] = frozenset()
+NEEDED_EXTRAS: frozenset[str] = frozenset()
+
 __all__ = [
     "ABILITIES",
     "NAME",
+    "NEEDED_EXTRAS",
+    "SILENT_EXTRAS",
     "decode_request",
     "decode_response",
     "decode_stream",

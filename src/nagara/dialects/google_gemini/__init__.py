@@ -19,9 +19,14 @@ from nagara.dialects.google_gemini.stream_decoder import decode_stream
 from nagara.dialects.google_gemini.stream_encoder import encode_stream
 from nagara.dialects.google_gemini.wire import NAME
 
+SILENT_EXTRAS: frozenset[str] = frozenset({"model", "messages.response"})
+NEEDED_EXTRAS: frozenset[str] = frozenset()
+
 __all__ = [
     "ABILITIES",
     "NAME",
+    "NEEDED_EXTRAS",
+    "SILENT_EXTRAS",
     "decode_request",
     "decode_response",
     "decode_stream",

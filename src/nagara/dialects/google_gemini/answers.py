@@ -154,15 +154,20 @@ class AnswerReader:
             if (usage := counted.to_usage()) is not None:
                 events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
-            self.is_complete = bool(self._candidates) and all(
-                candidate.is_finished for candidate in self._candidates.values()
-            )
+            self.is_complete = bool(self._candidates) and not self._has_unfinished()
         return events
 
     def finish(self) -> list[Event]:
         """What is still owed when all is said."""
         extras = {"promptFeedback": self._feedback} if self._feedback else {}
         return [Ended(service_tier=self._tier, extras=extras)]
+
+    def _has_unfinished(self) -> bool:
+        # A plain loop, and it ends at the first one: this is asked for every piece of a stream.
+        for candidate in self._candidates.values():  # noqa: SIM110
+            if not candidate.is_finished:
+                return True
+        return False
 
     def _candidate(self, index: int) -> "_Candidate":
         if index not in self._candidates:
@@ -195,7 +200,8 @@ class _Candidate:
         self._texts: list[list[str]] = []
         self._text_indices: list[int] = []
         self._has_calls = False
-        self._has_search = False
+        self._told_tools: set[HostedKind] = set()
+        """Those whose results came as parts, which the metadata then only repeats."""
         self._extras: dict[str, msgspec.Raw] = {}
 
     def take(self, said: CandidateWire, events: list[Event]) -> None:
@@ -241,9 +247,8 @@ class _Candidate:
         else:
             self._close(events)
             self._has_calls |= kind is ToolCall
-            self._has_search |= (
-                isinstance(part, HostedResult) and part.kind is HostedKind.WEB_SEARCH
-            )
+            if isinstance(part, HostedResult):
+                self._told_tools.add(part.kind)
             self._begin(part, events)
             events.append(PartEnded(self._count - 1, self._choice))
 
@@ -287,7 +292,7 @@ class _Candidate:
                 )
         self._close(events)
         for part in read_search(grounding, context):
-            if part.kind is not HostedKind.WEB_SEARCH or not self._has_search:
+            if part.kind not in self._told_tools:
                 self._begin(part, events)
                 events.append(PartEnded(self._count - 1, self._choice))
         finish = read_finish(native, has_calls=self._has_calls)

@@ -207,6 +207,17 @@ def read_search(
             sources=tuple(Source(site.uri, site.title) for site in sites if site.uri),
             dialect=NAME,
         )
+    held = [chunk.retrieved_context for chunk in (grounding and grounding.grounding_chunks) or ()]
+    if found := [site.text or "" for site in held if site is not None]:
+        # Older models name no call of it: what it found is all that tells of the search.
+        yield HostedCall(id="files", kind=HostedKind.FILE_SEARCH, name="file_search", dialect=NAME)
+        yield HostedResult(
+            call_id="files",
+            kind=HostedKind.FILE_SEARCH,
+            name="file_search",
+            output="\n\n".join(found),
+            dialect=NAME,
+        )
     pages = [page for page in (context and context.url_metadata) or () if page.retrieved_url]
     if pages:
         urls = [page.retrieved_url or "" for page in pages]

@@ -7,6 +7,7 @@ https://ai.google.dev/api/generate-content#request-body
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from nagara.dialects.envelope import disclose
 from nagara.dialects.google_gemini.openapi import read_openapi
 from nagara.dialects.google_gemini.parts import PartReader
+from nagara.dialects.google_gemini.pieces import join_pieces
 from nagara.dialects.google_gemini.thinking import ThinkingWire, read_thinking
 from nagara.dialects.google_gemini.tool_decoder import ToolConfigWire, read_choice, read_tools
 from nagara.dialects.google_gemini.wire import NAME, ContentWire, Wire, camelise, read
@@ -25,7 +27,6 @@ from nagara.domain.messages import (
     OutputFormat,
     OutputKind,
     Part,
-    Reasoning,
     ReasoningOptions,
     Request,
     Role,
@@ -173,33 +174,38 @@ def _read_messages(fields: Fields) -> tuple[Message, ...]:
     if system is not None and system.parts:
         parts = _read_parts(system, reader, "systemInstruction")
         messages.append(Message(Role.SYSTEM, parts))
+    messages += (Message(role, tuple(said)) for role, said in _read_turns(contents, reader))
+    return tuple(messages)
+
+
+def _read_turns(
+    contents: list[ContentWire], reader: PartReader
+) -> Iterator[tuple[Role, Sequence[Part]]]:
+    """Each content as a turn; neighbours by the model are one."""
+    said: list[Part] = []
     for index, content in enumerate(contents):
         path = f"contents[{index}]"
         if content.role not in _ROLES:
             raise wrong_field(f"{path}.role", f"is {content.role!r}; use 'user' or 'model'.")
-        messages.append(Message(_ROLES[content.role], _read_parts(content, reader, path)))
-    return tuple(messages)
+        parts = _read_parts(content, reader, path)
+        if _ROLES[content.role] is Role.ASSISTANT:
+            said += parts
+            continue
+        if said:
+            yield Role.ASSISTANT, join_pieces(said)
+            said = []
+        yield _ROLES[content.role], parts
+    if said:
+        yield Role.ASSISTANT, join_pieces(said)
 
 
 def _read_parts(content: ContentWire, reader: PartReader, path: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     for number, raw in enumerate(content.parts or ()):
         try:
-            made = reader.read(raw)
+            parts.extend(reader.read(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise wrong_place(f"{path}.parts[{number}]", error) from error
-        last = parts[-1] if parts else None
-        if (
-            isinstance(last, Reasoning)
-            and last.text
-            and last.signature is None
-            and isinstance(made[0], Reasoning)
-            and made[0].is_redacted
-        ):
-            # A stream tells a thought's signature in a piece of its own, after the text.
-            parts[-1] = msgspec.structs.replace(last, signature=made[0].signature)
-        else:
-            parts.extend(made)
     return tuple(parts)
 
 

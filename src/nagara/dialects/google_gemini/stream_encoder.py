@@ -212,6 +212,8 @@ class GeminiStreamEncoder(StreamEncoder):
             made = held.write(index, part) if begun.is_held else None
             if made is not None and not merge_signature(parts, made, part):
                 parts.append(made)
+        # Google's SDK forgets the whole turn if any piece of it is without parts.
+        parts = parts or [{"text": ""}]
         said: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice}
         said |= write_end(
             ended.finish,

@@ -37,8 +37,17 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         cached = self.cached_content_token_count or 0
-        audio, image = self._input_of("AUDIO"), self._input_of("IMAGE")
         told = (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0)
+        written = self.candidates_token_count or 0
+        if not self._has_media():
+            # Usage stands in every piece of a stream, and nearly always is of text alone.
+            return make_usage(
+                (Meter.INPUT, told - cached),
+                (Meter.CACHE_READ, cached),
+                (Meter.OUTPUT, written),
+                (Meter.REASONING, self.thoughts_token_count or 0),
+            )
+        audio, image = self._input_of("AUDIO"), self._input_of("IMAGE")
         audio_out = count_of(self.candidates_tokens_details, "AUDIO")
         image_out = count_of(self.candidates_tokens_details, "IMAGE")
         return make_usage(
@@ -46,10 +55,23 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
             (Meter.CACHE_READ, cached),
             (Meter.INPUT_AUDIO, audio),
             (Meter.INPUT_IMAGE, image),
-            (Meter.OUTPUT, (self.candidates_token_count or 0) - audio_out - image_out),
+            (Meter.OUTPUT, written - audio_out - image_out),
             (Meter.REASONING, self.thoughts_token_count or 0),
             (Meter.OUTPUT_AUDIO, audio_out),
             (Meter.OUTPUT_IMAGE, image_out),
+        )
+
+    def _has_media(self) -> bool:
+        """Whether any of the details is not of text."""
+        return any(
+            row.modality != "TEXT"
+            for details in (
+                self.prompt_tokens_details,
+                self.tool_use_prompt_tokens_details,
+                self.candidates_tokens_details,
+            )
+            if details
+            for row in details
         )
 
     def _input_of(self, modality: str) -> int:

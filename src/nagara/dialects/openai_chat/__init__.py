@@ -20,9 +20,14 @@ from nagara.dialects.openai_chat.stream_decoder import decode_stream
 from nagara.dialects.openai_chat.stream_encoder import encode_stream
 from nagara.dialects.openai_error import encode_error
 
+SILENT_EXTRAS: frozenset[str] = frozenset({"functions", "stream_options"})
+NEEDED_EXTRAS: frozenset[str] = frozenset()
+
 __all__ = [
     "ABILITIES",
     "NAME",
+    "NEEDED_EXTRAS",
+    "SILENT_EXTRAS",
     "decode_request",
     "decode_response",
     "decode_stream",

@@ -10,7 +10,11 @@ from nagara.dialects.openai_responses.request import (
     read_request,
     write_request,
 )
-from nagara.dialects.openai_responses.request_decoder import SILENT_EXTRAS, decode_request
+from nagara.dialects.openai_responses.request_decoder import (
+    NEEDED_EXTRAS,
+    SILENT_EXTRAS,
+    decode_request,
+)
 from nagara.dialects.openai_responses.request_encoder import encode_request
 from nagara.dialects.openai_responses.response import read_usage
 from nagara.dialects.openai_responses.response_decoder import decode_response
@@ -23,6 +27,7 @@ from nagara.dialects.openai_responses.wire import NAME
 __all__ = [
     "ABILITIES",
     "NAME",
+    "NEEDED_EXTRAS",
     "SILENT_EXTRAS",
     "decode_request",
     "decode_response",

@@ -37,16 +37,13 @@ SILENT_EXTRAS = frozenset(
         "include",
         "stream_options",
         "background",
-        "background_options",
         "previous_response_id",
-        "conversation",
-        "client_metadata",
-        "prompt_cache_retention",
-        "prompt_cache_options",
     }
 )
-"""Extras that mean nothing where the gateway keeps the state and another dialect is spoken: they
-are not told as dropped. All others are."""
+"""What the gateway does itself, which keeps the state and speaks for the provider."""
+
+NEEDED_EXTRAS = frozenset({"conversation", "prompt"})
+"""What stands for a part of the request itself, and is kept by OpenAI alone."""
 
 _LOGPROBS = "message.output_text.logprobs"
 _FORMATS = frozenset(kind.value for kind in OutputKind)

@@ -58,6 +58,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
+from nagara.domain.usage import Usage
 
 _Growing = TextContent | RefusalContent | ReasoningItem | CallItem
 
@@ -79,7 +80,7 @@ class ResponsesStreamEncoder(StreamEncoder):
         self._is_own = False
         self._has_refusal = False
         self._finish = Finish("completed")
-        self._usage: dict[str, Any] | None = None
+        self._usage: Usage | None = None
         self._service_tier: str | None = None
 
     def encode(self, event: Event) -> bytes:
@@ -242,7 +243,8 @@ class ResponsesStreamEncoder(StreamEncoder):
         self._hosted.end()
 
     def _note_usage(self, event: UsageReported) -> None:
-        self._usage = encode_usage(event.usage)
+        # Encoded once, at the end: some providers count anew in every piece.
+        self._usage = event.usage
 
     def _end(self, event: Ended) -> None:
         self._service_tier = event.service_tier or self._service_tier
@@ -262,7 +264,7 @@ class ResponsesStreamEncoder(StreamEncoder):
             self._echo,
             finish,
             self._output.items,
-            self._usage,
+            None if self._usage is None else encode_usage(self._usage),
             self._service_tier,
             error,
         )

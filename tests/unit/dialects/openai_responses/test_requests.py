@@ -361,7 +361,7 @@ def test_what_this_api_has_no_field_for_is_named_or_refused() -> None:
 
 
 def test_a_tier_that_this_api_does_not_know_is_dropped() -> None:
-    assert encode_request(ask(service_tier="on_demand"), TARGET).dropped == ("service_tier",)
+    assert encode_request(ask(service_tier="batch"), TARGET).dropped == ("service_tier",)
     assert encode(ask(service_tier="standard_only"))["service_tier"] == "default"
 
 
