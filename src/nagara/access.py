@@ -35,7 +35,7 @@ _SHAPE = re.compile(r"(ng-(?:prov-|test-)?)([0-9A-Za-z]{43})", re.ASCII)
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 """Where a key may be: OpenAI's way, Anthropic's and Google's."""
 
-_HOW = "Send your key as 'Authorization: Bearer ng-…' or as 'x-api-key: ng-…'."
+_HOW = "Send your key as 'Authorization: Bearer ng-…', 'x-api-key: ng-…' or 'x-goog-api-key: ng-…'."
 
 
 class IssuedKey(msgspec.Struct, frozen=True):

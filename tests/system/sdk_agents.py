@@ -6,7 +6,7 @@ Chat Completions keeps all of a message, and one only its text and its calls, as
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -38,6 +38,9 @@ TOOLS: Final[Mapping[str, dict[str, Any]]] = {
 }
 
 
+Models = Sequence[str]
+
+
 class Heard(NamedTuple):
     """What the user of an agent sees: the thoughts and texts of all turns, and the calls made."""
 
@@ -47,10 +50,13 @@ class Heard(NamedTuple):
 
 
 class Agent(Protocol):
-    """Asks the model, runs its tools, and so on until it calls none."""
+    """Asks the model, runs its tools, and so on until it calls none.
+
+    Each turn asks the next of the models, and after the last one the first again.
+    """
 
     def __call__(
-        self, gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool
+        self, gateway: GatewayProcess, models: Models, folder: Path, *, is_streamed: bool
     ) -> Heard: ...
 
 
@@ -71,7 +77,12 @@ def run_tool(name: str, arguments: Mapping[str, Any], folder: Path) -> str:
 
 
 def run_chat(
-    gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool, keeps_all: bool = True
+    gateway: GatewayProcess,
+    models: Models,
+    folder: Path,
+    *,
+    is_streamed: bool,
+    keeps_all: bool = True,
 ) -> Heard:
     """Chat Completions; a message goes back whole, or with its text and its calls alone."""
     tools: Any = [
@@ -81,8 +92,8 @@ def run_chat(
     messages: list[Any] = [{"role": "user", "content": PROMPT}]
     heard = Heard([], [], [])
     with openai.OpenAI(base_url=gateway.openai_url, api_key=gateway.key, max_retries=0) as client:
-        for _ in range(TURNS_MAX):
-            asked: Any = {"model": model, "messages": messages, "tools": tools,
+        for turn in range(TURNS_MAX):
+            asked: Any = {"model": models[turn % len(models)], "messages": messages, "tools": tools,
                           "reasoning_effort": "medium"}  # fmt: skip
             if is_streamed:
                 with client.chat.completions.stream(**asked) as stream:
@@ -109,13 +120,15 @@ def run_chat(
 
 
 def run_forgetful_chat(
-    gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool
+    gateway: GatewayProcess, models: Models, folder: Path, *, is_streamed: bool
 ) -> Heard:
     """Chat Completions by a client that knows of no reasoning."""
-    return run_chat(gateway, model, folder, is_streamed=is_streamed, keeps_all=False)
+    return run_chat(gateway, models, folder, is_streamed=is_streamed, keeps_all=False)
 
 
-def run_responses(gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool) -> Heard:
+def run_responses(
+    gateway: GatewayProcess, models: Models, folder: Path, *, is_streamed: bool
+) -> Heard:
     """Responses with nothing stored; the output goes back as input."""
     tools: Any = [
         {"type": "function", "name": name, "parameters": schema, "strict": True}
@@ -124,9 +137,9 @@ def run_responses(gateway: GatewayProcess, model: str, folder: Path, *, is_strea
     items: list[Any] = [{"role": "user", "content": PROMPT}]
     heard = Heard([], [], [])
     with openai.OpenAI(base_url=gateway.openai_url, api_key=gateway.key, max_retries=0) as client:
-        for _ in range(TURNS_MAX):
-            asked: Any = {"model": model, "input": items, "tools": tools, "store": False,
-                          "include": ["reasoning.encrypted_content"],
+        for turn in range(TURNS_MAX):
+            asked: Any = {"model": models[turn % len(models)], "input": items, "tools": tools,
+                          "store": False, "include": ["reasoning.encrypted_content"],
                           "reasoning": {"effort": "medium", "summary": "auto"}}  # fmt: skip
             if is_streamed:
                 with client.responses.stream(**asked) as stream:
@@ -154,14 +167,16 @@ def run_responses(gateway: GatewayProcess, model: str, folder: Path, *, is_strea
     raise AssertionError(f"no end: {heard}")
 
 
-def run_messages(gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool) -> Heard:
+def run_messages(
+    gateway: GatewayProcess, models: Models, folder: Path, *, is_streamed: bool
+) -> Heard:
     """Messages; the content goes back as it came."""
     tools: Any = [{"name": name, "input_schema": schema} for name, schema in TOOLS.items()]
     messages: list[Any] = [{"role": "user", "content": PROMPT}]
     heard = Heard([], [], [])
     with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as client:
-        for _ in range(TURNS_MAX):
-            asked: Any = {"model": model, "messages": messages, "tools": tools,
+        for turn in range(TURNS_MAX):
+            asked: Any = {"model": models[turn % len(models)], "messages": messages, "tools": tools,
                           "max_tokens": OUTPUT_TOKENS_MAX,
                           "thinking": {"type": "enabled", "budget_tokens": 2000}}  # fmt: skip
             if is_streamed:
@@ -187,7 +202,9 @@ def run_messages(gateway: GatewayProcess, model: str, folder: Path, *, is_stream
     raise AssertionError(f"no end: {heard}")
 
 
-def run_gemini(gateway: GatewayProcess, model: str, folder: Path, *, is_streamed: bool) -> Heard:
+def run_gemini(
+    gateway: GatewayProcess, models: Models, folder: Path, *, is_streamed: bool
+) -> Heard:
     """Google's SDK with its own chat, which keeps the conversation itself."""
     functions = [
         types.FunctionDeclaration(name=name, parameters_json_schema=schema)
@@ -201,9 +218,11 @@ def run_gemini(gateway: GatewayProcess, model: str, folder: Path, *, is_streamed
     heard = Heard([], [], [])
     options = types.HttpOptions(base_url=gateway.url)
     with genai.Client(api_key=gateway.key, http_options=options) as client:
-        chat = client.chats.create(model=model, config=config)
+        history: Any = []
         message: Any = PROMPT
-        for _ in range(TURNS_MAX):
+        for turn in range(TURNS_MAX):
+            model = models[turn % len(models)]
+            chat = client.chats.create(model=model, config=config, history=history)
             answers: Any
             if is_streamed:
                 answers = list(chat.send_message_stream(message))
@@ -216,7 +235,7 @@ def run_gemini(gateway: GatewayProcess, model: str, folder: Path, *, is_streamed
             calls = [part.function_call for part in parts if part.function_call]
             if not calls:
                 return heard
-            message = []
+            history, message = chat.get_history(curated=True), []
             for call in calls:
                 heard.calls.append(call.name)
                 output = {"output": run_tool(call.name, call.args, folder)}

@@ -40,6 +40,12 @@ def test_python_sdk_program_is_answered(
     check_answer(title, gateway, tmp_path)
 
 
+def test_google_sdk_program_is_answered(gateway: GatewayProcess, tmp_path: Path) -> None:
+    if importlib.util.find_spec("google") is None:
+        pytest.skip("google-genai is not installed")
+    check_answer("Google SDK for Python", gateway, tmp_path)
+
+
 def test_python_program_that_names_no_address_follows_its_environment(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:

@@ -67,7 +67,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     def make_id(self, prefix: str, number: int | None = None) -> str:
         """An id such as `msg_…` for the answer, or for part `number` of it: the same each time."""
-        return f"{prefix}{self.seed}" if number is None else f"{prefix}{self.seed}{number:04x}"
+        # With `call_` in front these are 40 characters, the most that OpenAI takes of a call's id.
+        return f"{prefix}{self.seed}" if number is None else f"{prefix}{self.seed}{number:03x}"
 
 
 class StreamDecoder:

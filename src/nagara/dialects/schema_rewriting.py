@@ -99,8 +99,11 @@ class Rewriting:
                 self.lost.extend(join(path, keyword) for keyword in beside)
             return self._refer(name, place)
         target = self._references.target(name)
-        merged = target if not isinstance(target, dict) else {**place, "allOf": [target]}
-        return self._rewrite(merged, path, depth + 1)
+        if target is False:
+            return self._rewrite(False, path, depth + 1)
+        own = place.get("allOf")
+        branches = [*(own if isinstance(own, list) else []), target]
+        return self._rewrite({**place, "allOf": branches}, path, depth + 1)
 
     def _refer(self, name: str, place: Schema) -> Schema:
         self._references.used.setdefault(name)
@@ -289,7 +292,7 @@ def nullable(schema: Schema) -> Schema:
     if isinstance(kind, str | list) and not {"const", "anyOf"} & schema.keys():
         kinds = [kind] if isinstance(kind, str) else kind
         options = {"enum": [*schema["enum"], None]} if isinstance(schema.get("enum"), list) else {}
-        return schema | {"type": [*kinds, "null"]} | options
+        return schema | {"type": [*kinds, *({"null"} - set(kinds))]} | options
     told = {k: v for k, v in schema.items() if k == "description"}
     rest = {k: v for k, v in schema.items() if k != "description"}
     return {**told, "anyOf": [rest, {"type": "null"}]}

@@ -1,4 +1,4 @@
-"""The sandbox: every operation, inside this process, with no upstream and no credential."""
+"""The sandbox: every endpoint, inside this process, with no upstream and no credential."""
 
 from nagara.domain.catalog import Auth, Operation, Provider, Transport
 
@@ -8,8 +8,11 @@ PROVIDER = Provider(
     homepage="",
     base_url=None,
     auth=Auth.NONE,
-    # There is no address to call; which operations there are is all that these say.
-    paths=dict.fromkeys(Operation, ""),
+    # There is no address to call; which operations there are is all that these say. What is asked
+    # in Gemini's dialect is translated, as for any provider that does not speak it.
+    paths=dict.fromkeys(
+        (op for op in Operation if op not in (Operation.GENERATE_CONTENT, Operation.CONVERSE)), ""
+    ),
     transport=Transport.SANDBOX,
     is_credential_optional=True,
 )

@@ -62,8 +62,8 @@ def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError
     nearest = difflib.get_close_matches(path[:100], known, n=1, cutoff=0.7)
     if "/v1/v1/" in f"{path}/":
         mistake = "It has /v1 twice: leave it out of the base URL or of the path. "
-    elif not f"{path}/".startswith("/v1/"):
-        mistake = "Every path of the API begins with /v1. "
+    elif not f"{path}/".startswith(("/v1/", "/v1beta/")):
+        mistake = "Every path of the API begins with /v1, or with /v1beta for Google's. "
     elif nearest:
         mistake = f"Did you mean {nearest[0]}? "
     else:
@@ -71,7 +71,8 @@ def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError
     return GatewayError(
         ErrorKind.NOT_FOUND,
         f"There is nothing at {path[:200]!r}. {mistake}"
-        f"The base URL for OpenAI's SDKs is {base_url}/v1, for Anthropic's {base_url}.",
+        f"The base URL for OpenAI's SDKs is {base_url}/v1, for Anthropic's and Google's "
+        f"{base_url}.",
     )
 
 

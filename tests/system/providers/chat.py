@@ -12,6 +12,7 @@ from tests.system.providers.rules import (
     TOOL_NAME,
     check,
     check_fields,
+    check_identifiers,
     check_object_schema,
     words,
 )
@@ -43,6 +44,7 @@ class PlayedChat:
         """Checks the whole request."""
         check(path == self.path, f"no such path: {path}")
         check_fields(body, "body", self.request_fields, ("model", "messages"))
+        check_identifiers(body)
         tools = self._check_tools(body)
         results = self._check_messages(body["messages"])
         if "stream_options" in body:

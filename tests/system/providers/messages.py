@@ -194,11 +194,13 @@ class PlayedMessages:
 
     def _check_thoughts(self, blocks: list[Any], where: str, *, is_current: bool) -> None:
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
-        signed = next((self._signed_calls[id_] for id_ in calls if id_ in self._signed_calls), None)
-        if signed is None or not is_current:
+        if not calls or not is_current:
             return
         kinds = [block["type"] for block in blocks]
         check(kinds[0] in THINKING, f"{where}.content.0.type: Expected `thinking`, found {kinds}")
+        signed = next((self._signed_calls[id_] for id_ in calls if id_ in self._signed_calls), None)
+        if signed is None:
+            return
         same = [block for block in blocks if block["type"] in THINKING] == signed
         check(same, f"{where}: thinking blocks in the latest turn cannot be modified: {blocks}")
 

@@ -13,6 +13,7 @@ from tests.system.providers.rules import (
     TOOL_NAME,
     check,
     check_fields,
+    check_identifiers,
     check_object_schema,
     words,
 )
@@ -53,6 +54,7 @@ class PlayedResponses:
         check_fields(body, "body", REQUEST_FIELDS, ("model", "input"))
         if "reasoning" in body:
             check_fields(body["reasoning"], "reasoning", {"effort", "summary", "context"})
+        check_identifiers(body)
         tools = self._check_tools(body.get("tools", []))
         items = body["input"]
         results = [] if isinstance(items, str) else self._check_items(items)

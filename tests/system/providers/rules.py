@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+IDENTIFIER_LENGTH_MAX = 64
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -31,6 +32,17 @@ def check_fields(
         check(name in known, f"{path}.{name}: Extra inputs are not permitted")
     for name in required:
         check(value.get(name) is not None, f"{path}.{name}: Field required")
+
+
+def check_identifiers(body: dict[str, Any]) -> None:
+    """Refuse identifiers that are longer than OpenAI takes."""
+    for name in ("user", "safety_identifier", "prompt_cache_key"):
+        value = body.get(name, "")
+        check(
+            len(value) <= IDENTIFIER_LENGTH_MAX,
+            f"Invalid '{name}': string too long. Expected a string with maximum length 64, but got "
+            f"a string with length {len(value)} instead.",
+        )
 
 
 def check_object_schema(schema: Any, path: str) -> None:

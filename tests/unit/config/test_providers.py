@@ -204,7 +204,7 @@ def test_operations_of_the_file_are_all_that_a_provider_has_in_that_order(tmp_pa
     ("operations", "advice"),
     [
         ('["response"]', 'did you mean "responses"?'),
-        ('["converse"]', "it has chat"),
+        ('["converse"]', "it has responses, chat"),
         ("[]", "some"),
     ],
 )

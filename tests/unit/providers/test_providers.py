@@ -7,7 +7,8 @@ import pytest
 
 import nagara.providers
 from nagara.domain.catalog import Deployment, Operation, Provider, Transport
-from nagara.operations.lanes import spoken_operations
+from nagara.operations import ENDPOINTS
+from nagara.operations.lanes import can_serve, spoken_operations
 from nagara.providers import PROVIDERS, SANDBOX
 
 FILES = {
@@ -63,8 +64,9 @@ def test_no_two_providers_share_a_variable() -> None:
     assert len(variables) == len(set(variables))
 
 
-def test_sandbox_has_every_operation_and_needs_nothing() -> None:
-    assert set(SANDBOX.paths) == set(Operation)
+def test_sandbox_serves_every_endpoint_and_needs_nothing() -> None:
+    deployment = Deployment(name="sandbox", provider=SANDBOX, model="m")
+    assert all(can_serve(deployment, endpoint) for endpoint in ENDPOINTS.values())
     assert SANDBOX.transport is Transport.SANDBOX
     assert SANDBOX.is_credential_optional
 

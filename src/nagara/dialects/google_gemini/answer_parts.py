@@ -13,6 +13,7 @@ from nagara.dialects.codec import Frame
 from nagara.dialects.envelope import enclose
 from nagara.dialects.google_gemini.grounding import write_grounding
 from nagara.dialects.google_gemini.parts import ON_TEXT
+from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.wire import NAME, read
 from nagara.dialects.json_fields import Fields
 from nagara.domain.events import FinishReason, TokenLogprob
@@ -51,7 +52,9 @@ _search_decoder = msgspec.json.Decoder(SearchWire)
 class PartWriter:
     """Writes the parts of one candidate, and gathers what its grounding metadata will say."""
 
-    def __init__(self, frame: Frame, choice: int, dropped: list[str]) -> None:
+    def __init__(self, frame: Frame, choice: int, dropped: list[str], *, is_own: bool) -> None:
+        # Gemini wants a signature on the first of a turn's calls, if the conversation goes to it.
+        self._needs_stand_in = not is_own
         self._frame = frame
         self._choice = choice
         self._dropped = dropped
@@ -109,7 +112,11 @@ class PartWriter:
     def _write_call(self, index: int, part: ToolCall) -> Wired:
         id_ = part.id or self._frame.make_id("call_", index)
         said: Wired = {"functionCall": {"id": id_, "name": part.name, "args": _as_args(part)}}
-        return said | _signed(part.signature)
+        signed = _signed(part.signature)
+        if self._needs_stand_in:
+            signed = signed or {_MARK: STAND_IN}
+        self._needs_stand_in = False
+        return said | signed
 
     def _write_media(self, part: Media) -> Wired | None:
         if part.data is not None:

@@ -13,6 +13,7 @@ import msgspec
 
 from nagara.dialects.codec import Target, can_read, cannot_carry
 from nagara.dialects.google_gemini.parts import ON_TEXT
+from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.thinking import is_strict
 from nagara.dialects.google_gemini.wire import NAME, read
 from nagara.dialects.json_fields import Fields
@@ -33,9 +34,6 @@ from nagara.domain.messages import (
     ToolCall,
     ToolResult,
 )
-
-STAND_IN = "skip_thought_signature_validator"
-"""Google's own word for a call that another model made, or that lost its signature."""
 
 _TYPES = {
     MediaKind.IMAGE: "image/png",

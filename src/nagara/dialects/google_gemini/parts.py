@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.wire import (
     NAME,
     BlobWire,
@@ -77,7 +78,7 @@ class PartReader:
         """The hub's parts for one of Gemini's. Raises `msgspec.DecodeError` for a wrong one."""
         part = read(raw, _part_decoder)
         signed = part.thought_signature
-        signature = self._read_signature(signed) if signed else None
+        signature = self._read_signature(signed) if signed and signed != STAND_IN else None
         if part.text is not None:
             return self._read_text(part, part.text, signature, raw)
         if part.function_call is not None:

@@ -44,7 +44,7 @@ def encode_response(response: Response, frame: Frame) -> Encoded:
 def _encode_choice(
     choice: Choice, frame: Frame, dropped: list[str], *, is_own: bool
 ) -> dict[str, Any]:
-    writer = PartWriter(frame, choice.index, dropped)
+    writer = PartWriter(frame, choice.index, dropped, is_own=is_own)
     parts: list[dict[str, Any]] = []
     for index, part in enumerate(choice.parts):
         made = writer.write(index, part)

@@ -178,7 +178,8 @@ class GeminiStreamEncoder(StreamEncoder):
                 return b""
             signed = {"text": "", "thought": True, "thoughtSignature": enclose(begun.signature)}
             return self._write_parts(choice, [signed])
-        made = PartWriter(self.frame, choice, self.dropped).write(index, begun.whole())
+        # Never a call: those are held.
+        made = PartWriter(self.frame, choice, self.dropped, is_own=True).write(index, begun.whole())
         return b"" if made is None else self._write_parts(choice, [made])
 
     def _finish(self, ended: Ended) -> bytes:
@@ -203,9 +204,9 @@ class GeminiStreamEncoder(StreamEncoder):
         ended = candidate.ended or ChoiceEnded(finish=None)
         # Held parts are written here; the others only for what the grounding says of them, and
         # what they had to leave out was named when they went out.
-        held = PartWriter(self.frame, choice, self.dropped)
+        held = PartWriter(self.frame, choice, self.dropped, is_own=is_own)
         parts: list[dict[str, Any]] = []
-        told = PartWriter(self.frame, choice, [])
+        told = PartWriter(self.frame, choice, [], is_own=is_own)
         for index, begun in sorted(candidate.parts.items()):
             part = begun.whole()
             told.write(index, part)

@@ -9,6 +9,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/create
 import msgspec
 
 from nagara.dialects.codec import Encoded, Target, cannot_carry
+from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.openai_chat.caller_shapes import LEGACY_MARK
 from nagara.dialects.openai_chat.hosted import NAME
 from nagara.dialects.openai_chat.message_encoder import encode_messages
@@ -99,8 +100,8 @@ def _encode_answer(request: Request, target: Target) -> Fields:
     fields: Fields = {
         cap: request.output_tokens_max,
         "verbosity": request.verbosity,
-        "prompt_cache_key": request.cache_key,
-        "user": request.user,
+        "prompt_cache_key": request.cache_key and fit_identifier(request.cache_key),
+        "user": request.user and fit_identifier(request.user),
         "metadata": request.metadata or None,
     }
     if request.output_format is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.codec import Target, can_read, cannot_carry
+from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.openai_responses.content import (
     CONTENT,
     encode_audio,
@@ -179,7 +180,8 @@ class ItemEncoder:
                 pass
 
     def _add_call(self, call: ToolCall) -> None:
-        item: dict[str, Any] = {"type": "function_call", "call_id": call.id, "name": call.name}
+        call_id = fit_identifier(call.id)
+        item: dict[str, Any] = {"type": "function_call", "call_id": call_id, "name": call.name}
         if call.kind is ToolKind.CUSTOM:
             self._custom_calls.add(call.id)
             item |= {"type": "custom_tool_call", "input": call.arguments}
@@ -192,7 +194,7 @@ class ItemEncoder:
     def _add_result(self, result: ToolResult) -> None:
         is_custom = result.kind is ToolKind.CUSTOM or result.call_id in self._custom_calls
         kind = "custom_tool_call_output" if is_custom else "function_call_output"
-        item: dict[str, Any] = {"type": kind, "call_id": result.call_id}
+        item: dict[str, Any] = {"type": kind, "call_id": fit_identifier(result.call_id)}
         item["output"] = self._encode_output(result)
         if result.is_error:
             # What went wrong is in the text; there is no flag to set.

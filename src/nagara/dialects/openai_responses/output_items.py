@@ -14,7 +14,7 @@ import msgspec
 from nagara.dialects.codec import Frame
 from nagara.dialects.envelope import enclose
 from nagara.dialects.openai_responses.content import encode_citation, encode_logprob
-from nagara.dialects.openai_responses.replay import enclose_redacted
+from nagara.dialects.openai_responses.replay import enclose_redacted, enclose_unsigned
 from nagara.dialects.openai_responses.wire import encode_json
 from nagara.domain.events import TokenLogprob
 from nagara.domain.messages import Citation, Reasoning, Signature, ToolCall, ToolKind
@@ -249,14 +249,13 @@ class ReasoningItem:
             "type": "reasoning",
             "id": self._id,
             "summary": [part] if self._pieces else [],
+            "encrypted_content": self._seal(text),
         }
-        if (sealed := self._seal(text)) is not None:
-            item["encrypted_content"] = sealed
         self._output.end(self._index, item)
 
-    def _seal(self, text: str) -> str | None:
+    def _seal(self, text: str) -> str:
         if self.signature is None:
-            return None
+            return enclose_unsigned()
         if self._is_redacted:
             return enclose_redacted(self.signature)
         if self.signature.text is None and text:

@@ -12,26 +12,14 @@ Only whole envelopes are trusted: one that was cut or altered is a signature tha
 import msgspec
 
 from nagara.dialects.envelope import enclose
-from nagara.domain.messages import HostedCall, HostedResult, Opaque, Signature, ToolCall
+from nagara.dialects.sealed_parts import Sealable, pack_part, unpack_part
+from nagara.domain.messages import Signature, ToolCall
 
-_CALL, _REDACTED, _PART = "#call", "#redacted", "#part"
-
-
-class _Part(msgspec.Struct, frozen=True):
-    """One part of a foreign dialect; `shown_as` is the item that tells the caller of it.
-
-    Its raw JSON is text beside it: a field that may be raw or absent cannot be decoded.
-    """
-
-    shown_as: str | None = None
-    call: HostedCall | None = None
-    result: HostedResult | None = None
-    opaque: tuple[str, str] | None = None
-    raw: str | None = None
+_CALL, _REDACTED, _PART, _UNSIGNED = "#call", "#redacted", "#part", "#unsigned"
 
 
 _encoder = msgspec.json.Encoder()
-_part_decoder = msgspec.json.Decoder(_Part)
+_part_decoder = msgspec.json.Decoder(tuple[str | None, str])
 _call_decoder = msgspec.json.Decoder(tuple[str, str, str])
 _redacted_decoder = msgspec.json.Decoder(tuple[str, str])
 
@@ -48,35 +36,25 @@ def enclose_redacted(signature: Signature) -> str:
     return enclose(Signature(packed.decode(), _REDACTED))
 
 
-def enclose_part(part: HostedCall | HostedResult | Opaque, shown_as: str | None = None) -> str:
+def enclose_unsigned() -> str:
+    """The mark of reasoning that nobody signed.
+
+    OpenAI knows items by their ids and refuses any that it neither keeps nor sealed, so one that
+    another provider thought must be known for such when it comes back.
+    """
+    return enclose(Signature("", _UNSIGNED))
+
+
+def enclose_part(part: Sealable, shown_as: str | None = None) -> str:
     """A part that only its own dialect can write; `shown_as` is the item that tells of it."""
-    raw = None if part.raw is None else bytes(part.raw).decode()
-    match part:
-        case HostedCall():
-            held = _Part(shown_as, call=msgspec.structs.replace(part, raw=None), raw=raw)
-        case HostedResult():
-            held = _Part(shown_as, result=msgspec.structs.replace(part, raw=None), raw=raw)
-        case Opaque():
-            held = _Part(shown_as, opaque=(part.dialect, part.type), raw=raw)
-    return enclose(Signature(_encoder.encode(held).decode(), _PART))
-
-
-def _take_out(held: _Part) -> HostedCall | HostedResult | Opaque | None:
-    raw = None if held.raw is None else msgspec.Raw(held.raw.encode())
-    if held.call is not None:
-        return msgspec.structs.replace(held.call, raw=raw)
-    if held.result is not None:
-        return msgspec.structs.replace(held.result, raw=raw)
-    if held.opaque is not None and raw is not None:
-        dialect, kind = held.opaque
-        return Opaque(dialect=dialect, type=kind, raw=raw)
-    return None
+    packed = _encoder.encode((shown_as, pack_part(part)))
+    return enclose(Signature(packed.decode(), _PART))
 
 
 class Restored(msgspec.Struct, frozen=True):
     """What was in an envelope: a signature for a call, a redacted thought, or a whole part."""
 
-    part: HostedCall | HostedResult | Opaque | None = None
+    part: Sealable | None = None
     shown_as: str | None = None
     call_id: str | None = None
     signature: Signature | None = None
@@ -93,8 +71,8 @@ def restore(signature: Signature) -> Restored | None:
                 maker, value = _redacted_decoder.decode(signature.value)
                 return Restored(signature=Signature(value, maker))
             case "#part":
-                held = _part_decoder.decode(signature.value)
-                return Restored(part=_take_out(held), shown_as=held.shown_as)
+                shown_as, packed = _part_decoder.decode(signature.value)
+                return Restored(part=unpack_part(packed), shown_as=shown_as)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         pass
     return None

@@ -14,6 +14,7 @@ import msgspec
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.effort import EFFORTS, effort_of_budget
 from nagara.dialects.fit import name_parameter
+from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.json_fields import Fields
 from nagara.dialects.openai_responses.item_encoder import ItemEncoder
 from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools, tighten
@@ -107,8 +108,8 @@ def _encode_options(request: Request) -> dict[str, Any]:
         "top_p": request.top_p,
         "top_logprobs": request.top_logprobs,
         "service_tier": request.service_tier,
-        "prompt_cache_key": request.cache_key,
-        "safety_identifier": request.user,
+        "prompt_cache_key": request.cache_key and fit_identifier(request.cache_key),
+        "safety_identifier": request.user and fit_identifier(request.user),
         "metadata": dict(request.metadata) or None,
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -258,7 +258,7 @@ def test_a_call_without_an_id_gets_one_and_bad_arguments_an_object() -> None:
     assert encoded["content"] == [
         {
             "type": "tool_use",
-            "id": "toolu_5eed0000",
+            "id": "toolu_5eed000",
             "name": "f",
             "input": {"arguments": "nonsense"},
         }

@@ -8,7 +8,7 @@ import pytest
 
 from nagara.dialects import google_gemini
 from nagara.dialects.codec import Encoded, Target
-from nagara.dialects.google_gemini.content_encoder import STAND_IN
+from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.thinking import write_thinking
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
