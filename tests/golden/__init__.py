@@ -6,7 +6,7 @@ wire format, is `request.json` (a caller asks) or an answer of a provider: `answ
 are expected, and written anew by `make golden`:
 
 - `asked_<dialect>.json`: the caller's request as a provider of that dialect is sent it;
-- `told_<dialect>.json`, `.sse`: the provider's answer as a caller of that dialect gets it, whole
+- `told_<dialect>.json` and `.sse`: the provider's answer as a caller of that dialect gets it, whole
   and streamed;
 - `replayed_<dialect>.json`: the request after that answer, which that caller sends with all that it
   was told and the results of its tools, as the same provider is sent it.

@@ -59,7 +59,7 @@ class RequestCase(msgspec.Struct, frozen=True):
     def expect(self) -> dict[str, str]:
         """The expected files by name."""
         caller = self.folder.parent.name
-        body = (self.folder / "request.json").read_bytes()
+        body = _compact((self.folder / "request.json").read_bytes())
         return {
             f"asked_{upstream}.json": _show_request(caller, upstream, body, self.folder.name)
             for upstream in OPERATIONS
@@ -117,7 +117,9 @@ class AnswerCase(msgspec.Struct, frozen=True):
 
     def _body(self) -> bytes:
         data = self.input.read_bytes()
-        if self.input.suffix != ".jsonl":
+        if self.input.suffix == ".json":
+            return _compact(data)
+        if self.input.suffix == ".sse":
             return data
         return b"".join(_converse_event(json.loads(line)) for line in data.splitlines())
 
@@ -170,8 +172,13 @@ def _show_request(caller: str, upstream: str, body: bytes, case: str) -> str:
     return _pretty({"sent": json.loads(lane.body), "dropped": lane.dropped})
 
 
+def _compact(data: bytes) -> bytes:
+    """JSON as it comes over the wire; in its file it is indented for the eye."""
+    return _dump(json.loads(data))
+
+
 def _dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _pretty(value: object) -> str:

@@ -61,6 +61,7 @@ class PartWriter:
         self._queries: list[str] = []
         self._sources: list[Source] = []
         self._texts: list[Text] = []
+        self._has_refusal = False
 
     def write(self, index: int, part: Part) -> Wired | None:
         """The wire part for a whole one; None if it has no place, or only in the metadata."""
@@ -69,6 +70,7 @@ class PartWriter:
                 self._texts.append(part)
                 return {"text": part.text} if part.text else None
             case Refusal():
+                self._has_refusal = True
                 return {"text": part.text}
             case Reasoning():
                 return self._write_reasoning(part)
@@ -84,10 +86,18 @@ class PartWriter:
                 self._dropped.append(part.type)
         return None
 
-    def grounding(self, extras: Any) -> Any:
+    def finish(self, reason: FinishReason | None) -> FinishReason | None:
+        """Why the candidate ended. A refusal has no part of its own here, so this must tell it."""
+        is_refusal = self._has_refusal and reason is FinishReason.STOP
+        return FinishReason.REFUSAL if is_refusal else reason
+
+    def grounding(self, extras: Any, dropped: list[str]) -> Any:
         """`groundingMetadata`: Google's own as it came, or what was cited otherwise."""
         if (own := extras.get("groundingMetadata")) is not None:
             return own
+        if any(citation.url is None for text in self._texts for citation in text.citations):
+            # Only pages of the web have a place there.
+            dropped.append("citations")
         return write_grounding(self._texts, self._queries, self._sources)
 
     def _write_reasoning(self, part: Reasoning) -> Wired:

@@ -263,6 +263,9 @@ class ContentEncoder:
             made["thoughtSignature"] = media.signature.value
         if media.detail is not None:
             self.dropped.append("detail")
+        if media.filename is not None:
+            # Vertex alone takes a `displayName`; the Gemini API refuses it.
+            self.dropped.append("filename")
         return made
 
     def _address(self, media: Media) -> Wired:

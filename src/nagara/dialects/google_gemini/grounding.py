@@ -253,8 +253,9 @@ def write_grounding(
             if citation.url is None:
                 continue
             chunk = chunks.setdefault((citation.url, citation.title), len(chunks))
-            if citation.start is not None and citation.end is not None:
-                start = offset + _bytes_of(text.text[: citation.start])
+            if text.text:
+                # Without a place of its own it is of all the text that it stands on.
+                start = offset + _bytes_of(text.text[: citation.start or 0])
                 cited = text.text[citation.start : citation.end]
                 supports.setdefault((start, start + _bytes_of(cited), cited), []).append(chunk)
         offset += _bytes_of(text.text)

@@ -125,6 +125,10 @@ class PartReader:
         if call_id in waiting:
             waiting.remove(call_id)
         text, is_error = _read_output(result.response)
+        # The very object goes back to Gemini, where the text alone would not make it again.
+        extras: Extras = {}
+        if result.response and not _makes(text or "", result.response, is_error=is_error):
+            extras = {"response": msgspec.Raw(result.response)}
         parts: list[Text | Media | Opaque] = [Text(text)] if text is not None else []
         for raw_part in result.parts or ():
             part = read(raw_part, _part_decoder)
@@ -137,8 +141,7 @@ class PartReader:
             name=result.name,
             parts=tuple(parts),
             is_error=is_error,
-            # The very object goes back to Gemini; what a text makes of it is for all others.
-            extras={"response": msgspec.Raw(result.response)} if result.response else {},
+            extras=extras,
         )
 
     def _read_hosted(self, part: PartWire, signature: Signature | None, raw: msgspec.Raw) -> Part:
@@ -262,6 +265,15 @@ def _read_output(response: msgspec.Raw) -> tuple[str | None, bool]:
     return bytes(response).decode(), False
 
 
+def _makes(text: str, response: msgspec.Raw, *, is_error: bool) -> bool:
+    """Whether the object is what is made of the text for Gemini."""
+    said = {"error" if is_error else "output": text}
+    try:
+        return read(response, _texts_by_name_decoder) == said
+    except msgspec.DecodeError:
+        return False
+
+
 def _plain_text(raw: msgspec.Raw) -> str:
     try:
         return read(raw, _text_decoder)
@@ -270,6 +282,7 @@ def _plain_text(raw: msgspec.Raw) -> str:
 
 
 _text_decoder = msgspec.json.Decoder(str)
+_texts_by_name_decoder = msgspec.json.Decoder(dict[str, str])
 
 
 def _read_query(args: msgspec.Raw) -> str:

@@ -51,14 +51,15 @@ def _encode_choice(
         if made is not None and not merge_signature(parts, made, part):
             parts.append(made)
     said: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice.index}
+    finish = writer.finish(choice.finish)
     said |= write_end(
-        choice.finish,
+        finish,
         choice.native_finish,
         choice.extras,
         is_own=is_own,
-        named=name_finish(choice.finish),
+        named=name_finish(finish),
     )
-    if grounding := writer.grounding(choice.extras if is_own else {}):
+    if grounding := writer.grounding(choice.extras if is_own else {}, dropped):
         said["groundingMetadata"] = grounding
     if choice.logprobs:
         said["logprobsResult"] = write_logprobs(choice.logprobs)

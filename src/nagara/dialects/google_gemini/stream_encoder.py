@@ -122,7 +122,7 @@ class GeminiStreamEncoder(StreamEncoder):
 
     def fail(self, error: GatewayError) -> bytes:
         """An error in place of a response, which Google's SDK raises; nothing follows."""
-        body = encode_error(error, "")
+        body = encode_error(error, self.frame.request_id)
         if not self._is_array:
             return encode_event(body)
         return (b",\r\n" if self._has_written else b"[") + body + b"]"
@@ -213,17 +213,18 @@ class GeminiStreamEncoder(StreamEncoder):
             made = held.write(index, part) if begun.is_held else None
             if made is not None and not merge_signature(parts, made, part):
                 parts.append(made)
+        finish = told.finish(ended.finish)
         # Google's SDK forgets the whole turn if any piece of it is without parts.
         parts = parts or [{"text": ""}]
         said: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice}
         said |= write_end(
-            ended.finish,
+            finish,
             ended.native_finish,
             ended.extras,
             is_own=is_own,
-            named=name_finish(ended.finish),
+            named=name_finish(finish),
         )
-        if grounding := told.grounding(ended.extras if is_own else {}):
+        if grounding := told.grounding(ended.extras if is_own else {}, self.dropped):
             said["groundingMetadata"] = grounding
         if candidate.logprobs:
             said["logprobsResult"] = write_logprobs(candidate.logprobs)

@@ -23,6 +23,11 @@ class ThinkingRow(msgspec.Struct, frozen=True):
     budget_min: int = 0
     budget_max: int = 24_576
     can_stop: bool = True
+    mixes_tools: bool = True
+    """Whether tools that Google runs may stand beside the caller's.
+
+    https://ai.google.dev/gemini-api/docs/tool-combination
+    """
 
 
 class ThinkingWire(msgspec.Struct, rename="camel", gc=False):
@@ -34,10 +39,12 @@ class ThinkingWire(msgspec.Struct, rename="camel", gc=False):
 
 
 ROWS = (
-    ThinkingRow("gemini-2.5-pro", budget_min=128, budget_max=32_768, can_stop=False),
-    ThinkingRow("gemini-2.5-flash-lite", budget_min=512),
-    ThinkingRow("gemini-2"),
-    ThinkingRow("gemini-1"),
+    ThinkingRow(
+        "gemini-2.5-pro", budget_min=128, budget_max=32_768, can_stop=False, mixes_tools=False
+    ),
+    ThinkingRow("gemini-2.5-flash-lite", budget_min=512, mixes_tools=False),
+    ThinkingRow("gemini-2", mixes_tools=False),
+    ThinkingRow("gemini-1", mixes_tools=False),
     ThinkingRow("gemini-3-pro", lowest="low", can_stop=False),
     ThinkingRow("gemini-3.1-pro", lowest="low", can_stop=False),
     ThinkingRow("", lowest="minimal", can_stop=False),

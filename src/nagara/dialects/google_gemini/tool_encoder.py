@@ -2,9 +2,10 @@
 
 Functions are declared with a JSON schema (`parametersJsonSchema`), rewritten where Gemini takes
 less than JSON Schema has. What Google runs itself is a tool of its own; beside functions, the
-answer must be told to say what it did there, or the API refuses the mix.
+answer must be told to say what it did there, or the API refuses the mix. Models before Gemini 3
+refuse it in any case.
 
-https://ai.google.dev/api/caching#Tool
+https://ai.google.dev/api/caching#Tool https://ai.google.dev/gemini-api/docs/tool-combination
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 
 from nagara.dialects.codec import Target, cannot_carry
 from nagara.dialects.fit import name_parameter
+from nagara.dialects.google_gemini.thinking import find_row
 from nagara.dialects.google_gemini.traits import Trait
 from nagara.dialects.google_gemini.wire import NAME
 from nagara.dialects.schema import GEMINI, rewrite
@@ -45,11 +47,12 @@ def encode_tools(request: Request, target: Target, dropped: list[str]) -> dict[s
     declared = [
         _declare(tool, request, dropped) for tool in request.tools if isinstance(tool, FunctionTool)
     ]
-    hosted = [
-        made
-        for tool in request.tools
-        if isinstance(tool, HostedTool) and (made := _encode_hosted(tool, dropped)) is not None
-    ]
+    asked = [tool for tool in request.tools if isinstance(tool, HostedTool)]
+    if declared and not find_row(target.model).mixes_tools:
+        # The caller's own tools are what its program waits for.
+        dropped.extend(f"tools.{tool.name}" for tool in asked)
+        asked = []
+    hosted = [made for tool in asked if (made := _encode_hosted(tool, dropped)) is not None]
     said: dict[str, Any] = {}
     if declared or hosted:
         said["tools"] = [*hosted, {"functionDeclarations": declared}] if declared else hosted

@@ -55,6 +55,12 @@ def decode_finish(word: str | None, *, has_calls: bool) -> FinishReason | None:
     return FinishReason.TOOL_CALLS if reason is FinishReason.STOP and has_calls else reason
 
 
-def encode_finish(reason: FinishReason | None) -> str:
-    """The word for a reason. This dialect always has one, so none at all is `stop`."""
+def encode_finish(reason: FinishReason | None, *, has_refusal: bool = False) -> str:
+    """The word for a reason. This dialect always has one, so none at all is `stop`.
+
+    With `has_refusal` the message itself says that the model declined: then it ended in order, and
+    OpenAI's SDK would take any other word for a filter's and raise.
+    """
+    if has_refusal and reason is FinishReason.REFUSAL:
+        return "stop"
     return "stop" if reason is None else _ENCODED[reason]

@@ -268,7 +268,8 @@ class ChatStreamEncoder(StreamEncoder):
 
     def _end_choice(self, event: ChoiceEnded) -> bytes:
         state = self._choices[event.choice]
-        finish = encode_finish(event.finish)
+        has_refusal = any(isinstance(told.part, Refusal) for told in state.parts.values())
+        finish = encode_finish(event.finish, has_refusal=has_refusal)
         if event.finish is FinishReason.TOOL_CALLS and self._is_legacy:
             finish = LEGACY_TOOL_CALL
         delta: dict[str, object] = {}

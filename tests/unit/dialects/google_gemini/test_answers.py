@@ -31,6 +31,7 @@ from nagara.domain.messages import (
     HostedResult,
     Opaque,
     Reasoning,
+    Refusal,
     Request,
     Signature,
     Source,
@@ -231,6 +232,31 @@ def test_anothers_search_is_told_as_grounding_in_bytes() -> None:
     assert text.encode()[segment["startIndex"] : segment["endIndex"]].decode() == "Là."
     assert grounding["webSearchQueries"] == ["q"]
     assert grounding["groundingChunks"] == [{"web": {"uri": "https://x.example"}}]
+
+
+def test_a_citation_without_a_place_is_of_the_whole_text_that_it_stands_on() -> None:
+    citation = Citation(kind=CitationKind.URL, url="https://x.example")
+    said = encode(fold(events_of(Text("Où ? "), Text("Là.", (citation,)))))["candidates"][0]
+    segment = said["groundingMetadata"]["groundingSupports"][0]["segment"]
+    assert segment == {"startIndex": 6, "endIndex": 10, "text": "Là."}
+
+
+def test_a_citation_of_a_document_has_no_place_and_is_named() -> None:
+    cited = Text("a", (Citation(kind=CitationKind.DOCUMENT, document_index=0),))
+    whole = google_gemini.encode_response(fold(events_of(cited)), FRAME)
+    assert whole.dropped == ("citations",)
+    encoder = google_gemini.encode_stream(FRAME)
+    for event in unfold(fold(events_of(cited))):
+        encoder.encode(event)
+    assert encoder.dropped == ["citations"]
+
+
+@pytest.mark.parametrize("finish", [FinishReason.STOP, FinishReason.REFUSAL])
+def test_a_refusal_is_told_as_one_though_it_ended_in_order(finish: FinishReason) -> None:
+    response = fold(events_of(Refusal("no"), finish=finish))
+    assert encode(response)["candidates"][0]["finishReason"] == "SAFETY"
+    encoder = google_gemini.encode_stream(FRAME)
+    assert b'"SAFETY"' in b"".join(encoder.encode(event) for event in unfold(response))
 
 
 def test_anothers_signature_comes_in_an_envelope() -> None:

@@ -212,6 +212,35 @@ def test_functions_beside_a_search_say_so_only_where_that_is_known() -> None:
     assert body["toolConfig"] == {"includeServerSideToolInvocations": True}
 
 
+def test_models_before_gemini_3_get_a_search_only_by_itself() -> None:
+    search = HostedTool(kind=HostedKind.WEB_SEARCH, name="web_search", uses_max=1)
+    function = FunctionTool(name="f", parameters=raw({"type": "object", "properties": {}}))
+    body, encoded = encode(user(Text("a")), tools=(function, search), target=OLDER)
+    assert [list(tool) for tool in body["tools"]] == [["functionDeclarations"]]
+    assert encoded.dropped == ("tools.web_search",)
+    body, _ = encode(user(Text("a")), tools=(search,), target=OLDER)
+    assert body["tools"] == [{"googleSearch": {}}]
+
+
+@pytest.mark.parametrize(
+    ("response", "kept"),
+    [
+        ({"output": "a"}, False),
+        ({"error": "a"}, False),
+        ({"result": "a"}, True),
+        ({"output": {"b": 1}}, True),
+        ({"output": "a", "b": "c"}, True),
+    ],
+)
+def test_a_results_object_is_kept_only_where_its_text_does_not_make_it_again(
+    response: Any, kept: bool
+) -> None:
+    result = {"functionResponse": {"name": "f", "response": response}}
+    part = decode(contents=[{"role": "user", "parts": [result]}]).messages[0].parts[0]
+    assert isinstance(part, ToolResult)
+    assert ("response" in part.extras) == kept
+
+
 @pytest.mark.parametrize(
     ("choice", "config"),
     [
@@ -246,9 +275,9 @@ def test_too_many_stop_sequences_are_refused() -> None:
 
 def test_citations_and_details_without_a_place_are_named() -> None:
     cited = Text("a", (Citation(kind=CitationKind.URL, url="u"),))
-    image = Media(kind=MediaKind.IMAGE, data="aGk=", detail="high")
+    image = Media(kind=MediaKind.IMAGE, data="aGk=", detail="high", filename="a.png")
     _, encoded = encode(user(image), model(cited))
-    assert set(encoded.dropped) == {"detail", "citations"}
+    assert set(encoded.dropped) == {"detail", "filename", "citations"}
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,14 @@ def test_content_is_null_only_where_something_else_is_the_answer() -> None:
     assert message(CALL)["content"] is None
     assert message(Refusal("no"))["content"] is None
     assert message()["content"] == ""
+
+
+def test_a_message_that_says_its_refusal_ended_in_order() -> None:
+    response = respond(Refusal("no"), finish=FinishReason.REFUSAL)
+    assert whole(response)["choices"][0]["finish_reason"] == "stop"
+    assert b'"finish_reason":"stop"' in stream(response)
+    response = respond(Text("no"), finish=FinishReason.REFUSAL)
+    assert whole(response)["choices"][0]["finish_reason"] == "content_filter"
     assert message(Reasoning(text="hm"))["content"] == ""
 
 
