@@ -70,14 +70,9 @@ def requests(draw: st.DrawFn) -> Request:
                 answer.append(Reasoning(signature=marked))
         calls = []
         for _ in range(draw(st.integers(0, 2))):
-<<<<<<< HEAD
             told = {draw(NAMES): draw(TEXTS)}
             # As it is written again, where a name in it looks like one of the wire's own.
             arguments = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-=======
-            # Without blanks, as a body is written again that has names in snake_case.
-            arguments = msgspec.json.encode({draw(NAMES): draw(TEXTS)}).decode()
->>>>>>> golden
             calls.append(
                 ToolCall(
                     id=f"c{number}",
