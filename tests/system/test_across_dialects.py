@@ -11,6 +11,8 @@ import openai
 import pytest
 import requests
 
+pytest.importorskip("google.genai", reason="Google's SDK is not here: make install-clients")
+
 from tests.system.played_stage import PLACES, PlayedStage, has_thought, model_on, played_stage
 from tests.system.providers.server import CREDENTIAL
 from tests.system.sdk_agents import AGENTS, TOOLS

@@ -42,6 +42,9 @@ _NEEDED = (("choice_count", 1, "several answers"), ("stop", (), "stop sequences"
 _UNPLACED = ("top_k", "seed", "frequency_penalty", "presence_penalty", "cache")
 
 
+_include_decoder = msgspec.json.Decoder(list[str])
+
+
 def encode_request(request: Request, target: Target) -> Encoded:
     """The body for the provider. Raises `GatewayError` for what must not be left out."""
     is_own = request.dialect == NAME
@@ -200,7 +203,10 @@ def _list_included(request: Request, items: ItemEncoder, target: Target) -> list
     """What the answer is to hold besides: the caller's own wishes, and what the hub needs."""
     include: list[str] = []
     if request.dialect == NAME and "include" in request.extras:
-        include = msgspec.json.decode(request.extras["include"], type=list[str])
+        try:
+            include = _include_decoder.decode(request.extras["include"])
+        except msgspec.DecodeError as error:
+            raise wrong_field("include", "must be an array of strings.") from error
     if request.top_logprobs is not None:
         include.append(LOGPROBS)
     if request.dialect != NAME and _wants_sealed(request, items, target):
