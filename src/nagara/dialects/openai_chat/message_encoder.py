@@ -14,7 +14,7 @@ import msgspec
 
 from nagara.dialects.codec import Target
 from nagara.dialects.openai_chat.assistant_encoder import AssistantEncoder
-from nagara.dialects.openai_chat.call_ids import fit_call_id
+from nagara.dialects.openai_chat.call_ids import fit_call_id, number_calls
 from nagara.dialects.openai_chat.hosted import NAME
 from nagara.dialects.openai_chat.part_encoder import encode_media, encode_text
 from nagara.dialects.openai_chat.traits import Trait
@@ -41,7 +41,8 @@ def encode_messages(request: Request, target: Target, dropped: dict[str, None]) 
     Raises `GatewayError` for what must not be left out.
     """
     writer = _Writer(request, target, dropped)
-    for role, run in itertools.groupby(request.messages, lambda message: message.role):
+    messages = number_calls(request.messages)
+    for role, run in itertools.groupby(messages, lambda message: message.role):
         match role:
             case Role.USER:
                 writer.write_user(list(run))

@@ -58,7 +58,7 @@ def decode_request(body: bytes) -> Request:
     fields = read_fields(body)
     try:
         return _decode(body, fields)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         # Text inside it that strict JSON does not know; nothing of a wrong type comes here.
         pass
     try:

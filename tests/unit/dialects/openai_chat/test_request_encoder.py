@@ -413,3 +413,14 @@ def test_unsigned_reasoning_is_plain_text_where_details_are_kept() -> None:
     request = from_elsewhere(assistant(Reasoning(text="hm"), Text("4")))
     (message,) = messages(request, Trait.REASONING_DETAILS)
     assert message == {"role": "assistant", "content": "4", "reasoning": "hm"}
+
+
+def test_calls_without_ids_are_tied_to_their_results_by_order() -> None:
+    request = from_elsewhere(
+        assistant(ToolCall(id="", name="f"), ToolCall(id="", name="f")),
+        user(result("", Text("1")), result("", Text("2"))),
+    )
+    said, first, second = messages(request)
+    ids = [call["id"] for call in said["tool_calls"]]
+    assert ids == [first["tool_call_id"], second["tool_call_id"]]
+    assert len(set(ids)) == 2
