@@ -159,6 +159,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
 
+    def operations_of(self, model: str) -> frozenset[Operation]:
+        """What the model of that name can be asked for here."""
+        without = self.models_without
+        return frozenset(
+            operation
+            for operation in self.paths
+            if operation not in without or re.search(without[operation], model) is None
+        )
+
     def choose_auth(self, credential: Secret | None) -> Auth:
         """How this credential is presented, by what it looks like."""
         text = "" if credential is None else credential.reveal()
@@ -198,6 +207,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    operations: frozenset[Operation] = frozenset()
+    """What this model can be asked for, each in its own dialect. Never given: it follows."""
+
+    def __post_init__(self) -> None:
+        # Every request asks for it, and matching model names takes as long as choosing a route.
+        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
 
     @property
     def auth(self) -> Auth:
@@ -206,11 +221,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
-        provider = self.provider
-        if operation not in provider.paths:
-            return False
-        lacking = provider.models_without.get(operation)
-        return lacking is None or re.search(lacking, self.model) is None
+        return operation in self.operations
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""
