@@ -18,13 +18,13 @@ from nagara.storage.driver import ConflictError, Driver, ExpectationError, State
 from nagara.storage.ledger_statements import (
     Hold,
     Settlement,
-    cost_parties,
     find_key_room,
     free_statements,
     hold_statements,
     late_statements,
     settle_statements,
 )
+from nagara.storage.transfers import cost_parties
 
 HOLD_TRIES = 3
 

@@ -19,12 +19,16 @@ from nagara.domain.money import AMOUNT_NANO_MAX
 from nagara.storage.driver import Statement, Value
 from nagara.storage.journal import RequestRecord, add_activity, insert_request
 from nagara.storage.limit_periods import DAY_S, find_period_begins
-
-AVAILABLE = "credits_nano - debits_nano - pending_nano"
-"""What a customer can still spend, as SQL over its row."""
-
-_CUSTOMER = "kind = 'customer' AND owner = $1"
-_KEY = "kind = 'key' AND owner = $1"
+from nagara.storage.transfers import (
+    AVAILABLE,
+    CUSTOMER,
+    KEY,
+    REVENUE,
+    Party,
+    Transfer,
+    cost_parties,
+    insert_transfer,
+)
 
 # $2 is an amount, $3 the account, $4 to $6 when the day, the week and the month began.
 _PERIOD_BEGAN = (
@@ -45,15 +49,15 @@ _SPENT = (
 )
 _HOLD_CUSTOMER = (
     f"UPDATE ledger_accounts SET pending_nano = pending_nano + $2 "
-    f"WHERE {_CUSTOMER} AND {AVAILABLE} >= $2"
+    f"WHERE {CUSTOMER} AND {AVAILABLE} >= $2"
 )
 _HOLD_KEY = (
     f"UPDATE ledger_accounts SET pending_nano = pending_nano + $2 "
-    f"WHERE {_KEY} AND (limit_nano IS NULL OR {_SPENT} + pending_nano + $2 <= limit_nano)"
+    f"WHERE {KEY} AND (limit_nano IS NULL OR {_SPENT} + pending_nano + $2 <= limit_nano)"
 )
 _KEY_ROOM = (
     f"SELECT CAST(limit_nano - pending_nano - {_SPENT} AS BIGINT) FROM ledger_accounts "
-    f"WHERE {_KEY} AND CAST($2 AS BIGINT) = 0"
+    f"WHERE {KEY} AND CAST($2 AS BIGINT) = 0"
 )
 _INSERT_HOLD = (
     "INSERT INTO holds (id, account_id, key_id, amount_nano, runner, made_at_ms) "
@@ -64,7 +68,7 @@ _DELETE_HOLD = (
 )
 _MOVE_CUSTOMER = (
     "UPDATE ledger_accounts SET debits_nano = debits_nano + $2, pending_nano = pending_nano - $3 "
-    f"WHERE {_CUSTOMER}"
+    f"WHERE {CUSTOMER}"
 )
 # A key's debits are all that was charged through it, collected or not: the sum of its activity.
 # What belongs to a period that is over is not counted into the present one.
@@ -75,14 +79,7 @@ _MOVE_KEY = (
     f"WHEN period_began_s > {_PERIOD_BEGAN} THEN period_nano ELSE {_SUMMED} + $2 END, "
     f"period_began_s = CASE WHEN period_began_s < {_PERIOD_BEGAN} THEN {_PERIOD_BEGAN} "
     "ELSE period_began_s END "
-    f"WHERE {_KEY} AND debits_nano <= {AMOUNT_NANO_MAX} - $2"
-)
-_INSERT_TRANSFER = (
-    "INSERT INTO transfers (id, at_ms, debit_id, credit_id, amount_nano, code, account_id, "
-    "key_id, request, note) VALUES ($1, $2, "
-    "(SELECT id FROM ledger_accounts WHERE kind = $3 AND owner = $4), "
-    "(SELECT id FROM ledger_accounts WHERE kind = $5 AND owner = $6), "
-    "$7, $8, $9, $10, $11, $12)"
+    f"WHERE {KEY} AND debits_nano <= {AMOUNT_NANO_MAX} - $2"
 )
 # As much of $4 as there is; no row when there is nothing.
 _TAKE_AVAILABLE = (
@@ -109,7 +106,7 @@ _LEAVE_UNCOLLECTED = (
 )
 _DEBIT_TAKEN = (
     f"UPDATE ledger_accounts SET debits_nano = debits_nano + {_TAKEN.format(id='$2')} "
-    f"WHERE {_CUSTOMER}"
+    f"WHERE {CUSTOMER}"
 )
 
 
@@ -134,34 +131,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     record: RequestRecord
     costs: tuple[tuple[str, int], ...] = ()
     extra: tuple[Statement, ...] = ()
-
-
-class Party(msgspec.Struct, frozen=True):
-    """One side of a transfer: an account of the ledger."""
-
-    kind: str
-    owner: int = 0
-
-
-REVENUE = Party("revenue")
-CASH = Party("cash")
-PROMOTION = Party("promotion")
-ADJUSTMENT = Party("adjustment")
-
-
-class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """One movement: `debit` gives, `credit` gets. `account_id` is the customer's it is about."""
-
-    id: str
-    at_ms: int
-    debit: Party
-    credit: Party
-    amount_nano: int
-    code: str
-    account_id: int
-    key_id: int = 0
-    request: str | None = None
-    note: str | None = None
 
 
 def hold_statements(hold: Hold, runner: str) -> list[Statement]:
@@ -243,30 +212,6 @@ def delete_hold(hold: Hold) -> Statement:
     """The statement that only one of post, void and expiry can run."""
     params = (hold.id, hold.account_id, hold.key_id, hold.amount_nano)
     return Statement(_DELETE_HOLD, params, rows_expected=1)
-
-
-def insert_transfer(transfer: Transfer) -> Statement:
-    """The row of one movement; the sums of its sides are other statements."""
-    params = (
-        transfer.id,
-        transfer.at_ms,
-        transfer.debit.kind,
-        transfer.debit.owner,
-        transfer.credit.kind,
-        transfer.credit.owner,
-        transfer.amount_nano,
-        transfer.code,
-        transfer.account_id,
-        transfer.key_id,
-        transfer.request,
-        transfer.note,
-    )
-    return Statement(_INSERT_TRANSFER, params, rows_expected=1)
-
-
-def cost_parties(provider: str) -> tuple[Party, Party]:
-    """The two accounts of what a provider costs us."""
-    return Party(f"cost:{provider}"), Party(f"provider:{provider}")
 
 
 def _begins(at_ms: int) -> tuple[int, int, int]:
