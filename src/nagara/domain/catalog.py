@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from nagara.domain.abilities import Abilities
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
 
 
@@ -154,6 +155,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
     """A server of one's own: it may be called without a credential."""
+    is_self_hosted: bool = False
+    """Whether it is a server of one's own even where it asks for a credential."""
     has_open_models: bool = False
     """Whether it is asked for any model name, because no catalogue says which it has."""
     models_without: Mapping[Operation, str] = {}
@@ -221,6 +224,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     operations: frozenset[Operation] = frozenset()
     """What this model can be asked for, each in its own dialect. Never given: it follows."""
 
+    costs: tuple[RateCard, ...] = ()
+    """What the provider charges the operator, from when: the last in force counts."""
+
     def __post_init__(self) -> None:
         # Every request asks for it, and matching model names takes as long as choosing a route.
         msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
@@ -229,6 +235,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def auth(self) -> Auth:
         """How its credential is presented."""
         return self.provider.choose_auth(self.credential)
+
+    @property
+    def is_self_hosted(self) -> bool:
+        """Whether nobody bills for it: a server that runs here, or that asks nobody who they are.
+
+        The sandbox is none: with a standard key it is charged as the real model is.
+        """
+        provider = self.provider
+        is_open = provider.is_credential_optional and self.credential is None
+        return provider.transport is Transport.HTTP and (provider.is_self_hosted or is_open)
 
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
@@ -298,10 +314,14 @@ class Catalogue(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A model and the deployments that serve it, best first by priority, then by weight."""
+    """A model and the deployments that serve it, best first by priority, then by weight.
+
+    `prices` are what the caller pays, from when: the last in force counts. None: it has no price.
+    """
 
     model: Model
     deployments: tuple[Deployment, ...]
+    prices: tuple[RateCard, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

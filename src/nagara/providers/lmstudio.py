@@ -20,6 +20,7 @@ PROVIDER = Provider(
         Operation.MESSAGES: "/messages",
     },
     is_credential_optional=True,
+    is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),

@@ -21,6 +21,7 @@ PROVIDER = Provider(
         Operation.COUNT_TOKENS: "/messages/count_tokens",
     },
     is_credential_optional=True,
+    is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
