@@ -27,6 +27,12 @@ from nagara.domain.messages import (
 )
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "messages": {"openai_responses": "input", "google_gemini": "contents"},
+    "system": {
+        "openai_chat": "messages",
+        "openai_responses": "instructions",
+        "google_gemini": "systemInstruction",
+    },
     "choice_count": {"openai_chat": "n", "google_gemini": "generationConfig.candidateCount"},
     "top_logprobs": {"openai_chat": "logprobs", "google_gemini": "generationConfig.logprobs"},
     "stop": {
