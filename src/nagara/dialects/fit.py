@@ -50,7 +50,8 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "google_gemini": "generationConfig.responseMimeType",
     },
     "verbosity": {"openai_responses": "text.verbosity"},
-    "user": {"anthropic_messages": "metadata.user_id"},
+    # For Responses the name that replaces `user`, which the hub does not tell apart.
+    "user": {"anthropic_messages": "metadata.user_id", "openai_responses": "safety_identifier"},
     "cache_key": {"openai_chat": "prompt_cache_key", "openai_responses": "prompt_cache_key"},
     "cache": {"anthropic_messages": "cache_control"},
     "is_parallel": {

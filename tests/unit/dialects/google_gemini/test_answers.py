@@ -31,6 +31,7 @@ from nagara.domain.messages import (
     HostedKind,
     HostedResult,
     Opaque,
+    Part,
     Reasoning,
     Refusal,
     Request,
@@ -338,7 +339,7 @@ def test_texts_of_another_are_one_part_so_that_places_count_the_same_in_both_rea
 
 @pytest.mark.parametrize("is_cited_first", [True, False])
 def test_a_page_found_without_the_title_it_is_cited_by_is_one_chunk(is_cited_first: bool) -> None:
-    parts = [
+    parts: list[Part] = [
         Text("It rains.", (Citation(kind=CitationKind.URL, url="https://a", title="A"),)),
         HostedResult(
             call_id="1",

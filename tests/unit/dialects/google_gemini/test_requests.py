@@ -399,3 +399,10 @@ def test_what_a_schema_is_for_is_said_at_its_top() -> None:
     sent, _ = encode(user(Text("Hi")), output_format=form)
     said = sent["generationConfig"]["responseJsonSchema"]
     assert said == {"type": "object", "description": "Someone."}
+
+
+def test_a_text_document_keeps_its_title() -> None:
+    document = Media(kind=MediaKind.DOCUMENT, text="Deep.", filename="fjords.txt")
+    body, encoded = encode(user(document))
+    assert body["contents"][0]["parts"] == [{"text": "fjords.txt\n\nDeep."}]
+    assert encoded.dropped == ()
