@@ -17,10 +17,11 @@ from nagara.dialects.fit import name_parameter
 from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.json_fields import Fields
 from nagara.dialects.openai_responses.item_encoder import ItemEncoder
-from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools, tighten
+from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools
 from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, encode_json
 from nagara.dialects.request_fields import wrong_field
+from nagara.dialects.schema import tighten
 from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import (
     Effort,

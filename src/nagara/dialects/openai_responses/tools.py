@@ -16,7 +16,7 @@ import msgspec
 from nagara.dialects.json_fields import encode_raw
 from nagara.dialects.openai_responses.wire import NAME, Reader
 from nagara.dialects.request_fields import wrong_field
-from nagara.dialects.schema import OPENAI_STRICT, rewrite
+from nagara.dialects.schema import tighten
 from nagara.domain.messages import (
     FunctionTool,
     HostedKind,
@@ -173,16 +173,6 @@ def _encode_own(tool: FunctionTool, dropped: list[str], *, is_own: bool) -> dict
         if tool.is_strict and strict is None:
             dropped.append("tools.strict")
     return wire | dict(tool.extras) if is_own else wire
-
-
-def tighten(schema: msgspec.Raw) -> msgspec.Raw | None:
-    """The schema as strict mode wants it; None where that would not mean the same.
-
-    Strict mode knows no optional properties: one that became nullable could come as a null that
-    the caller's own schema does not allow.
-    """
-    rewritten = rewrite(schema, OPENAI_STRICT)
-    return None if rewritten.lost or rewritten.is_widened else rewritten.schema
 
 
 def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msgspec.Raw | None:
