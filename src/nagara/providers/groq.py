@@ -4,9 +4,8 @@ from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://console.groq.com/docs/openai and /docs/responses-api
 PROVIDER = Provider(
     name="groq",
     display_name="Groq",
@@ -20,7 +19,8 @@ PROVIDER = Provider(
     },
     # https://console.groq.com/docs/openai#currently-unsupported-openai-features
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
-    # `include` is not among the fields of its Responses: https://console.groq.com/docs/responses-api
+    # Responses refuses fields that it does not know, and `include` is none of those it knows:
+    # https://console.groq.com/docs/api-reference#responses-create
     traits=frozenset(
         {
             Trait.MAX_COMPLETION_TOKENS,
@@ -28,5 +28,15 @@ PROVIDER = Provider(
             Trait.EXECUTED_TOOLS,
             ResponsesTrait.NO_ENCRYPTED_REASONING,
         }
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://console.groq.com/docs/responses-api",
+            "https://github.com/groq/groq-python/blob/main/src/groq/types/chat/completion_create_params.py",
+            "https://raw.githubusercontent.com/api-evangelist/groq/refs/heads/main/openapi/groq-responses-api-openapi.yml",
+        ),
+        checked_on="2026-11-23",
+        unverified="`stream_options`, which the SDK's types lack; that chat lacks `n`, "
+        "log probabilities and names",
     ),
 )

@@ -6,7 +6,7 @@ keys. Google's file is meant for all of its cloud, so GOOGLE_APPLICATION_CREDENT
 bring the provider into use: `[providers.vertex]` in the file does.
 """
 
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview
@@ -40,4 +40,8 @@ PROVIDER = Provider(
     },
     # The same models with the same signatures as at the Gemini API.
     signature_maker="google",
+    evidence=Evidence(
+        pages=("https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",),
+        checked_on="2026-11-23",
+    ),
 )
