@@ -17,15 +17,19 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
-    # https://console.groq.com/docs/openai#currently-unsupported-openai-features
-    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
+    # https://console.groq.com/docs/openai#currently-unsupported-openai-features; penalties are
+    # taken and "not yet supported by any of our models":
+    # https://console.groq.com/docs/api-reference#chat-create
+    lacks=Abilities(
+        OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES, Ability.PENALTIES}
+    ),
     # Responses refuses fields that it does not know, and `include` is none of those it knows:
     # https://console.groq.com/docs/api-reference#responses-create
     traits=frozenset(
         {
             Trait.MAX_COMPLETION_TOKENS,
             Trait.EARLIER_REASONING,
-            Trait.EXECUTED_TOOLS,
+            Trait.STREAMS_USAGE_UNASKED,
             ResponsesTrait.NO_ENCRYPTED_REASONING,
         }
     ),
@@ -33,10 +37,9 @@ PROVIDER = Provider(
         pages=(
             "https://console.groq.com/docs/responses-api",
             "https://github.com/groq/groq-python/blob/main/src/groq/types/chat/completion_create_params.py",
-            "https://raw.githubusercontent.com/api-evangelist/groq/refs/heads/main/openapi/groq-responses-api-openapi.yml",
+            "https://github.com/api-evangelist/groq/tree/main/openapi",
         ),
         checked_on="2026-11-23",
-        unverified="`stream_options`, which the SDK's types lack; that chat lacks `n`, "
-        "log probabilities and names",
+        unverified="that names of participants are refused",
     ),
 )

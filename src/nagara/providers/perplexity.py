@@ -1,6 +1,7 @@
 """Perplexity's Agent API, which is Responses. Its base URL has no version in it.
 
-Its chat endpoint, the Sonar API, was supported until the 27th of September 2026.
+Its chat endpoint, the Sonar API, went out of support on the 27th of September 2026, and answers
+"Sonar is now the Agent API": https://github.com/danielmiessler/Fabric/releases/tag/v1.4.528
 """
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY

@@ -23,6 +23,10 @@ PROVIDER = Provider(
         "GOOGLE_CLOUD_PROJECT=": "https://aiplatform.googleapis.com/v1",
         # The global location has no host of its own.
         "GOOGLE_CLOUD_LOCATION=global": "https://aiplatform.googleapis.com" + _IN_PROJECT,
+        # Nor have those of many regions a host like one region's:
+        # https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py
+        "GOOGLE_CLOUD_LOCATION=us": "https://aiplatform.us.rep.googleapis.com" + _IN_PROJECT,
+        "GOOGLE_CLOUD_LOCATION=eu": "https://aiplatform.eu.rep.googleapis.com" + _IN_PROJECT,
     },
     credential_env=("VERTEX_ACCESS_TOKEN", "VERTEX_API_KEY"),
     credential_file_env="GOOGLE_APPLICATION_CREDENTIALS",
