@@ -175,6 +175,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | None = None
     """What the facts here were held against; None where there are no facts to check."""
 
+    def operations_of(self, model: str) -> frozenset[Operation]:
+        """What the model of that name can be asked for here."""
+        without = self.models_without
+        return frozenset(
+            operation
+            for operation in self.paths
+            if operation not in without or re.search(without[operation], model) is None
+        )
+
     def choose_auth(self, credential: Secret | None, operation: Operation | None = None) -> Auth:
         """How this credential is presented, by what it looks like and then by the operation."""
         text = "" if credential is None else credential.reveal()
@@ -214,6 +223,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    operations: frozenset[Operation] = frozenset()
+    """What this model can be asked for, each in its own dialect. Never given: it follows."""
+
+    def __post_init__(self) -> None:
+        # Every request asks for it, and matching model names takes as long as choosing a route.
+        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
 
     def choose_auth(self, operation: Operation) -> Auth:
         """How its credential is presented with `operation`."""
@@ -221,11 +236,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
-        provider = self.provider
-        if operation not in provider.paths:
-            return False
-        lacking = provider.models_without.get(operation)
-        return lacking is None or re.search(lacking, self.model) is None
+        return operation in self.operations
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""

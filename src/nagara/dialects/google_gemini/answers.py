@@ -57,6 +57,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
+from nagara.domain.usage import Usage
 
 
 class CandidateWire(msgspec.Struct, rename="camel", gc=False):
@@ -138,10 +139,12 @@ class AnswerReader:
         """The events of one response. Raises the `GatewayError` of one that is an error."""
         if answer.error is not None:
             raise read_refusal(answer.error, self._target)
+        counted = answer.usage_metadata
+        usage = None if counted is None else counted.to_usage()
         events: list[Event] = []
         if not self._has_begun:
             self._has_begun = True
-            events.append(Began(dialect=NAME, id=answer.response_id, model=answer.model_version))
+            events.append(_begin(answer, usage))
         try:
             for said in answer.candidates or ():
                 self._candidate(said.index or 0).take(said, events)
@@ -149,10 +152,10 @@ class AnswerReader:
                 self._take_feedback(answer.prompt_feedback, events)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed_answer() from error
-        if (counted := answer.usage_metadata) is not None:
+        if counted is not None:
             self._tier = read_tier(counted.service_tier) or self._tier
-            if (usage := counted.to_usage()) is not None:
-                events.append(UsageReported(usage))
+        if usage is not None:
+            events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
             self.is_complete = bool(self._candidates) and not self._has_unfinished()
         return events
@@ -184,6 +187,11 @@ class AnswerReader:
             blocked = self._candidate(0)
             blocked.is_finished = True
             events.append(ChoiceEnded(finish=FinishReason.CONTENT_FILTER, native_finish=reason))
+
+
+def _begin(answer: AnswerWire, usage: Usage | None) -> Began:
+    # The first piece counts the input already, which a Messages caller is told at the beginning.
+    return Began(dialect=NAME, id=answer.response_id, model=answer.model_version, usage=usage)
 
 
 class _Candidate:

@@ -156,6 +156,8 @@ def encode_reasoning(options: ReasoningOptions | None, *, is_own: bool) -> dict[
     if effort is not None:
         # The caller's own word is theirs to answer for; not every model knows every one.
         wire["effort"] = effort.value if is_own else EFFORTS[effort].openai
+    # Only if the caller asked: OpenAI refuses it to organizations that it has not verified.
+    # https://github.com/home-assistant/core/issues/160212
     if options.summary is not None:
         wire["summary"] = options.summary
     elif options.is_shown:

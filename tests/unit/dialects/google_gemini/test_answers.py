@@ -38,7 +38,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
-from nagara.domain.usage import Meter
+from nagara.domain.usage import Meter, make_usage
 
 TARGET = Target(provider="Google", model="gemini-3-flash", maker="google")
 FRAME = Frame(
@@ -192,6 +192,17 @@ def test_an_error_in_a_stream_is_the_providers_own(code: int, kind: ErrorKind) -
         assert isinstance(event, Failed)
         assert event.error.kind is kind
         assert decoder.is_ended
+
+
+def test_what_the_first_piece_counts_is_known_when_the_answer_begins() -> None:
+    body = {
+        "candidates": [{"content": {"parts": [{"text": "a"}]}}],
+        "usageMetadata": {"promptTokenCount": 80, "cachedContentTokenCount": 64},
+    }
+    decoder = google_gemini.decode_stream(10_000, TARGET)
+    began, *_ = decoder.feed(b"data: " + json.dumps(body).encode() + b"\n\n")
+    assert isinstance(began, Began)
+    assert began.usage == make_usage((Meter.INPUT, 16), (Meter.CACHE_READ, 64))
 
 
 def test_a_stream_without_a_finish_reason_was_cut() -> None:
