@@ -40,10 +40,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
-from nagara.domain.usage import Meter, make_usage
-
-
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import Meter, Usage, make_usage
 
 TARGET = Target(provider="Google", model="gemini-3-flash", maker="google")
 FRAME = Frame(

@@ -321,9 +321,11 @@ def test_what_another_provider_ran_is_never_a_call_and_is_named() -> None:
     assert dropped(request) == ("web_search",)
 
 
-def test_what_groq_ran_goes_back_to_it() -> None:
-    said = {"role": "assistant", "content": "x", "executed_tools": [{"index": 0, "type": "search"}]}
-    assert messages(ask(said), Trait.EXECUTED_TOOLS) == [said]
+def test_what_groq_ran_is_not_taken_back_and_is_named() -> None:
+    ran = {"index": 0, "type": "search", "output": "x"}
+    request = ask({"role": "assistant", "content": "x", "executed_tools": [ran]})
+    assert messages(request) == [{"role": "assistant", "content": "x"}]
+    assert dropped(request) == ("search",)
 
 
 def test_caching_marks_go_in_the_providers_way() -> None:
