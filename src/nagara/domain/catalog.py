@@ -122,6 +122,18 @@ class Transport(enum.Enum):
     SANDBOX = "sandbox"
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's facts were held against, told in `docs/providers.md`.
+
+    `pages` are addresses: documentation, a published SDK's types, a maintainer's answer.
+    `checked_on` is the day, as `YYYY-MM-DD`. `unverified` says in words what none of them tells.
+    """
+
+    pages: tuple[str, ...]
+    checked_on: str
+    unverified: str = ""
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A company or server we call: data, no network code. One of these per file in `providers/`.
 
@@ -149,6 +161,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.BEARER
     credential_forms: Mapping[str, Auth] = {}
     """How credentials that begin otherwise are presented: a regular expression, and the way."""
+    operation_auth: Mapping[Operation, Auth] = {}
+    """Operations that want their credential presented in another way than the others."""
     paths: Mapping[Operation, str]
     stream_paths: Mapping[Operation, str] = {}
     headers: tuple[tuple[str, str], ...] = ()
@@ -172,6 +186,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
+    evidence: Evidence | None = None
+    """What the facts here were held against; None where there are no facts to check."""
 
     def operations_of(self, model: str) -> frozenset[Operation]:
         """What the model of that name can be asked for here."""
@@ -182,13 +198,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             if operation not in without or re.search(without[operation], model) is None
         )
 
-    def choose_auth(self, credential: Secret | None) -> Auth:
-        """How this credential is presented, by what it looks like."""
+    def choose_auth(self, credential: Secret | None, operation: Operation | None = None) -> Auth:
+        """How this credential is presented, by what it looks like and then by the operation."""
         text = "" if credential is None else credential.reveal()
         for form, auth in self.credential_forms.items():
             if re.match(form, text):
                 return auth
-        return self.auth
+        return self.auth if operation is None else self.operation_auth.get(operation, self.auth)
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,10 +247,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         # Every request asks for it, and matching model names takes as long as choosing a route.
         msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
 
-    @property
-    def auth(self) -> Auth:
-        """How its credential is presented."""
-        return self.provider.choose_auth(self.credential)
+    def choose_auth(self, operation: Operation) -> Auth:
+        """How its credential is presented with `operation`."""
+        return self.provider.choose_auth(self.credential, operation)
 
     @property
     def is_self_hosted(self) -> bool:

@@ -33,6 +33,7 @@ from nagara.dialects.google_gemini.wire import (
     Wire,
     read,
 )
+from nagara.dialects.json_fields import decode_untyped
 from nagara.dialects.service_tier import read_tier
 from nagara.domain.events import (
     Began,
@@ -76,9 +77,10 @@ class CandidateWire(msgspec.Struct, rename="camel", gc=False):
 
 
 class FeedbackWire(msgspec.Struct, rename="camel", gc=False):
-    """`promptFeedback`: why a prompt was blocked."""
+    """`promptFeedback`: why a prompt was blocked. Vertex says it in a sentence, too."""
 
     block_reason: str | None = None
+    block_reason_message: str | None = None
 
 
 class AnswerWire(msgspec.Struct, rename="camel", gc=False):
@@ -182,11 +184,17 @@ class AnswerReader:
     def _take_feedback(self, raw: msgspec.Raw, events: list[Event]) -> None:
         """A blocked prompt has no candidate: an answer without words, held back by a filter."""
         self._feedback = msgspec.Raw(raw)
-        reason = read(raw, _feedback_decoder).block_reason
-        if reason and not self._candidates:
+        feedback = read(raw, _feedback_decoder)
+        if feedback.block_reason and not self._candidates:
             blocked = self._candidate(0)
             blocked.is_finished = True
-            events.append(ChoiceEnded(finish=FinishReason.CONTENT_FILTER, native_finish=reason))
+            events.append(
+                ChoiceEnded(
+                    finish=FinishReason.CONTENT_FILTER,
+                    native_finish=feedback.block_reason,
+                    explanation=feedback.block_reason_message,
+                )
+            )
 
 
 def _begin(answer: AnswerWire, usage: Usage | None) -> Began:
@@ -303,10 +311,13 @@ class _Candidate:
             if part.kind not in self._told_tools:
                 self._begin(part, events)
                 events.append(PartEnded(self._count - 1, self._choice))
-        finish = read_finish(native, has_calls=self._has_calls)
         events.append(
             ChoiceEnded(
-                finish=finish, choice=self._choice, native_finish=native, extras=self._extras
+                finish=read_finish(native, has_calls=self._has_calls),
+                choice=self._choice,
+                native_finish=native,
+                explanation=_read_text(extras.get("finishMessage")),
+                extras=extras,
             )
         )
 
@@ -316,6 +327,12 @@ _UNSIGNED: dict[type[Part], dict[str, None]] = {Text: {}, Reasoning: {"signature
 
 def _maybe(raw: msgspec.Raw | None, decoder: "msgspec.json.Decoder[Wire]") -> Wire | None:
     return None if raw is None else read(raw, decoder)
+
+
+def _read_text(raw: msgspec.Raw | None) -> str | None:
+    """A text; what is none fails no answer, as it is only handed on."""
+    value = None if raw is None else decode_untyped(raw)
+    return value if isinstance(value, str) else None
 
 
 def _read_token(chosen: TokenWire, top: "list[TokenWire] | tuple[()]") -> TokenLogprob:
