@@ -15,9 +15,12 @@ import msgspec
 
 from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
+from nagara.config.rate_limits import read_rate_limits
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
 from nagara.domain.configuration import ConfigError
+from nagara.limits.failed_keys import FailedKeys
+from nagara.limits.gate import Gate
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import Pipeline, PipelineLimits
@@ -44,8 +47,10 @@ from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
 from nagara.upstream.tls import TlsSettings
 from nagara.web.bounds import ConnectionLimits
+from nagara.web.client_address import TrustedProxies
 from nagara.web.cors import Origins
 from nagara.web.inference import InferenceEdge, InferenceLimits
+from nagara.web.refused_keys import RefusedKeys
 from nagara.web.responses import ResponsesEndpoints
 from nagara.web.rest import Rest
 from nagara.web.routes import Routes
@@ -75,6 +80,9 @@ class Gateway:
         self.routes: Routes
         self._catalogue: Catalogue
         self._pipeline: Pipeline
+        self._gate: Gate
+        self._failed_keys: FailedKeys
+        self._refused_keys: RefusedKeys
         self._edge: InferenceEdge | None = None
         self._driver: Driver
         self._responses: StatefulResponses | None = None
@@ -101,7 +109,10 @@ class Gateway:
     async def _start(self, environment: Mapping[str, str]) -> None:
         settings = self.config.settings
         await self._open_store(environment)
-        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
+        self._open_limits()
+        self._rest = Rest(
+            self.snapshots, self._refused_keys, self._clock, self._log, lambda: self._is_stopping
+        )
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
         self._local_servers = await find_running(
@@ -142,13 +153,21 @@ class Gateway:
         )
         await self.snapshots.reload_keys()
 
+    def _open_limits(self) -> None:
+        """What bounds how fast callers may be."""
+        settings, clock = self.config.settings, self._clock
+        self._gate = Gate(MemoryLimiter(clock), read_rate_limits(settings), clock, self._log)
+        self._failed_keys = FailedKeys(settings.failed_keys_per_minute_max, clock)
+        proxies = TrustedProxies(settings.trusted_proxies)
+        self._refused_keys = RefusedKeys(self.snapshots, self._failed_keys, proxies)
+
     def _open_edge(self, pool: Pool) -> None:
         """What serves: the pipeline, and the application over it."""
         settings = self.config.settings
         self._pipeline = Pipeline(
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
-            MemoryLimiter(),
+            self._gate,
             KeptTurns(settings.kept_turns_bytes_max),
             read_pipeline_limits(settings),
             self._clock,
@@ -156,7 +175,12 @@ class Gateway:
         )
         self._responses = self._open_responses()
         self._edge = InferenceEdge(
-            self._pipeline, self._responses, read_edge_limits(settings), self._clock, self._log
+            self._pipeline,
+            self._responses,
+            self._refused_keys,
+            read_edge_limits(settings),
+            self._clock,
+            self._log,
         )
         origins = Origins(settings.allowed_origins)
         rest = self._rest.build(ResponsesEndpoints(self.snapshots, self._responses))
@@ -270,6 +294,8 @@ class Gateway:
         config = self._add_local_servers(config)
         self._take_config(config)
         self._pipeline.limits = read_pipeline_limits(config.settings)
+        self._gate.change_settings(read_rate_limits(config.settings))
+        self._failed_keys.change_limit(config.settings.failed_keys_per_minute_max)
         self.snapshots.stale_s = config.settings.storage_stale_s
         self.config = config
 
@@ -328,7 +354,6 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
         attempts_max=settings.attempts_max,
         event_bytes_max=settings.event_bytes_max,
         response_bytes_max=settings.response_bytes_max,
-        requests_per_minute_max=settings.requests_per_minute_max,
     )
 
 

@@ -1,6 +1,7 @@
 """The life of one inference request, top to bottom.
 
-    admit   who calls, what they ask for, may they, where to, can they pay, not too fast   (pure)
+    admit   who calls, what they ask for, may they, where to, can they pay                 (pure)
+    allow   not too fast: taken before it is served, ended after it                         (I/O)
     serve   try candidates until one begins to answer, relay it, price it, note it         (I/O)
 
 No stage calls back up. Every way out of `admit`, and out of `serve` before the head of its answer
@@ -24,7 +25,7 @@ from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapsh
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
-from nagara.limits.base import Limit, Limiter
+from nagara.limits.gate import Allowance, Gate
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.lanes import Asking, Bounds
@@ -45,18 +46,18 @@ TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
 
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one request, and of the requests of one key. Zero a minute is no limit."""
+    """Bounds of one request."""
 
     attempts_max: int
     event_bytes_max: int
     response_bytes_max: int
-    requests_per_minute_max: int
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock. `fit` makes of `call` the one
+    `began_s` is when it came, on the monotonic clock. `allowance` is its share of its limits: who
+    admits it takes that before it is served, and ends it afterwards. `fit` makes of `call` the one
     that a deployment gets, where that differs from one to the other.
     """
 
@@ -65,7 +66,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     route: Route
     candidates: Sequence[Deployment]
-    limit_headers: ResponseHeaders
+    allowance: Allowance
     fit: Callable[[Call, Deployment], Call] | None = None
 
 
@@ -76,7 +77,7 @@ class Pipeline:
         self,
         snapshots: Snapshots,
         upstreams: Upstreams,
-        limiter: Limiter,
+        gate: Gate,
         turns: KeptTurns,
         limits: PipelineLimits,
         clock: Clock,
@@ -85,7 +86,7 @@ class Pipeline:
         self.limits = limits
         self._snapshots = snapshots
         self._upstreams = upstreams
-        self._limiter = limiter
+        self._gate = gate
         self._turns = turns
         self._clock = clock
         self._observe = observe
@@ -99,7 +100,7 @@ class Pipeline:
         began_s: float,
         ended: RequestEnded,
     ) -> Admitted:
-        """Stages 2 to 7. Nothing but memory is looked at; nothing is spent yet."""
+        """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
         ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
         require_standard(key)
@@ -109,7 +110,6 @@ class Pipeline:
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
             check_credit(snapshot, key, route.model, view, len(body))
-        limit_headers = self._take_turn(key)
         asking = Asking(
             endpoint=endpoint,
             view=view,
@@ -126,13 +126,17 @@ class Pipeline:
             key=key,
             route=route,
             candidates=candidates,
-            limit_headers=limit_headers,
+            allowance=self._open_allowance(snapshot, key, route.model, endpoint, len(body)),
         )
 
-    async def may_try_again(self, refusal: GatewayError, headers: Headers) -> bool:
-        """Whether `admit` should be asked once more: its key was made a moment ago."""
-        is_about_key = refusal.kind is ErrorKind.AUTHENTICATION
-        return is_about_key and await self._snapshots.knows_by_now(headers)
+    def _open_allowance(
+        self, snapshot: Snapshot, key: Key, model: Model, endpoint: Endpoint, body_bytes: int
+    ) -> Allowance:
+        """Stage 7, not taken yet."""
+        account, input_bytes = snapshot.accounts[key.account_id], body_bytes
+        if endpoint.is_free:
+            input_bytes = 0
+        return self._gate.open(account, key, model.id, endpoint.operation, input_bytes)
 
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
         """Stages 9 to 12: get an answer and hand it on.
@@ -249,34 +253,12 @@ class Pipeline:
             return
         if usage is None:
             usage = estimate_usage(ended.bytes_in, text_bytes)
+        admitted.allowance.charge(usage.input_tokens + usage.output_tokens)
         ended.usage = usage.quantities
         ended.is_usage_estimated = usage.is_estimated
         is_free = admitted.key.kind is KeyKind.TEST
         charge_nano = 0 if is_free else price(usage, admitted.route.model.rates_pico)
         ended.charge_usd = format_dollars(charge_nano)
-
-    def _take_turn(self, key: Key) -> ResponseHeaders:
-        """Stage 7: one request of the key's minute."""
-        amount = self.limits.requests_per_minute_max
-        if not amount:
-            return []
-        limit = Limit("requests per minute", amount, 60)
-        decision = self._limiter.acquire(str(key.id), limit, self._clock.monotonic_s())
-        said = {
-            "x-ratelimit-limit-requests": str(amount),
-            "x-ratelimit-remaining-requests": str(decision.remaining),
-            "x-ratelimit-reset-requests": f"{decision.reset_s:.3f}s",
-        }
-        if decision.is_allowed:
-            return [(name.encode(), value.encode()) for name, value in said.items()]
-        retry_after_s = -int(-decision.retry_after_s // 1)
-        raise GatewayError(
-            ErrorKind.RATE_LIMIT,
-            f"Too fast: this key may make {amount} requests per minute. "
-            f"The next one is free in {retry_after_s} s.",
-            retry_after_s=retry_after_s,
-            headers=said,
-        )
 
 
 def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
@@ -332,5 +314,5 @@ def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> 
         (b"x-request-id", ended.request_id.encode()),
         *name_deployment(deployment.name, deployment.model),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
-        *admitted.limit_headers,
+        *admitted.allowance.headers,
     ]

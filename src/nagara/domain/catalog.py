@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from nagara.domain.abilities import Abilities
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.usage import Meter
 
 
@@ -56,6 +57,7 @@ class Account(msgspec.Struct, frozen=True):
     name: str
     created_at_s: int
     balance_nano: int
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     is_enabled: bool = True
     credit_limit_nano: int | None = None
     allowed_models: frozenset[str] | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class Operation(enum.StrEnum):

@@ -238,12 +238,18 @@ class StatefulResponses:
         self.background.check_room()
         run = self._prepare_run(admitted, history)
         body = run.stored.response
+        # The run is in flight until it ends, which is long after this request.
+        allowance = admitted.allowance.hand_over()
+        made = msgspec.structs.replace(as_stream(admitted), allowance=allowance)
         try:
-            await self.background.start(run, partial(self._make, as_stream(admitted), ended))
+            await self.background.start(run, partial(self._make, made, ended))
         except StorageError as error:
             raise store_unavailable() from error
+        finally:
+            if run.task is None:
+                allowance.end()
         ended.status = 200
-        head = [(b"x-request-id", ended.request_id.encode()), *admitted.limit_headers]
+        head = [(b"x-request-id", ended.request_id.encode()), *admitted.allowance.headers]
         if admitted.call.asking.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
             return
@@ -303,6 +309,7 @@ class StatefulResponses:
             self._observe(describe_mistake(ended.request_id, error))
             run.end("failed", _mistake())
         finally:
+            admitted.allowance.end()
             made_by = [d for d in admitted.candidates if d.name == ended.provider]
             run.set_maker(maker_of(made_by[0]) if made_by else None)
             ended.duration_ms = round((self._clock.monotonic_s() - admitted.began_s) * 1000, 3)

@@ -7,21 +7,22 @@ without its digest, for the records that name it. Amounts are whole nano-dollars
 Raises `StorageError` as the driver does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from nagara.access import IssuedKey
 from nagara.domain.catalog import Account, Key, KeyKind
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.storage.driver import Driver, ExpectationError, Row, Statement, Value
 
 ID_MAX = 2**63 - 1
 KEYS_CHANGED = Statement("UPDATE revisions SET number = number + 1 WHERE name = 'keys'")
 
-_ACCOUNT = "SELECT id, name, created_at_s, balance_nano FROM accounts"
+_ACCOUNT = "SELECT id, name, created_at_s, balance_nano, limits FROM accounts"
 _KEY = (
     "SELECT id, account_id, name, kind, digest, hint, created_at_s, expires_at_s, is_enabled, "
-    "credit_limit_nano, allowed_models FROM keys WHERE deleted_at_s IS NULL"
+    "credit_limit_nano, allowed_models, limits FROM keys WHERE deleted_at_s IS NULL"
 )
 _INSERT_ACCOUNT = (
     "INSERT INTO accounts (name, created_at_s, balance_nano) VALUES ($1, $2, $3) "
@@ -29,8 +30,8 @@ _INSERT_ACCOUNT = (
 )
 _INSERT_KEY = (
     "INSERT INTO keys (account_id, name, kind, digest, hint, created_at_s, expires_at_s, "
-    "credit_limit_nano, allowed_models) "
-    "SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM accounts WHERE name = $1 RETURNING id"
+    "credit_limit_nano, allowed_models, limits) "
+    "SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM accounts WHERE name = $1 RETURNING id"
 )
 _IS_OWN = " AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
 _DELETE_KEY = (
@@ -46,6 +47,7 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: int | None = None
     credit_limit_nano: int | None = None
     allowed_models: frozenset[str] | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: int | msgspec.UnsetType | None = msgspec.UNSET
     credit_limit_nano: int | msgspec.UnsetType | None = msgspec.UNSET
     allowed_models: frozenset[str] | msgspec.UnsetType | None = msgspec.UNSET
+    limits: RateLimits | msgspec.UnsetType = msgspec.UNSET
 
 
 async def load_revision(driver: Driver, name: str = "keys") -> int:
@@ -81,6 +84,7 @@ def insert_key(account: str, issued: IssuedKey, terms: KeyTerms, created_at_s: i
         terms.expires_at_s,
         terms.credit_limit_nano,
         _encode_models(terms.allowed_models),
+        _encode_limits(terms.limits),
     )
     return Statement(_INSERT_KEY, params, rows_expected=1)
 
@@ -109,6 +113,20 @@ async def find_account(driver: Driver, name: str) -> Account | None:
     return _account(rows[0]) if rows else None
 
 
+async def change_account_limits(driver: Driver, account_id: int, limits: RateLimits) -> bool:
+    """Hold an account to these limits from now on; False when there is no such account."""
+    statement = Statement(
+        "UPDATE accounts SET limits = $2 WHERE id = $1",
+        (account_id, _encode_limits(limits)),
+        rows_expected=1,
+    )
+    try:
+        await driver.commit([statement, KEYS_CHANGED])
+    except ExpectationError:
+        return False
+    return True
+
+
 async def create_key(
     driver: Driver, account: Account, issued: IssuedKey, terms: KeyTerms, created_at_s: int
 ) -> Key:
@@ -126,6 +144,7 @@ async def create_key(
         expires_at_s=terms.expires_at_s,
         credit_limit_nano=terms.credit_limit_nano,
         allowed_models=terms.allowed_models,
+        limits=terms.limits,
     )
 
 
@@ -181,8 +200,8 @@ def _changed_columns(changes: KeyChanges) -> Mapping[str, Value]:
     for name in changes.__struct_fields__:
         value = getattr(changes, name)
         if value is not msgspec.UNSET:
-            is_models = name == "allowed_models"
-            columns[name] = _encode_models(value) if is_models else value
+            encode = _ENCODED.get(name)
+            columns[name] = value if encode is None else encode(value)
     return columns
 
 
@@ -194,13 +213,29 @@ def _decode_models(text: str | None) -> frozenset[str] | None:
     return None if text is None else msgspec.json.decode(text, type=frozenset[str])
 
 
+def _encode_limits(limits: RateLimits) -> str | None:
+    return None if limits == AS_SETTINGS_SAY else msgspec.json.encode(limits).decode()
+
+
+def _decode_limits(text: str | None) -> RateLimits:
+    return AS_SETTINGS_SAY if text is None else msgspec.json.decode(text, type=RateLimits)
+
+
+_ENCODED: Mapping[str, Callable[..., str | None]] = {
+    "allowed_models": _encode_models,
+    "limits": _encode_limits,
+}
+"""The columns that hold JSON."""
+
+
 def _account(row: Row) -> Account:
-    return Account(*row)
+    id_, name, created_at_s, balance_nano, limits = row
+    return Account(id_, name, created_at_s, balance_nano, _decode_limits(limits))
 
 
 def _key(row: Row) -> Key:
     id_, account_id, name, kind, digest, hint, created_at_s, expires_at_s, *rest = row
-    is_enabled, credit_limit_nano, allowed_models = rest
+    is_enabled, credit_limit_nano, allowed_models, limits = rest
     return Key(
         id=id_,
         account_id=account_id,
@@ -213,4 +248,5 @@ def _key(row: Row) -> Key:
         is_enabled=bool(is_enabled),
         credit_limit_nano=credit_limit_nano,
         allowed_models=_decode_models(allowed_models),
+        limits=_decode_limits(limits),
     )

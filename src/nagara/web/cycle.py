@@ -40,6 +40,9 @@ class Connection(Protocol):
     send: Callable[[bytes], None]
     """Writes to the socket, as much as it takes now and the rest later."""
 
+    peername: object
+    """Who is at the other end, as the transport says it."""
+
     def resume_body(self) -> None:
         """Take more of the body from the socket again, if that was paused."""
 
@@ -68,6 +71,7 @@ class Cycle:
         "is_full",
         "is_gone",
         "keeps_alive",
+        "on_end",
         "on_room",
         "unread_bytes",
     )
@@ -85,6 +89,8 @@ class Cycle:
         self.has_started = self.is_ended = False
         self.is_full = is_full
         self.on_room: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Called before the end of the answer is sent, once the client has all but that."""
         self._expects_continue = head.named.get(b"expect", b"").lower() == b"100-continue"
         self._pieces: list[bytes] = []
         self._news: asyncio.Future[None] | None = None
@@ -193,6 +199,9 @@ class Cycle:
         if self.is_ended:
             raise RuntimeError("this answer has ended")
         self.is_ended = True
+        if self.on_end is not None:
+            # Whoever has the end may ask again at once, while ours still has things to put away.
+            self.on_end()
         if not self.is_gone:
             if not self._is_chunked:
                 self._send_plain(body)
