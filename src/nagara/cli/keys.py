@@ -76,8 +76,8 @@ def create(
     Only the secret goes to stdout, so KEY=$(nagara keys create ci) works. Before the first start
     this makes the database and the account 'default'.
     """
-    if kind == KeyKind.PROVISIONING and (models or credit_limit is not None):
-        raise click.UsageError("a provisioning key calls no models: no --models, no --credit-limit")
+    if kind == KeyKind.PROVISIONING and (models or credit_limit is not None or rates):
+        raise click.UsageError("a provisioning key calls no models: give it no limits of calls")
     terms = KeyTerms(
         name=name,
         expires_at_s=expires,
