@@ -18,6 +18,9 @@ from typing import Protocol
 
 import msgspec
 
+NS_PER_S = 1_000_000_000
+MINUTE_NS = 60 * NS_PER_S
+
 
 class Unit(enum.Enum):
     """What a limit counts."""
@@ -42,7 +45,7 @@ class Kind(enum.Enum):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit of one subject: `amount_max` units, at least one, in `period_s` seconds.
+    """One limit of one subject: `amount_max` units, at least one, in `period_ns`.
 
     `id` names the count, and stays the same when the amount changes. `rule` is the sentence that
     the caller reads: "this key may make 10 requests a minute".
@@ -53,7 +56,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit
     kind: Kind
     amount_max: int
-    period_s: int = 60
+    period_ns: int = MINUTE_NS
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -66,13 +69,13 @@ class Claim(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True, gc=False):
     """How a claim's limit stands after the decision.
 
-    `remaining` units are left, and all are back in `reset_s`. `wait_s` is zero where the claim
+    `remaining` units are left, and all are back in `reset_ns`. `wait_ns` is zero where the claim
     fitted, else how long until it would, if nobody else takes anything.
     """
 
     remaining: int
-    reset_s: float
-    wait_s: float = 0.0
+    reset_ns: int
+    wait_ns: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True):

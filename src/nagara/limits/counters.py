@@ -18,9 +18,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from nagara.limits.base import Kind, Limit
+from nagara.limits.base import NS_PER_S, Kind, Limit, State
 
-NS_PER_S = 1_000_000_000
 SLOT_WAIT_NS = NS_PER_S
 """Nobody knows when a running request ends; a second is soon enough to ask again."""
 
@@ -34,11 +33,8 @@ class Counter(Protocol):
     def take(self, limit: Limit, amount: int, now_ns: int) -> None:
         """Take units whether they fit or not; a negative amount gives back."""
 
-    def find_remaining(self, limit: Limit) -> int:
-        """How many units are left, not below zero."""
-
-    def find_reset_ns(self, limit: Limit, now_ns: int) -> int:
-        """How long until all are back, if no more are taken."""
+    def tell(self, limit: Limit, now_ns: int, wait_ns: int) -> State:
+        """How it stands, with the wait that was found."""
 
     def is_idle(self, limit: Limit, now_ns: int) -> bool:
         """Whether a new counter would say the same."""
@@ -55,39 +51,33 @@ class Bucket:
 
     def find_wait_ns(self, limit: Limit, amount: int, now_ns: int) -> int:
         """As `Counter` says."""
-        self._drain(limit, now_ns)
-        weight = limit.period_s * NS_PER_S
-        over = self._points + (amount - limit.amount_max) * weight
-        return -(-over // limit.amount_max) if over > 0 else 0
+        amount_max = limit.amount_max
+        if now_ns > self._at_ns:
+            points = self._points - (now_ns - self._at_ns) * amount_max
+            self._points = max(0, points)
+            self._at_ns = now_ns
+        over = self._points + (amount - amount_max) * limit.period_ns
+        return -(-over // amount_max) if over > 0 else 0
 
     def take(self, limit: Limit, amount: int, now_ns: int) -> None:
         """As `Counter` says."""
-        self._drain(limit, now_ns)
-        points = self._points + amount * limit.period_s * NS_PER_S
+        if now_ns > self._at_ns:
+            self.find_wait_ns(limit, 0, now_ns)
+        points = self._points + amount * limit.period_ns
         # What is given back to a bucket that has filled up again meanwhile overflows.
         self._points = max(0, points)
 
-    def find_remaining(self, limit: Limit) -> int:
+    def tell(self, limit: Limit, now_ns: int, wait_ns: int) -> State:  # noqa: ARG002 - drained before
         """As `Counter` says."""
-        # Rounded down as it is counted up: a unit that is half back is not there.
-        used = -(-self._points // (limit.period_s * NS_PER_S))
-        return max(0, limit.amount_max - used)
-
-    def find_reset_ns(self, limit: Limit, now_ns: int) -> int:  # noqa: ARG002 - drained before
-        """As `Counter` says."""
-        return -(-self._points // limit.amount_max)
+        # Rounded up, so that a unit that is half back is not there.
+        remaining = limit.amount_max + -self._points // limit.period_ns
+        reset_ns = -(-self._points // limit.amount_max)
+        return State(max(0, remaining), reset_ns, wait_ns)
 
     def is_idle(self, limit: Limit, now_ns: int) -> bool:
         """As `Counter` says."""
-        self._drain(limit, now_ns)
+        self.find_wait_ns(limit, 0, now_ns)
         return self._points == 0
-
-    def _drain(self, limit: Limit, now_ns: int) -> None:
-        elapsed_ns = now_ns - self._at_ns
-        if elapsed_ns > 0:
-            points = self._points - elapsed_ns * limit.amount_max
-            self._points = max(0, points)
-            self._at_ns = now_ns
 
 
 class Window:
@@ -101,7 +91,7 @@ class Window:
     def find_wait_ns(self, limit: Limit, amount: int, now_ns: int) -> int:
         """As `Counter` says."""
         taken = self._taken_ns
-        begins_ns = now_ns - limit.period_s * NS_PER_S
+        begins_ns = now_ns - limit.period_ns
         while taken and taken[0] <= begins_ns:
             taken.popleft()
         # The amount may have been lowered, and more than one have to leave the window.
@@ -112,18 +102,16 @@ class Window:
         """As `Counter` says; a window gives nothing back."""
         self._taken_ns.extend([now_ns] * amount)
 
-    def find_remaining(self, limit: Limit) -> int:
-        """As `Counter` says."""
-        return max(0, limit.amount_max - len(self._taken_ns))
-
-    def find_reset_ns(self, limit: Limit, now_ns: int) -> int:
+    def tell(self, limit: Limit, now_ns: int, wait_ns: int) -> State:
         """As `Counter` says."""
         taken = self._taken_ns
-        return max(0, taken[-1] + limit.period_s * NS_PER_S - now_ns) if taken else 0
+        remaining = max(0, limit.amount_max - len(taken))
+        ends_ns = taken[-1] + limit.period_ns if taken else now_ns
+        return State(remaining, max(0, ends_ns - now_ns), wait_ns)
 
     def is_idle(self, limit: Limit, now_ns: int) -> bool:
         """As `Counter` says."""
-        return self.find_reset_ns(limit, now_ns) == 0
+        return not self._taken_ns or self._taken_ns[-1] <= now_ns - limit.period_ns
 
 
 class Slots:
@@ -142,13 +130,10 @@ class Slots:
         """As `Counter` says."""
         self._held += amount
 
-    def find_remaining(self, limit: Limit) -> int:
-        """As `Counter` says."""
-        return max(0, limit.amount_max - self._held)
-
-    def find_reset_ns(self, limit: Limit, now_ns: int) -> int:  # noqa: ARG002 - no clock
-        """As `Counter` says, as far as anybody knows."""
-        return SLOT_WAIT_NS if self._held else 0
+    def tell(self, limit: Limit, now_ns: int, wait_ns: int) -> State:  # noqa: ARG002 - no clock
+        """As `Counter` says. When all are back is anybody's guess."""
+        remaining = max(0, limit.amount_max - self._held)
+        return State(remaining, SLOT_WAIT_NS if self._held else 0, wait_ns)
 
     def is_idle(self, limit: Limit, now_ns: int) -> bool:  # noqa: ARG002 - no clock
         """As `Counter` says."""

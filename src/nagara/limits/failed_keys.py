@@ -12,8 +12,8 @@ import math
 from collections import OrderedDict
 
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.limits.base import Kind, Limit, Unit
-from nagara.limits.counters import NS_PER_S, Bucket
+from nagara.limits.base import NS_PER_S, Kind, Limit, Unit
+from nagara.limits.counters import Bucket
 from nagara.runtime import Clock
 
 ADDRESSES_MAX = 20_000

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from nagara.domain.catalog import Account, Key, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.limits.base import Claim, Limiter, LimiterError, Unit
+from nagara.limits.base import Claim, Limit, Limiter, LimiterError
 from nagara.limits.headers import ResponseHeaders, encode_headers, refuse
 from nagara.limits.rules import FREE_SUFFIX, LimitSettings, Rules, make_rules
 from nagara.observe.observations import Notice, Observe
@@ -27,6 +27,7 @@ from nagara.runtime import Clock
 BYTES_PER_TOKEN = 4
 """The rule of thumb for the estimate; what was really used corrects it."""
 RULES_KEPT_MAX = 10_000
+NO_CLAIMS: tuple[Claim, ...] = ()
 
 KeptRules = tuple[Key, Account, Rules]
 
@@ -57,14 +58,15 @@ class Gate:
         `input_bytes` is the size of a request that uses tokens, and zero for one that uses none.
         """
         rules = self._find_rules(account, key)
-        claims, is_free = rules.requests, False
+        claims, estimates, is_free = rules.always, NO_CLAIMS, False
         if input_bytes:
-            is_free = bool(rules.free) and model_id.endswith(FREE_SUFFIX)
-            if is_free:
-                claims += rules.free
             if rules.tokens:
-                claims += estimate_tokens(rules, input_bytes)
-        return Allowance(self, claims, operation, is_free=is_free) if claims else UNLIMITED
+                estimates = estimate_tokens(rules.tokens, input_bytes)
+            if rules.free and model_id.endswith(FREE_SUFFIX):
+                claims, is_free = claims + rules.free, True
+        if not claims and not estimates:
+            return UNLIMITED
+        return Allowance(self, claims, estimates, rules.slots, operation, is_free=is_free)
 
     async def admit(self, allowance: "Allowance", claims: Sequence[Claim]) -> bool:
         """Take the claims of an allowance; whether they were counted. Raises `GatewayError`."""
@@ -82,16 +84,16 @@ class Gate:
             raise refuse(claims, decision, allowance.headers, now_s)
         return True
 
-    def correct(self, claims: Sequence[Claim], tokens: int) -> None:
-        """Charge what was really used in place of the estimates that these claims took."""
-        for claim in claims:
+    def correct(self, estimates: Sequence[Claim], tokens: int) -> None:
+        """Charge what was really used in place of the estimates that were taken."""
+        for claim in estimates:
             if tokens != claim.amount:
                 self._limiter.charge(claim.limit, tokens - claim.amount)
 
-    def release(self, claims: Sequence[Claim]) -> None:
+    def release(self, slots: Sequence[Limit]) -> None:
         """Give back slots."""
-        for claim in claims:
-            self._limiter.release(claim.limit)
+        for limit in slots:
+            self._limiter.release(limit)
 
     def _find_rules(self, account: Account, key: Key) -> Rules:
         """The rules of a key, made anew when the snapshot has another key or account."""
@@ -123,43 +125,54 @@ class Allowance:
     `headers` belong to the answer, once it was taken. Everything that gives back may be repeated.
     """
 
-    __slots__ = ("_claims", "_estimates", "_gate", "_slots", "headers", "is_free", "operation")
+    __slots__ = (
+        "_claims", "_estimates", "_gate", "_is_taken", "_slots", "headers", "is_free", "operation",
+    )  # fmt: skip
 
     def __init__(
-        self, gate: Gate | None, claims: Sequence[Claim], operation: Operation, *, is_free: bool
+        self,
+        gate: Gate | None,
+        claims: tuple[Claim, ...],
+        estimates: tuple[Claim, ...],
+        slots: tuple[Limit, ...],
+        operation: Operation,
+        *,
+        is_free: bool,
     ) -> None:
+        """`estimates` are claims beside the others; `slots` are the limits of some of those."""
         self.headers: ResponseHeaders = []
         self.operation = operation
         self.is_free = is_free
         self._gate = gate
         self._claims = claims
-        # What was taken and is to be given back or corrected yet.
-        self._slots: Sequence[Claim] = ()
-        self._estimates: Sequence[Claim] = ()
+        # Once taken, these are to be corrected and given back, and then they are emptied.
+        self._estimates = estimates
+        self._slots = slots
+        self._is_taken = False
 
     async def take(self) -> None:
         """Take what the request is bound to use. Raises `GatewayError`: RATE_LIMIT, OVERLOADED."""
-        if self._gate is not None and await self._gate.admit(self, self._claims):
-            self._slots = [c for c in self._claims if c.limit.unit is Unit.SLOTS]
-            self._estimates = [c for c in self._claims if c.limit.unit is Unit.TOKENS]
+        if self._gate is not None:
+            self._is_taken = await self._gate.admit(self, self._claims + self._estimates)
 
     def charge(self, tokens: int) -> None:
         """Put the tokens that were used in place of the estimate. The first time counts."""
-        if self._estimates and self._gate is not None:
-            estimates, self._estimates = self._estimates, ()
+        if self._is_taken and self._estimates and self._gate is not None:
+            estimates, self._estimates = self._estimates, NO_CLAIMS
             self._gate.correct(estimates, tokens)
 
     def release(self) -> None:
         """The request is not in flight any more: its caller has the end of the answer."""
-        if self._slots and self._gate is not None:
+        if self._is_taken and self._slots and self._gate is not None:
             slots, self._slots = self._slots, ()
             self._gate.release(slots)
 
     def hand_over(self) -> "Allowance":
         """The same for what outlives the request; this one has nothing to give back any more."""
-        heir = Allowance(self._gate, self._claims, self.operation, is_free=self.is_free)
-        heir._slots, heir._estimates = self._slots, self._estimates
-        self._slots = self._estimates = ()
+        heir = Allowance(
+            self._gate, (), self._estimates, self._slots, self.operation, is_free=self.is_free
+        )
+        heir._is_taken, self._is_taken = self._is_taken, False
         return heir
 
     def end(self) -> None:
@@ -168,18 +181,18 @@ class Allowance:
         self.charge(0)
 
 
-UNLIMITED = Allowance(None, (), Operation.CHAT, is_free=False)
+UNLIMITED = Allowance(None, (), (), (), Operation.CHAT, is_free=False)
 """The allowance of every request that has no limits."""
 
 
-def estimate_tokens(rules: Rules, input_bytes: int) -> tuple[Claim, ...]:
+def estimate_tokens(limits: Sequence[Limit], input_bytes: int) -> tuple[Claim, ...]:
     """What a request of that size takes of each limit before it is answered.
 
     Never more than the whole limit: a larger one has to wait until nothing else is counted, and
     leaves a debt, instead of being refused for ever for what is an estimate.
     """
     tokens = -(-input_bytes // BYTES_PER_TOKEN)
-    return tuple(Claim(limit, min(tokens, limit.amount_max)) for limit in rules.tokens)
+    return tuple([Claim(limit, min(tokens, limit.amount_max)) for limit in limits])
 
 
 def _cannot_count() -> GatewayError:

@@ -12,8 +12,8 @@ moment in which all of them have to be gone through.
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from nagara.limits.base import Claim, Decision, Limit, State
-from nagara.limits.counters import COUNTERS, NS_PER_S, Counter
+from nagara.limits.base import NS_PER_S, Claim, Decision, Limit
+from nagara.limits.counters import COUNTERS, Counter
 from nagara.runtime import Clock
 
 LOOKED_AT = 2
@@ -34,25 +34,22 @@ class MemoryLimiter:
 
     async def acquire(self, claims: Sequence[Claim]) -> Decision:
         """As `Limiter` says."""
-        now_ns = self._now_ns()
-        count_before = len(self._counters)
-        pairs = [(claim, self._find(claim.limit)) for claim in claims]
-        waits_ns = [c.find_wait_ns(claim.limit, claim.amount, now_ns) for claim, c in pairs]
-        is_taken = not any(waits_ns)
+        now_ns, count_before = self._now_ns(), len(self._counters)
+        found: list[tuple[Claim, Counter, int]] = []
+        is_taken = True
+        for claim in claims:
+            counter = self._find(claim.limit)
+            wait_ns = counter.find_wait_ns(claim.limit, claim.amount, now_ns)
+            found.append((claim, counter, wait_ns))
+            if wait_ns:
+                is_taken = False
         if is_taken:
-            for claim, counter in pairs:
+            for claim, counter, _ in found:
                 counter.take(claim.limit, claim.amount, now_ns)
-        states = [
-            State(
-                counter.find_remaining(claim.limit),
-                counter.find_reset_ns(claim.limit, now_ns) / NS_PER_S,
-                wait_ns / NS_PER_S,
-            )
-            for (claim, counter), wait_ns in zip(pairs, waits_ns, strict=True)
-        ]
         # Not before they were taken: a new counter looks idle until then.
-        self._sweep(len(self._counters) - count_before, now_ns)
-        return Decision(is_taken, states)
+        if len(self._counters) > count_before:
+            self._sweep(len(self._counters) - count_before, now_ns)
+        return Decision(is_taken, [c.tell(one.limit, now_ns, wait) for one, c, wait in found])
 
     def charge(self, limit: Limit, amount: int) -> None:
         """As `Limiter` says."""

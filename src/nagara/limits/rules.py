@@ -11,11 +11,11 @@ import msgspec
 
 from nagara.domain.catalog import Account, Key, KeyKind
 from nagara.domain.limits import RateLimits
-from nagara.limits.base import Claim, Kind, Limit, Unit
+from nagara.limits.base import MINUTE_NS, NS_PER_S, Claim, Kind, Limit, Unit
 
 FREE_SUFFIX = ":free"
 """How the ids of models end that cost nothing."""
-DAY_S = 86_400
+DAY_NS = 86_400 * NS_PER_S
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +30,14 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Rules(msgspec.Struct, frozen=True):
     """The limits of one key, ready to be claimed.
 
-    `requests` are taken by every request, `free` by those to free models as well, `tokens` by
-    those that use any.
+    `always` is taken by every request, `free` by those to free models as well, `tokens` by those
+    that use any. `slots` are those of `always` that have to be given back.
     """
 
-    requests: tuple[Claim, ...]
+    always: tuple[Claim, ...]
     free: tuple[Claim, ...]
     tokens: tuple[Limit, ...]
+    slots: tuple[Limit, ...]
 
 
 def make_rules(key: Key, account: Account, settings: LimitSettings) -> Rules:
@@ -48,9 +49,10 @@ def make_rules(key: Key, account: Account, settings: LimitSettings) -> Rules:
         limits += _limits_of("account", account.id, own)
         free += _free_limits(account.id, settings)
     return Rules(
-        requests=tuple(Claim(limit) for limit in limits if limit.unit is not Unit.TOKENS),
+        always=tuple(Claim(limit) for limit in limits if limit.unit is not Unit.TOKENS),
         free=tuple(Claim(limit) for limit in free),
         tokens=tuple(limit for limit in limits if limit.unit is Unit.TOKENS),
+        slots=tuple(limit for limit in limits if limit.unit is Unit.SLOTS),
     )
 
 
@@ -84,10 +86,10 @@ def _limits_of(subject: str, number: int, limits: RateLimits) -> Iterator[Limit]
 
 def _free_limits(account_id: int, settings: LimitSettings) -> Iterator[Limit]:
     rates = {
-        "minute": (settings.free_requests_per_minute, 60),
-        "day": (settings.free_requests_per_day, DAY_S),
+        "minute": (settings.free_requests_per_minute, MINUTE_NS),
+        "day": (settings.free_requests_per_day, DAY_NS),
     }
-    for period, (amount, period_s) in rates.items():
+    for period, (amount, period_ns) in rates.items():
         if amount:
             yield Limit(
                 id=f"account {account_id} free {period}",
@@ -96,7 +98,7 @@ def _free_limits(account_id: int, settings: LimitSettings) -> Iterator[Limit]:
                 unit=Unit.REQUESTS,
                 kind=Kind.WINDOW,
                 amount_max=amount,
-                period_s=period_s,
+                period_ns=period_ns,
             )
 
 

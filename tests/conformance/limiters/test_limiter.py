@@ -8,10 +8,10 @@ from typing import Protocol
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from nagara.limits.base import Claim, Kind, Limit, Limiter, Unit
-from nagara.limits.memory import MemoryLimiter
 from tests.fakes import FakeClock
+
+from nagara.limits.base import NS_PER_S, Claim, Kind, Limit, Limiter, Unit
+from nagara.limits.memory import MemoryLimiter
 
 LIMITERS: Mapping[str, Callable[[FakeClock], Limiter]] = {"memory": MemoryLimiter}
 on_every_limiter = pytest.mark.parametrize("make", LIMITERS.values(), ids=LIMITERS)
@@ -20,7 +20,7 @@ on_every_limiter = pytest.mark.parametrize("make", LIMITERS.values(), ids=LIMITE
 def limit(kind: Kind, amount_max: int, period_s: int = 60, id_: str = "one") -> Limit:
     unit = Unit.SLOTS if kind is Kind.RELEASED else Unit.REQUESTS
     return Limit(
-        id=id_, rule="x", unit=unit, kind=kind, amount_max=amount_max, period_s=period_s
+        id=id_, rule="x", unit=unit, kind=kind, amount_max=amount_max, period_ns=period_s * NS_PER_S
     )
 
 
@@ -41,7 +41,7 @@ class EvenlyModel:
         self.at_s = Fraction(0)
 
     def fits(self, amount: int, now_s: Fraction) -> bool:
-        gained = (now_s - self.at_s) * self.limit.amount_max / self.limit.period_s
+        gained = (now_s - self.at_s) * self.limit.amount_max * NS_PER_S / self.limit.period_ns
         self.units, self.at_s = min(self.units + gained, Fraction(self.limit.amount_max)), now_s
         return self.units >= amount
 
@@ -68,7 +68,9 @@ class WindowModel:
         self.taken_s += [now_s] * amount
 
     def remaining(self, now_s: Fraction) -> int:
-        within = [at_s for at_s in self.taken_s if at_s > now_s - self.limit.period_s]
+        within = [
+            at_s for at_s in self.taken_s if at_s > now_s - Fraction(self.limit.period_ns, NS_PER_S)
+        ]
         return self.limit.amount_max - len(within)
 
 
@@ -141,7 +143,7 @@ def test_as_much_is_let_through_as_the_model_lets_all_claims_or_none(
                 if decision.is_taken:
                     models[at].take(claim.amount, now_s)
             for (at, claim), state in zip(claims.items(), decision.states, strict=True):
-                assert (state.wait_s == 0) is fit[at]
+                assert (state.wait_ns == 0) is fit[at]
                 assert state.remaining == models[at].remaining(now_s)
                 if claim.limit.kind is Kind.EVENLY:
                     limiter.charge(claim.limit, correction)
@@ -183,8 +185,8 @@ async def test_unit_is_free_when_it_was_said_to_be_and_not_before(
     for _ in range(3):
         assert (await limiter.acquire(claims)).is_taken
         clock.advance(1)
-    wait_s = (await limiter.acquire(claims)).states[0].wait_s
-    clock.advance(wait_s - 0.001)
+    wait_ns = (await limiter.acquire(claims)).states[0].wait_ns
+    clock.advance(wait_ns / 1e9 - 0.001)
     assert not (await limiter.acquire(claims)).is_taken
     clock.advance(0.001)
     assert (await limiter.acquire(claims)).is_taken
@@ -223,7 +225,7 @@ async def test_debt_is_paid_before_anything_passes_again(
     assert (await limiter.acquire([Claim(tokens, 10)])).is_taken
     limiter.charge(tokens, 110)
     refused = (await limiter.acquire([Claim(tokens, 1)])).states[0]
-    assert (refused.remaining, refused.wait_s, refused.reset_s) == (0, 61.0, 120.0)
+    assert (refused.remaining, refused.wait_ns, refused.reset_ns) == (0, 61 * 10**9, 120 * 10**9)
     clock.advance(61)
     assert (await limiter.acquire([Claim(tokens, 1)])).is_taken
 

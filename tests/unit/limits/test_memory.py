@@ -1,10 +1,10 @@
 """The limiter of one process: what it forgets, and what it must not."""
 
 import pytest
+from tests.fakes import FakeClock
 
 from nagara.limits.base import Claim, Kind, Limit, Unit
 from nagara.limits.memory import MemoryLimiter
-from tests.fakes import FakeClock
 
 
 def claim(id_: str, kind: Kind = Kind.EVENLY, amount: int = 1, amount_max: int = 10) -> Claim:
