@@ -107,7 +107,7 @@ def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) 
     # Written out like this, and not over a list of details, because every answer comes by here.
     if not count or count < 0 or not left:
         return left
-    taken = min(left, count)
+    taken = count if count < left else left
     counts[meter] = taken
     return left - taken
 
