@@ -27,7 +27,7 @@ from nagara.domain.usage import Usage
 from nagara.limits.base import Limit, Limiter
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import Asking, Bounds
+from nagara.operations.lanes import Asking, Bounds, choose_lane, next_lane
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
@@ -35,6 +35,7 @@ from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
+from nagara.upstream.absences import Absences, is_absence
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
@@ -89,6 +90,7 @@ class Pipeline:
         self._turns = turns
         self._clock = clock
         self._observe = observe
+        self._absences = Absences()
 
     def admit(
         self,
@@ -158,21 +160,49 @@ class Pipeline:
     async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
-        for deployment in admitted.candidates[: self.limits.attempts_max]:
+        for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
             try:
                 call = admitted.call
                 if admitted.fit is not None:
                     call = admitted.fit(call, deployment)
-                return await self._upstreams.attempt(call, deployment), deployment
+                return await self._ask(call, deployment, ended), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
                 if not (error.kind.value.is_retryable or error.kind in TRIED_ELSEWHERE):
                     break
+            if ended.attempts >= self.limits.attempts_max:
+                break
         raise sum_up(failed, ended.attempts)
+
+    async def _ask(self, call: Call, deployment: Deployment, ended: RequestEnded) -> Begun:
+        """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
+        now_s = call.asking.now_s
+        spoken = self._absences.narrow(deployment, now_s)
+        lane = choose_lane(call.asking, spoken)
+        refusal: GatewayError | None = None
+        while True:
+            try:
+                begun = await self._upstreams.attempt(call, deployment, lane)
+            except GatewayError as error:
+                if not is_absence(error, deployment):
+                    raise
+                refusal = refusal or error
+                spoken = spoken.without(lane.operation)
+                other = next_lane(call.asking, spoken)
+                if other is None or ended.attempts >= self.limits.attempts_max:
+                    # All were refused alike: it is not the dialect, and the caller's own says why.
+                    raise refusal from None
+                self._observe(describe_failure(call, deployment, error, lane.operation))
+                lane = other
+                ended.attempts += 1
+                continue
+            if refusal is not None:
+                self._absences.learn(deployment, spoken, now_s)
+            return begun
 
     async def _serve_stream(
         self,

@@ -212,6 +212,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         lacking = provider.models_without.get(operation)
         return lacking is None or re.search(lacking, self.model) is None
 
+    def without(self, operation: Operation) -> "Deployment":
+        """The same, as if its provider did not have `operation`."""
+        paths = {known: path for known, path in self.provider.paths.items() if known != operation}
+        provider = msgspec.structs.replace(self.provider, paths=paths)
+        return msgspec.structs.replace(self, provider=provider)
+
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""
         provider = self.provider

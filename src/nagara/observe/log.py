@@ -199,6 +199,11 @@ def _describe(observation: Observation) -> str:
     match observation:
         case AttemptFailed():
             reason = f" ({observation.reason})" if observation.reason else ""
+            if observation.absent_operation:
+                reason += (
+                    f" at {observation.absent_operation}, asked in another dialect instead; "
+                    f"leave it out of 'operations' in [providers.{observation.provider}]"
+                )
             return (
                 f"{observation.provider}/{observation.deployment} failed: "
                 f"{observation.error}{reason}  {observation.request_id}"

@@ -51,6 +51,8 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `reason` is the cause as the client library names it: for the operator, never for a caller.
     `level` as in `logging`, from the table of errors. `provider_…` is what it said of itself.
+    `absent_operation` was not found there: it is asked in another dialect, and the operator can
+    spare it the question by the provider's `operations` in the configuration.
     """
 
     level: int
@@ -58,6 +60,7 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     provider: str
     deployment: str
     error: str
+    absent_operation: str | None = None
     status: int | None = None
     reason: str | None = None
     provider_status: int | None = None

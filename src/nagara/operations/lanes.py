@@ -121,6 +121,19 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     )
 
 
+def next_lane(asking: Asking, narrowed: Deployment) -> Lane | None:
+    """The lane to a deployment without the operation that it turned out to lack, if there is one.
+
+    The request may need that very operation: then there is none either.
+    """
+    if not can_serve(narrowed, asking.endpoint):
+        return None
+    try:
+        return choose_lane(asking, narrowed)
+    except GatewayError:
+        return None
+
+
 def can_serve(deployment: Deployment, endpoint: Endpoint) -> bool:
     """Whether the deployment has the operation, or one that it can be translated to."""
     if deployment.has(endpoint.operation):

@@ -149,6 +149,7 @@ REVIEWED = {
         "level", "request_id", "provider", "deployment", "error", "status", "reason",
         # What a provider says of itself: of a caller's mistake the message is left out.
         "provider_status", "provider_code", "provider_message", "provider_request_id",
+        "absent_operation",
     },
     StorageFailed: {"reason"},
     StorageRecovered: {"after_s"},
