@@ -156,6 +156,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """What its dialect's own provider can be asked for, and it cannot."""
     traits: frozenset[str] = frozenset()
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    is_state_shared: bool = False
+    """Whether callers may name what the provider keeps under the gateway's credential.
+
+    The operator says so, whose accounts all call with that one credential.
+    """
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
 
