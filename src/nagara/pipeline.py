@@ -57,8 +57,9 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock. `fit` makes of `call` the one
-    that a deployment gets, where that differs from one to the other.
+    Without `candidates` the answer is estimated. `began_s` is when it came, on the monotonic
+    clock. `fit` makes of `call` the one that a deployment gets, where that differs from one to
+    the other.
     """
 
     began_s: float
@@ -142,6 +143,9 @@ class Pipeline:
         Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
         the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
         """
+        if not admitted.candidates:
+            serve_estimate(admitted, reply, ended)
+            return
         begun, deployment = await self._attempt(admitted, ended)
         call = admitted.call
         headers = head_of(admitted, deployment, ended)
@@ -354,6 +358,23 @@ def check_credit(
         cap = model.output_tokens_max
     estimate = estimate_charge(model.rates_pico, request_bytes, cap, view.choice_count)
     check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
+
+
+def serve_estimate(admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
+    """Answer from the request alone, and say so: there is no provider that could be asked."""
+    asking = admitted.call.asking
+    assert asking.endpoint.estimate is not None
+    body = asking.endpoint.estimate(asking.view)
+    headers = [
+        (b"x-request-id", ended.request_id.encode()),
+        *admitted.limit_headers,
+        (b"x-nagara-estimated", b"input_tokens"),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    ended.status, ended.is_usage_estimated, ended.bytes_out = 200, True, len(body)
+    reply.start(200, headers)
+    reply.end(body)
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

@@ -164,6 +164,11 @@ def can_serve(deployment: Deployment, endpoint: Endpoint) -> bool:
     return is_translated and any(spoken_operations(deployment, endpoint.operation))
 
 
+def can_converse(deployment: Deployment) -> bool:
+    """Whether the deployment has any conversation at all."""
+    return any(deployment.has(operation) for operation in DIALECTS)
+
+
 def spoken_operations(deployment: Deployment, first: Operation) -> Iterator[Operation]:
     """The conversations that it has, the caller's own first, then in the provider file's order."""
     if deployment.has(first):
