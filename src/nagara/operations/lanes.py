@@ -188,8 +188,10 @@ def read_request(asking: Asking, caller: Inbound) -> Request:
 def aim(deployment: Deployment, dialect: Outbound) -> Target:
     """The deployment, as codecs see it."""
     provider = deployment.provider
+    # The operator may have several of a kind, and knows each by the name given to it.
+    has_own_name = deployment.name != provider.name
     return Target(
-        provider=provider.display_name,
+        provider=deployment.name if has_own_name else provider.display_name,
         model=deployment.model,
         maker=provider.signature_maker or provider.name,
         abilities=dialect.ABILITIES.varied(provider.adds, provider.lacks),
