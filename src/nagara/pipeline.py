@@ -189,6 +189,7 @@ class Pipeline:
         lane = choose_lane(call.asking, spoken)
         refusal: GatewayError | None = None
         while True:
+            ended.provider_operation = lane.operation
             try:
                 begun = await self._upstreams.attempt(call, deployment, lane)
             except GatewayError as error:

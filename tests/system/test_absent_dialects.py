@@ -79,6 +79,7 @@ async def test_attempt_that_found_out_is_in_the_log_with_the_remedy(stage: Stage
         await call(stage.gateway, RESPONSES.path, body, x_request_id="found-out")
     ended = stage.wait_for_line(is_request("found-out"))
     assert (ended["attempts"], ended["status"]) == (2, 200)
+    assert (ended["operation"], ended["provider_operation"]) == ("responses", "chat.completions")
     failed = stage.wait_for_line(
         lambda line: line["event"] == "attempt_failed" and line["request_id"] == "found-out"
     )

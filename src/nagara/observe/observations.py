@@ -19,6 +19,8 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
     when the client went away before the end. `key` is the key's id and hint. `dropped` names
     parameters and parts that the provider or the caller's dialect had no place for.
+    `provider_operation` is what the provider was asked for: another one than `operation` where the
+    request was translated.
     """
 
     request_id: str
@@ -36,6 +38,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     model: str | None = None
     provider: str | None = None
     deployment: str | None = None
+    provider_operation: str | None = None
     attempts: int = 0
     is_streamed: bool = False
     usage: Mapping[Meter, int] | None = None
