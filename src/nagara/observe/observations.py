@@ -16,7 +16,8 @@ from nagara.domain.usage import Meter
 class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, from its first byte to its last. Filled in as it goes; times in milliseconds.
 
-    `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
+    `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `background` says
+    that whoever goes on with it will tell its end, and so this is not told. `has_client_left`
     when the client went away before the end. `key` is the key's id and hint. `dropped` names
     parameters and parts that the provider or the caller's dialect had no place for.
     `provider_operation` is what the provider was asked for: another one than `operation` where the
