@@ -27,7 +27,7 @@ from nagara.domain.usage import Usage
 from nagara.limits.base import Limit, Limiter
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import Asking, Bounds
+from nagara.operations.lanes import Asking, Bounds, choose_lane, next_lane
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
@@ -35,6 +35,7 @@ from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
+from nagara.upstream.absences import Absences, is_absence
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
@@ -56,8 +57,9 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock. `fit` makes of `call` the one
-    that a deployment gets, where that differs from one to the other.
+    Without `candidates` the answer is estimated. `began_s` is when it came, on the monotonic
+    clock. `fit` makes of `call` the one that a deployment gets, where that differs from one to
+    the other.
     """
 
     began_s: float
@@ -89,6 +91,7 @@ class Pipeline:
         self._turns = turns
         self._clock = clock
         self._observe = observe
+        self._absences = Absences()
 
     def admit(
         self,
@@ -140,6 +143,9 @@ class Pipeline:
         Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
         the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
         """
+        if not admitted.candidates:
+            serve_estimate(admitted, reply, ended)
+            return
         begun, deployment = await self._attempt(admitted, ended)
         call = admitted.call
         headers = head_of(admitted, deployment, ended)
@@ -158,21 +164,50 @@ class Pipeline:
     async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
-        for deployment in admitted.candidates[: self.limits.attempts_max]:
+        for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
             try:
                 call = admitted.call
                 if admitted.fit is not None:
                     call = admitted.fit(call, deployment)
-                return await self._upstreams.attempt(call, deployment), deployment
+                return await self._ask(call, deployment, ended), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
                 if not (error.kind.value.is_retryable or error.kind in TRIED_ELSEWHERE):
                     break
+            if ended.attempts >= self.limits.attempts_max:
+                break
         raise sum_up(failed, ended.attempts)
+
+    async def _ask(self, call: Call, deployment: Deployment, ended: RequestEnded) -> Begun:
+        """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
+        now_s = call.asking.now_s
+        spoken = self._absences.narrow(deployment, now_s)
+        lane = choose_lane(call.asking, spoken)
+        refusal: GatewayError | None = None
+        while True:
+            ended.provider_operation = lane.operation
+            try:
+                begun = await self._upstreams.attempt(call, deployment, lane)
+            except GatewayError as error:
+                if not is_absence(error, deployment):
+                    raise
+                refusal = refusal or error
+                spoken = spoken.without(lane.operation)
+                other = next_lane(call.asking, spoken)
+                if other is None or ended.attempts >= self.limits.attempts_max:
+                    # All were refused alike: it is not the dialect, and the caller's own says why.
+                    raise refusal from None
+                self._observe(describe_failure(call, deployment, error, lane.operation))
+                lane = other
+                ended.attempts += 1
+                continue
+            if refusal is not None:
+                self._absences.learn(deployment, spoken, now_s)
+            return begun
 
     async def _serve_stream(
         self,
@@ -324,6 +359,23 @@ def check_credit(
         cap = model.output_tokens_max
     estimate = estimate_charge(model.rates_pico, request_bytes, cap, view.choice_count)
     check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
+
+
+def serve_estimate(admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
+    """Answer from the request alone, and say so: there is no provider that could be asked."""
+    asking = admitted.call.asking
+    assert asking.endpoint.estimate is not None
+    body = asking.endpoint.estimate(asking.view)
+    headers = [
+        (b"x-request-id", ended.request_id.encode()),
+        *admitted.limit_headers,
+        (b"x-nagara-estimated", b"input_tokens"),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    ended.status, ended.is_usage_estimated, ended.bytes_out = 200, True, len(body)
+    reply.start(200, headers)
+    reply.end(body)
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

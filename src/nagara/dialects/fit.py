@@ -59,6 +59,12 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "openai_responses": "parallel_tool_calls",
         "anthropic_messages": "tool_choice.disable_parallel_tool_use",
     },
+    "messages": {"openai_responses": "input", "google_gemini": "contents"},
+    "system": {
+        "openai_chat": "messages",
+        "openai_responses": "instructions",
+        "google_gemini": "systemInstruction",
+    },
     "tool_choice": {"google_gemini": "toolConfig"},
     "reasoning": {
         "openai_chat": "reasoning_effort",
@@ -107,6 +113,13 @@ class Fitted(msgspec.Struct, frozen=True):
 def name_parameter(field: str, request: Request) -> str:
     """What the caller calls a field of the canonical request."""
     return PARAMETERS.get(field, {}).get(request.dialect, field)
+
+
+def cannot_take(
+    what: str, request: Request, target: Target, field: str = "messages"
+) -> GatewayError:
+    """The error of a part of the conversation that the provider cannot be given."""
+    return cannot_carry(what, name_parameter(field, request), target)
 
 
 def fit(request: Request, target: Target) -> Fitted:

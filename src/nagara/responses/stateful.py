@@ -242,7 +242,7 @@ class StatefulResponses:
             await self.background.start(run, partial(self._make, as_stream(admitted), ended))
         except StorageError as error:
             raise store_unavailable() from error
-        ended.status = 200
+        ended.status, ended.outcome = 200, "background"
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.limit_headers]
         if admitted.call.asking.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
@@ -287,8 +287,10 @@ class StatefulResponses:
         )
 
     async def _make(self, admitted: Admitted, asked: RequestEnded, run: Run) -> None:
-        """Serve the request to the run, whatever comes of it, with a line in the log of its own."""
-        ended = msgspec.structs.replace(asked, operation="responses.background", is_streamed=True)
+        """Serve the request to the run, whatever comes of it, and tell its end."""
+        ended = msgspec.structs.replace(
+            asked, outcome="ok", operation="responses.background", is_streamed=True
+        )
         try:
             await self._pipeline.serve(admitted, RunReply(run), ended)
             run.end("failed", _no_last_word())
