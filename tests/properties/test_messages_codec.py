@@ -1,5 +1,6 @@
 """Messages by way of the hub, on requests and streams of every kind, and on bytes of none."""
 
+import contextlib
 import itertools
 import json
 from typing import Any
@@ -265,7 +266,8 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             anthropic_messages.decode_stream(1000, TARGET), [b"data: " + data + b"\n\n"]
         ),
     ):
-        with pytest.raises(GatewayError):
+        # An orderly end alone is a stream too, so not all need be refused.
+        with contextlib.suppress(GatewayError):
             decode()
 
 

@@ -30,7 +30,7 @@ from nagara.limits.memory import MemoryLimiter
 from nagara.limits.rules import LimitSettings
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
-from nagara.operations.lanes import Lane, choose_lane
+from nagara.operations.lanes import Lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.storage.driver import StorageError
@@ -116,12 +116,12 @@ class FakeUpstreams(Upstreams):
         self.outcomes = outcomes
         self.asked: list[str] = []
 
-    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
+    async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
         self.asked.append(deployment.name)
         outcome = self.outcomes[deployment.name]
         if isinstance(outcome, GatewayError):
             raise outcome
-        return msgspec.structs.replace(outcome, lane=choose_lane(call.asking, deployment))
+        return msgspec.structs.replace(outcome, lane=lane)
 
 
 def whole(*pieces: bytes | GatewayError) -> Begun:
