@@ -27,6 +27,8 @@ from nagara.storage.ledger_statements import (
 from nagara.storage.transfers import cost_parties
 
 HOLD_TRIES = 3
+_IS_SETTLED = 2
+"""The statement of a hold that expects its request not to be settled."""
 
 _OPEN_HOUSE = (
     "INSERT INTO ledger_accounts (kind, owner) VALUES ($1, 0) ON CONFLICT (kind, owner) DO NOTHING"
@@ -105,6 +107,8 @@ class Ledger:
             # A repetition meets its own first time: as a conflict, or as credit that is taken.
             if await self._has_hold(hold):
                 return True
+            if error.index == _IS_SETTLED and isinstance(error, ExpectationError):
+                raise LedgerError(f"the request {hold.id!r} was settled already") from error
             if isinstance(error, ConflictError) or error.index >= len(own):
                 raise
             return False
@@ -212,9 +216,11 @@ def _would_fit(shortage: Shortage, amount_nano: int) -> bool:
 def _check_settlement(settlement: Settlement) -> None:
     record, hold = settlement.record, settlement.hold
     check_amount(record.charge_nano, "a charge")
-    for provider, amount_nano in settlement.costs:
-        check_amount(amount_nano, f"the cost of {provider}")
-    check_amount(sum(amount for _, amount in settlement.costs), "the cost of a request")
+    total_nano = 0
+    for _, amount_nano in settlement.costs:
+        check_amount(amount_nano, "a cost")
+        total_nano += amount_nano
+    check_amount(total_nano, "the cost of a request")
     if hold is None:
         if record.charge_nano:
             raise LedgerError(f"the request {record.id!r} is charged, but nothing was held for it")

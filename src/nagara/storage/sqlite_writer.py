@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
-from nagara.storage.sqlite_connection import check_identity, execute, identify, tell
+from nagara.storage.sqlite_connection import check_identity, identify, number_placeholders, tell
 
 GROUP_MAX = 256
 QUEUE_MAX = 10_000
@@ -72,6 +72,7 @@ class SqliteWriter:
         self, connection: sqlite3.Connection, path: Path, *, queue_max: int = QUEUE_MAX
     ) -> None:
         self._connection = connection
+        self._cursor = connection.cursor()
         self._path = path
         self._identity = identify(path)
         self._loop = asyncio.get_running_loop()
@@ -165,10 +166,11 @@ class SqliteWriter:
     def _run_batch(self, batch: Batch) -> None:
         """Run the statements of one caller up to the first that fails."""
         batch.begin()
-        connection, results = self._connection, batch.results
+        # One cursor for all: making one for each statement takes a tenth of a small one's time.
+        cursor, results = self._cursor, batch.results
         try:
             for statement in batch.statements:
-                cursor = execute(connection, statement.sql, statement.params)
+                cursor.execute(number_placeholders(statement.sql), statement.params)
                 if cursor.description is None:
                     touched, result = cursor.rowcount, _DONE.get(cursor.rowcount)
                     result = result or Result([], touched)
@@ -184,7 +186,7 @@ class SqliteWriter:
         except sqlite3.Error as error:
             batch.fail(tell(error, self._path, len(results)))
             # A full disk may have ended the whole transaction, and everyone's part of it.
-            if not connection.in_transaction:
+            if not self._connection.in_transaction:
                 raise
         except (OverflowError, ValueError, TypeError) as error:
             # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
