@@ -1,4 +1,4 @@
-"""Top-ups, adjustments and refunds over each driver: once each, within 64 bits, never below zero."""
+"""Top-ups, adjustments and refunds over each driver: once each, in 64 bits, never below zero."""
 
 import asyncio
 
