@@ -9,13 +9,14 @@ assert await books.available_nano() == 930
 
 import itertools
 import os
+from collections.abc import AsyncIterator, Sequence
 
 from nagara.access import issue_key
 from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.domain.money import Charge, ChargeLine
 from nagara.domain.usage import Meter, Usage
 from nagara.storage.credits import Movement
-from nagara.storage.driver import Driver, Statement
+from nagara.storage.driver import Driver, Result, Row, Statement, Value
 from nagara.storage.journal import RequestRecord
 from nagara.storage.keys import create_account, create_key
 from nagara.storage.ledger import Ledger
@@ -35,6 +36,25 @@ def make_charge(amount_nano: int) -> Charge:
     """A charge of one line that comes to the amount."""
     line = ChargeLine(Meter.OUTPUT, amount_nano, 1000)
     return Charge(amount_nano=amount_nano, lines=(line,), rate_card="v1")
+
+
+class WrappedDriver(Driver):
+    """Another driver, for tests that change what one of its verbs does."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        return await self._driver.query(sql, params)
+
+    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+        return await self._driver.commit(statements, group=group)
+
+    def watch(self) -> AsyncIterator[None]:
+        return self._driver.watch()
+
+    async def close(self) -> None:
+        await self._driver.close()
 
 
 class Books:

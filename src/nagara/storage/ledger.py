@@ -26,7 +26,7 @@ from nagara.storage.ledger_statements import (
 )
 from nagara.storage.transfers import cost_parties
 
-HOLD_TRIES = 3
+HOLD_TRIES = 5
 _IS_SETTLED = 2
 """The statement of a hold that expects its request not to be settled."""
 
@@ -44,8 +44,9 @@ class LedgerError(ValueError):
 
 
 class Shortage(msgspec.Struct, frozen=True):
-    """Why a hold was refused, as of then: what the account, and the key's limit, have left.
+    """Why a hold was refused: what the account, and the key's limit, have left just after.
 
+    Where many holds come and go at once, that may be enough again; then trying again helps.
     `key_available_nano` of None: the key has no limit.
     """
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
-from tests.books import Books, open_books
+from tests.books import Books, WrappedDriver, open_books
 
 from nagara.domain.money import AMOUNT_NANO_MAX
-from nagara.storage.driver import Driver, ExpectationError, Result, Row, Statement, StorageError
+from nagara.storage.driver import Driver, ExpectationError, Result, Statement, StorageError
 from nagara.storage.ledger import Ledger, LedgerError, Shortage
 from nagara.storage.ledger_statements import Settlement, expire_statements
 from nagara.storage.verify import verify
@@ -319,22 +319,19 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-class CrashingDriver(Driver):
+class CrashingDriver(WrappedDriver):
     """Ends the process before or after the commit with a given number."""
 
     def __init__(self, driver: Driver, crash_at: int, *, is_after: bool) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._left = crash_at
         self._is_after = is_after
-
-    async def query(self, sql: str, params: Sequence[int | str | bytes | None] = ()) -> list[Row]:
-        return await self._driver.query(sql, params)
 
     async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         self._left -= 1
         if self._left < 0 and not self._is_after:
             raise Crash
-        results = await self._driver.commit(statements, group=group)
+        results = await super().commit(statements, group=group)
         if self._left < 0:
             raise Crash
         return results

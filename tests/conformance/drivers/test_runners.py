@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.books import open_books
+from tests.books import WrappedDriver, open_books
 from tests.fakes import FakeClock
 
 from nagara.storage.driver import Driver, Result, Statement, StorageError
@@ -101,16 +101,13 @@ async def test_two_reapers_give_a_hold_back_once(driver: Driver) -> None:
     assert await books.available_nano() == 1000
 
 
-class ForgetfulDriver(Driver):
-    """Commits the next batch and then says that it could not."""
+class ForgetfulDriver(WrappedDriver):
+    """Commits and then says that it could not, while it is failing."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self.query = driver.query  # type: ignore[method-assign]
-        self.is_failing = False
+    is_failing = False
 
     async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
-        results = await self._driver.commit(statements, group=group)
+        results = await super().commit(statements, group=group)
         if self.is_failing:
             raise StorageError("the answer was lost")
         return results
