@@ -16,11 +16,21 @@ import msgspec
 
 from nagara.access import authorize, require_standard
 from nagara.answer_headers import name_deployment, name_dropped
-from nagara.billing import check_balance, estimate_charge, estimate_usage, price
+from nagara.billing import (
+    BoundLimits,
+    bound_charge,
+    estimate_usage,
+    find_rate_card,
+    fit_output,
+    needs_price,
+    not_enough_credit,
+    price,
+    settle_tier,
+)
 from nagara.dialects import envelope
-from nagara.dialects.base import RequestView
 from nagara.dialects.turns import Turn
-from nagara.domain.catalog import Deployment, Key, KeyKind, Model, Route, Snapshot, Transport
+from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot, Transport
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
@@ -108,7 +118,7 @@ class Pipeline:
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            check_credit(snapshot, key, route.model, view, len(body))
+            check_credit(snapshot, key, route, endpoint.measure(view), self._clock.now_s())
         limit_headers = self._take_turn(key)
         asking = Asking(
             endpoint=endpoint,
@@ -252,8 +262,13 @@ class Pipeline:
         ended.usage = usage.quantities
         ended.is_usage_estimated = usage.is_estimated
         is_free = admitted.key.kind is KeyKind.TEST
-        charge_nano = 0 if is_free else price(usage, admitted.route.model.rates_pico)
-        ended.charge_usd = format_dollars(charge_nano)
+        card = find_rate_card(admitted.route.prices, admitted.call.asking.now_s)
+        if is_free or card is None:
+            ended.charge_usd = format_dollars(0)
+            return
+        requested = admitted.call.asking.endpoint.measure(admitted.call.asking.view).service_tier
+        tier = settle_tier(card, requested, usage.service_tier)
+        ended.charge_usd = format_dollars(price(usage, card, service_tier=tier).amount_nano)
 
     def _take_turn(self, key: Key) -> ResponseHeaders:
         """Stage 7: one request of the key's minute."""
@@ -315,15 +330,17 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
 
 
-def check_credit(
-    snapshot: Snapshot, key: Key, model: Model, view: RequestView, request_bytes: int
-) -> None:
+def check_credit(snapshot: Snapshot, key: Key, route: Route, demand: Demand, now_s: float) -> None:
     """Stage 6: whether the account can pay what the request may cost. Raises `GatewayError`."""
-    cap = view.output_tokens_max
-    if cap is None:
-        cap = model.output_tokens_max
-    estimate = estimate_charge(model.rates_pico, request_bytes, cap, view.choice_count)
-    check_balance(estimate, snapshot.accounts[key.account_id].balance_nano)
+    card = find_rate_card(route.prices, now_s)
+    if card is None:
+        raise needs_price(route.model.id)
+    limits = BoundLimits()
+    estimate = bound_charge(demand, route.model, card, limits)
+    available_nano = snapshot.accounts[key.account_id].balance_nano
+    if estimate.needed_nano > available_nano:
+        fits = fit_output(estimate, available_nano, limits)
+        raise not_enough_credit(estimate, available_nano, fits)
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nagara.domain.catalog import LimitPeriod
-from nagara.domain.money import Charge, ChargeLine, sum_lines
+from nagara.domain.money import PPM, Charge, ChargeLine, sum_up
 from nagara.domain.usage import Meter, Usage
 from nagara.storage.credits import Movement, adjust, refund, top_up
 from nagara.storage.driver import StorageError
@@ -242,17 +242,22 @@ class World:
         return Settlement(hold=hold, record=record, costs=costs)
 
     def _charge(self, amount_nano: int, *, is_estimated: bool) -> Charge | None:
-        """A charge of two lines that comes to the amount, rounded up."""
+        """A charge of about this amount at the most, marked up or not; never zero."""
         if amount_nano == 0:
             return None
-        first_pico = self.chance.randrange(0, amount_nano * 1000)
-        second_pico = max(0, amount_nano * 1000 - first_pico - self.chance.randrange(0, 999))
+        markup_ppm = self.chance.choice((0, 0, 50_000))
+        total_pico = max(1, amount_nano * 1000 * PPM // (PPM + markup_ppm))
+        first_pico = self.chance.randrange(0, total_pico)
         lines = (
             ChargeLine(Meter.INPUT, 1, first_pico),
-            ChargeLine(Meter.OUTPUT, 1, second_pico),
+            ChargeLine(Meter.OUTPUT, 1, total_pico - first_pico),
         )
         return Charge(
-            amount_nano=sum_lines(lines), lines=lines, rate_card="v", is_estimated=is_estimated
+            amount_nano=sum_up(lines, markup_ppm),
+            lines=lines,
+            rate_card="v",
+            markup_ppm=markup_ppm,
+            is_estimated=is_estimated,
         )
 
     def _record(

@@ -202,12 +202,14 @@ class StatefulResponses:
                 param="previous_response_id",
             )
         if admitted.key.kind is not KeyKind.TEST:
+            asking = admitted.call.asking
+            demand = asking.endpoint.measure(asking.view)
             check_credit(
                 self._snapshots.current,
                 admitted.key,
-                admitted.route.model,
-                admitted.call.asking.view,
-                request_bytes,
+                admitted.route,
+                msgspec.structs.replace(demand, text_bytes=request_bytes),
+                asking.now_s,
             )
 
     def _keep(

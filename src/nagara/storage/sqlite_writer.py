@@ -21,7 +21,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
-from nagara.storage.sqlite_connection import check_identity, identify, number_placeholders, tell
+from nagara.storage.sqlite_connection import (
+    FileIdentity,
+    check_identity,
+    identify,
+    number_placeholders,
+    tell,
+)
 
 GROUP_MAX = 256
 QUEUE_MAX = 10_000
@@ -36,7 +42,9 @@ class Batch:
     __slots__ = ("error", "future", "has_changed", "results", "statements")
 
     def __init__(
-        self, statements: Sequence[Statement], future: "asyncio.Future[list[Result]]"
+        self,
+        statements: Sequence[Statement],
+        future: "asyncio.Future[list[Result]] | None" = None,
     ) -> None:
         self.statements = statements
         self.future = future
@@ -57,7 +65,7 @@ class Batch:
 
     def deliver(self) -> None:
         """Answer the caller, unless it has left. On the loop's thread."""
-        if self.future.done():
+        if self.future is None or self.future.done():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -72,7 +80,6 @@ class SqliteWriter:
         self, connection: sqlite3.Connection, path: Path, *, queue_max: int = QUEUE_MAX
     ) -> None:
         self._connection = connection
-        self._cursor = connection.cursor()
         self._path = path
         self._identity = identify(path)
         self._loop = asyncio.get_running_loop()
@@ -109,7 +116,7 @@ class SqliteWriter:
     def _run(self) -> None:
         try:
             while group := self._next_group():
-                self._commit_group(group)
+                commit_group(self._connection, self._path, self._identity, group)
                 self._call_loop(self._deliver, group)
         finally:
             self._connection.close()
@@ -128,69 +135,6 @@ class SqliteWriter:
         if group:
             self._queue.put(None)
         return group
-
-    def _commit_group(self, group: list[Batch]) -> None:
-        try:
-            check_identity(self._path, self._identity)
-            # Taking the write lock at once: a lock that was upgraded later could fail half-way.
-            self._connection.execute("BEGIN IMMEDIATE")
-            if not self._run_lightly(group):
-                self._connection.execute("ROLLBACK")
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._run_carefully(group)
-            self._connection.execute("COMMIT")
-        except (sqlite3.Error, StorageError) as error:
-            # There may be nothing left to roll back: SQLite does it itself when the disk is full.
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            for batch in group:
-                batch.error = batch.error or _tell(error, self._path)
-
-    def _run_lightly(self, group: list[Batch]) -> bool:
-        """Run all without a savepoint; False when one failed after it had changed something."""
-        for batch in group:
-            self._run_batch(batch)
-            if batch.error is not None and batch.has_changed:
-                return False
-        return True
-
-    def _run_carefully(self, group: list[Batch]) -> None:
-        """Run each in a savepoint of its own."""
-        for batch in group:
-            self._connection.execute("SAVEPOINT batch")
-            self._run_batch(batch)
-            if batch.error is not None:
-                self._connection.execute("ROLLBACK TO batch")
-            self._connection.execute("RELEASE batch")
-
-    def _run_batch(self, batch: Batch) -> None:
-        """Run the statements of one caller up to the first that fails."""
-        batch.begin()
-        # One cursor for all: making one for each statement takes a tenth of a small one's time.
-        cursor, results = self._cursor, batch.results
-        try:
-            for statement in batch.statements:
-                cursor.execute(number_placeholders(statement.sql), statement.params)
-                if cursor.description is None:
-                    touched, result = cursor.rowcount, _DONE.get(cursor.rowcount)
-                    result = result or Result([], touched)
-                else:
-                    result = Result(rows := cursor.fetchall(), touched := len(rows))
-                expected = statement.rows_expected
-                if expected is not None and touched != expected:
-                    # A statement that touched nothing left nothing to take back.
-                    batch.has_changed = bool(results) or touched != 0
-                    batch.error = ExpectationError(len(results), expected, touched)
-                    return
-                results.append(result)
-        except sqlite3.Error as error:
-            batch.fail(tell(error, self._path, len(results)))
-            # A full disk may have ended the whole transaction, and everyone's part of it.
-            if not self._connection.in_transaction:
-                raise
-        except (OverflowError, ValueError, TypeError) as error:
-            # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
-            batch.fail(error)
 
     def _deliver(self, group: list[Batch]) -> None:
         self._waiting -= len(group)
@@ -212,6 +156,82 @@ class SqliteWriter:
         except RuntimeError:
             # The loop was closed under us: nobody is left to be answered.
             return
+
+
+def commit_group(
+    connection: sqlite3.Connection, path: Path, identity: FileIdentity, group: Sequence[Batch]
+) -> None:
+    """Run every batch and commit once; what became of each is in it."""
+    try:
+        check_identity(path, identity)
+        # Taking the write lock at once: a lock that was upgraded later could fail half-way.
+        connection.execute("BEGIN IMMEDIATE")
+        if not _run_lightly(connection, path, group):
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            _run_carefully(connection, path, group)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, StorageError) as error:
+        # There may be nothing left to roll back: SQLite does it itself when the disk is full.
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        for batch in group:
+            batch.error = batch.error or _tell(error, path)
+
+
+def _run_lightly(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> bool:
+    """Run all without a savepoint; False when one failed after it had changed something."""
+    # One cursor for all: making one for each statement takes a tenth of a small one's time.
+    cursor = connection.cursor()
+    for batch in group:
+        _run_batch(cursor, path, batch)
+        if batch.error is not None and batch.has_changed:
+            return False
+    return True
+
+
+def _run_carefully(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> None:
+    """Run each in a savepoint of its own."""
+    cursor = connection.cursor()
+    for batch in group:
+        connection.execute("SAVEPOINT batch")
+        _run_batch(cursor, path, batch)
+        if batch.error is not None:
+            connection.execute("ROLLBACK TO batch")
+        connection.execute("RELEASE batch")
+
+
+def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
+    """Run the statements of one caller up to the first that fails."""
+    batch.begin()
+    results = batch.results
+    try:
+        for statement in batch.statements:
+            cursor.execute(number_placeholders(statement.sql), statement.params)
+            result = _read_result(cursor)
+            expected, touched = statement.rows_expected, result.rows_touched
+            if expected is not None and touched != expected:
+                # A statement that touched nothing left nothing to take back.
+                batch.has_changed = bool(results) or touched != 0
+                batch.error = ExpectationError(len(results), expected, touched)
+                return
+            results.append(result)
+    except sqlite3.Error as error:
+        batch.fail(tell(error, path, len(results)))
+        # A full disk may have ended the whole transaction, and everyone's part of it.
+        if not cursor.connection.in_transaction:
+            raise
+    except (OverflowError, ValueError, TypeError) as error:
+        # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
+        batch.fail(error)
+
+
+def _read_result(cursor: sqlite3.Cursor) -> Result:
+    """What the statement did that the cursor has just run."""
+    if cursor.description is None:
+        return _DONE.get(cursor.rowcount) or Result([], cursor.rowcount)
+    rows = cursor.fetchall()
+    return Result(rows, len(rows))
 
 
 def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:

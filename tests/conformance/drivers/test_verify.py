@@ -51,8 +51,8 @@ TAMPERINGS = {
     "UPDATE activity SET output_tokens = output_tokens + 1": "output_tokens of activity",
     "UPDATE requests SET model = 'other' WHERE id = 'spent'": "requests of activity",
     "UPDATE requests SET charge_nano = charge_nano + 1 WHERE id = 'spent'": "lines of charges",
-    "UPDATE requests SET lines = NULL WHERE id = 'spent'": "lines of charges",
-    "UPDATE requests SET lines = 'x' WHERE id = 'spent'": "lines of charges",
+    "UPDATE requests SET charge = NULL WHERE id = 'spent'": "lines of charges",
+    "UPDATE requests SET charge = 'x' WHERE id = 'spent'": "lines of charges",
 }
 
 
@@ -104,8 +104,8 @@ async def test_of_many_discrepancies_the_first_are_told(driver: Driver) -> None:
     books = await open_books(driver, 1000)
     for _ in range(SHOWN_MAX + 5):
         await books.spend(1)
-    await driver.commit([Statement("UPDATE requests SET lines = NULL")])
+    await driver.commit([Statement("UPDATE requests SET charge = NULL")])
     found = (await verify(driver)).discrepancies
     assert len(found) == SHOWN_MAX
     assert found[0].kept == 1
-    assert found[0].computed == 0
+    assert found[0].computed == -1
