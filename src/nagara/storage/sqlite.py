@@ -42,6 +42,9 @@ READS_WAITING_MAX = 1000
 POLL_S = 0.2
 
 _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
+# Where no row is ever deleted, the highest number is the last: writing it down too, in a table
+# that every insert then changes, took 4 µs of each.
+_SEQ_COLUMN = "INTEGER PRIMARY KEY"
 
 
 class SqliteDriver:
@@ -168,14 +171,14 @@ def _open_migrated(path: Path) -> sqlite3.Connection:
         # Closing it also rolls back a migration that failed half-way.
         undo.callback(connection.close)
         try:
-            _migrate(connection, path)
+            migrate(connection, path)
         except sqlite3.Error as error:
             raise tell(error, path) from error
         undo.pop_all()
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply what is missing, in one transaction: a second process waits and finds it done."""
     # The lock is for writing from the start, or two starts could both find the file empty.
     connection.execute("BEGIN IMMEDIATE")
@@ -204,5 +207,6 @@ def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     for statement in migration.statements:
-        connection.execute(statement.replace("GENERATED_ID", _ID_COLUMN))
+        sql = statement.replace("GENERATED_ID", _ID_COLUMN).replace("GENERATED_SEQ", _SEQ_COLUMN)
+        connection.execute(sql)
     execute(connection, RECORD_VERSION, (migration.version, migration.name, int(time.time())))
