@@ -1,4 +1,4 @@
-"""The card in force, and the charge that it makes of usage.
+"""The charge that a rate card makes of usage.
 
 One rule for everyone: the whole request is charged at the rates of the tier that all its input
 tokens reach, and of the service tier that served it; a meter without a rate of its own is charged
@@ -12,13 +12,14 @@ from nagara.domain.money import Charge, ChargeLine, sum_up
 from nagara.domain.rates import RateCard, Rates, RateTier
 from nagara.domain.usage import Meter, Usage, count_input
 
-DAY_S = 86_400
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
 
 # What a meter is charged as where the rate card has no price of its own for it.
 _FALLBACK = {
     Meter.CACHE_READ: Meter.INPUT,
+    Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
+    Meter.CACHE_READ_IMAGE: Meter.CACHE_READ,
     Meter.CACHE_WRITE_5M: Meter.INPUT,
     Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE_5M,
     Meter.INPUT_AUDIO: Meter.INPUT,
@@ -30,24 +31,6 @@ _FALLBACK = {
 
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
-
-
-def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
-    """The last of the cards that is in force at that moment; None if none is."""
-    for card in reversed(prices):
-        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
-            return card
-    return None
-
-
-def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
-    if hours_s is None:
-        return True
-    from_s, until_s = hours_s
-    time_s = now_s % DAY_S
-    if from_s <= until_s:
-        return from_s <= time_s < until_s
-    return time_s >= from_s or time_s < until_s
 
 
 def resolve_rates(card: RateCard, input_tokens: int, service_tier: str | None = None) -> Rates:
