@@ -21,7 +21,6 @@ from nagara.billing import (
     bound_charge,
     estimate_usage,
     find_rate_card,
-    fit_output,
     needs_price,
     not_enough_credit,
     price,
@@ -335,12 +334,12 @@ def check_credit(snapshot: Snapshot, key: Key, route: Route, demand: Demand, now
     card = find_rate_card(route.prices, now_s)
     if card is None:
         raise needs_price(route.model.id)
-    limits = BoundLimits()
-    estimate = bound_charge(demand, route.model, card, limits)
+    estimate = bound_charge(demand, route.model, card, BoundLimits())
+    if estimate.unpriced:
+        raise needs_price(route.model.id, estimate.unpriced)
     available_nano = snapshot.accounts[key.account_id].balance_nano
     if estimate.needed_nano > available_nano:
-        fits = fit_output(estimate, available_nano, limits)
-        raise not_enough_credit(estimate, available_nano, fits)
+        raise not_enough_credit(estimate, available_nano)
 
 
 def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:

@@ -6,7 +6,7 @@ the context allows. Each is priced at the dearest rate that it can be charged at
 the rounding of `nagara.billing.prices`, so that no charge is more than what was held for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -24,10 +24,17 @@ OVERHEAD_TOKENS = 1024
 IMAGE_TOKENS_MAX = 16_384
 """What an image counts at the most; models with dearer ones say so in the catalogue."""
 
-_TEXT_INPUT = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
-_MEDIA_INPUT = (Meter.INPUT_IMAGE, Meter.INPUT_AUDIO)
-_TEXT_OUTPUT = (Meter.OUTPUT, Meter.REASONING)
-_MEDIA_OUTPUT = (Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
+# Providers cache what they like: a write of the short kind may come unasked, one for an hour never.
+_TEXT_INPUT: tuple[Meter, ...] = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
+_MEDIA_INPUT = (
+    *_TEXT_INPUT,
+    Meter.INPUT_IMAGE,
+    Meter.INPUT_AUDIO,
+    Meter.CACHE_READ_AUDIO,
+    Meter.CACHE_READ_IMAGE,
+)
+_TEXT_OUTPUT: tuple[Meter, ...] = (Meter.OUTPUT, Meter.REASONING)
+_MEDIA_OUTPUT = (*_TEXT_OUTPUT, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
 
 
 class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +50,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers.
     `input_pico` is everything but output, and `output_rate_pico` one more token in every answer,
-    both before the markup.
+    both before the markup. `unpriced` are meters that the request may use and that have no price.
     """
 
     needed_nano: int
@@ -52,6 +59,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_max: int
     output_rate_pico: int
     markup_ppm: int = 0
+    unpriced: tuple[Meter, ...] = ()
 
 
 def bound_charge(
@@ -64,14 +72,15 @@ def bound_charge(
     find_card: FindCard | None = None,
 ) -> Estimate:
     """The most that a request can be charged."""
-    window = model.context_window or limits.context_tokens
-    tokens = bound_input(demand, window)
-    input_pico, output_rate = _bound_rates(demand, card, tokens)
+    tokens = bound_input(demand, model, limits)
     cap = bound_output(demand, model, limits)
+    rates = _reachable(card, tokens, demand.service_tier)
+    unpriced: list[Meter] = []
+    input_pico = _bound_rest(demand, rates, tokens, unpriced)
+    output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
     for side in demand.side_models:
         other = find_card(side.model) if find_card is not None else None
-        rates = _bound_rates(demand, other or card, limits.context_tokens)
-        input_pico += side.calls_max * (rates[0] + limits.output_tokens * rates[1])
+        input_pico += side.calls_max * _bound_side(other or card, limits)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     output_rate *= demand.choice_count
     return Estimate(
@@ -81,14 +90,18 @@ def bound_charge(
         output_tokens_max=cap,
         output_rate_pico=output_rate,
         markup_ppm=markup_ppm,
+        unpriced=tuple(unpriced),
     )
 
 
-def bound_input(demand: Demand, window: int) -> int:
+def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
+    window = model.context_window or limits.context_tokens
     if demand.has_unseen_input:
         return window * demand.rounds_max
-    tokens = demand.text_bytes + OVERHEAD_TOKENS + demand.image_count * IMAGE_TOKENS_MAX
+    tokens = demand.text_bytes + OVERHEAD_TOKENS
+    if demand.image_count:
+        tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)
     return min(tokens, window) * demand.rounds_max
 
 
@@ -99,43 +112,58 @@ def bound_output(demand: Demand, model: Model, limits: BoundLimits) -> int:
     return model.output_tokens_max or model.context_window or limits.output_tokens
 
 
-def _bound_rates(demand: Demand, card: RateCard, input_tokens: int) -> tuple[int, int]:
-    """Pico-dollars for all that is not output, and for one token of output."""
-    input_meters: tuple[Meter, ...] = _TEXT_INPUT
-    output_meters: tuple[Meter, ...] = _TEXT_OUTPUT
+def _bound_rest(
+    demand: Demand, rates: Sequence[Rates], input_tokens: int, unpriced: list[Meter]
+) -> int:
+    """Pico-dollars for all that is not output."""
+    meters = _MEDIA_INPUT if demand.has_media_input else _TEXT_INPUT
     if demand.has_hour_cache:
-        input_meters += (Meter.CACHE_WRITE_1H,)
-    if demand.has_media_input:
-        input_meters += _MEDIA_INPUT
-    if demand.has_media_output:
-        output_meters += _MEDIA_OUTPUT
-    rates = list(_reachable(card, input_tokens, demand.service_tier))
-    pico = input_tokens * _dearest(rates, input_meters)
+        meters = (*meters, Meter.CACHE_WRITE_1H)
+    pico = input_tokens * _dearest(rates, meters, unpriced)
     for meter, count in (
         (Meter.SEARCHES, demand.searches_max),
         (Meter.FILE_SEARCHES, demand.file_searches_max),
         (Meter.CONTAINERS, demand.containers_max),
     ):
-        pico += count * _dearest(rates, (meter,)) if count else 0
-    return pico, _dearest(rates, output_meters)
+        if count:
+            pico += count * _dearest(rates, (meter,), unpriced)
+    # A fee for each request stands on few cards, and is no meter that an answer reports.
+    return pico + max(rate.get(Meter.REQUESTS, 0) for rate in rates)
 
 
-def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> Iterable[Rates]:
+def _bound_output_rate(demand: Demand, rates: Sequence[Rates], unpriced: list[Meter]) -> int:
+    meters = _MEDIA_OUTPUT if demand.has_media_output else _TEXT_OUTPUT
+    return _dearest(rates, meters, unpriced)
+
+
+def _bound_side(card: RateCard, limits: BoundLimits) -> int:
+    """Pico-dollars for one call of another model, of which nothing is known but its prices."""
+    rates = _reachable(card, limits.context_tokens, None)
+    input_pico = limits.context_tokens * _dearest(rates, _TEXT_INPUT, [])
+    return input_pico + limits.output_tokens * _dearest(rates, _TEXT_OUTPUT, [])
+
+
+def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> Sequence[Rates]:
     """The rates of every tier that input of up to so many tokens can end in.
 
-    The tier that was asked for may be refused, and the usual one serve.
+    The service tier that was asked for may be refused, and the usual one serve.
     """
-    services = {None, service_tier if service_tier in card.service_tiers else None}
-    for service in services:
+    if not card.tiers and service_tier is None:
+        return (card.rates_pico,)
+    found = []
+    for service in {None, service_tier if service_tier in card.service_tiers else None}:
         tiers = card.tiers if service is None else card.service_tiers[service].tiers
-        yield resolve_rates(card, 0, service)
-        for tier in tiers:
-            if tier.input_tokens_min <= input_tokens:
-                yield resolve_rates(card, tier.input_tokens_min, service)
+        starts = [0, *(x.input_tokens_min for x in tiers if x.input_tokens_min <= input_tokens)]
+        found += [resolve_rates(card, start, service) for start in starts]
+    return found
 
 
-def _dearest(rates: Iterable[Rates], meters: Iterable[Meter]) -> int:
-    return max(find_rate(rate, meter) or 0 for rate in rates for meter in meters)
+def _dearest(rates: Iterable[Rates], meters: Sequence[Meter], unpriced: list[Meter]) -> int:
+    """The dearest of these meters in any of these rates; one without a price is noted."""
+    found = [rate for each in rates for m in meters if (rate := find_rate(each, m)) is not None]
+    if not found:
+        unpriced.append(meters[0])
+    return max(found, default=0)
 
 
 def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> int | None:
@@ -143,22 +171,30 @@ def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> 
 
     Never more than the cap that the estimate is for.
     """
-    if not estimate.output_rate_pico:
-        is_enough = estimate.needed_nano <= available_nano
-        return estimate.output_tokens_max if is_enough else None
+    fits = find_fitting(estimate, available_nano)
+    useful = min(limits.useful_output_tokens, estimate.output_tokens_max)
+    return fits if fits is not None and fits >= useful else None
+
+
+def find_fitting(estimate: Estimate, available_nano: int) -> int | None:
+    """The largest cap that the amount pays, useful or not; None if not even none is paid."""
     # The inverse of the rounding: the most pico-dollars that cost no more than this.
     payable_pico = max(0, available_nano) * PICO_PER_NANO * PPM // (PPM + estimate.markup_ppm)
-    fits = (payable_pico - estimate.input_pico) // estimate.output_rate_pico
-    fits = min(fits, estimate.output_tokens_max)
-    return fits if fits >= min(limits.useful_output_tokens, estimate.output_tokens_max) else None
+    left_pico = payable_pico - estimate.input_pico
+    if left_pico < 0:
+        return None
+    if not estimate.output_rate_pico:
+        return estimate.output_tokens_max
+    return min(left_pico // estimate.output_rate_pico, estimate.output_tokens_max)
 
 
-def not_enough_credit(estimate: Estimate, available_nano: int, fits: int | None) -> GatewayError:
+def not_enough_credit(estimate: Estimate, available_nano: int) -> GatewayError:
     """The 402: what is needed, what is there, and how many output tokens would still fit."""
+    fits = find_fitting(estimate, available_nano)
     way_out = (
         f"With the output capped at {fits} tokens it would fit."
         if fits
-        else "No useful output would fit; top up the account."
+        else "No output would fit; top up the account."
     )
     return GatewayError(
         ErrorKind.INSUFFICIENT_QUOTA,

@@ -77,6 +77,7 @@ def price(
     """
     unpriced: list[Meter] = []
     lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
+    lines += _charge_request(card, service_tier)
     for side in usage.rounds:
         other = find_card(side.model) if find_card is not None and side.model is not None else None
         found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
@@ -112,6 +113,12 @@ def _charge_lines(
     return lines
 
 
+def _charge_request(card: RateCard, service_tier: str | None) -> list[ChargeLine]:
+    """The fee for the request itself, where the card has one."""
+    fee = resolve_rates(card, 0, service_tier).get(Meter.REQUESTS)
+    return [] if fee is None else [ChargeLine(Meter.REQUESTS, 1, fee)]
+
+
 def _of(line: ChargeLine, model: str, card: RateCard | None) -> ChargeLine:
     version = None if card is None else card.version
     return ChargeLine(line.meter, line.quantity, line.rate_pico, model, version)
@@ -133,13 +140,15 @@ def settle_tier(card: RateCard, requested: str | None, served: str | None) -> st
     return requested if is_dearer else served
 
 
-def needs_price(model: str, advice: str = "") -> GatewayError:
-    """The error of a model that nobody gave a price."""
+def needs_price(model: str, unpriced: Sequence[Meter] = ()) -> GatewayError:
+    """The error of a model that nobody gave a price, or none for what a request may use of it."""
+    shown = model[:100]
+    lacking = f"for {', '.join(unpriced)} " if unpriced else ""
     return GatewayError(
         ErrorKind.INVALID_REQUEST,
-        f"The model {model[:100]!r} has no price here, so it cannot be charged for. {advice}"
-        f'The operator gives it one with [models."{model[:100]}".prices] in the configuration '
-        'file, or lets models without a price be free with unpriced_models = "free" in [billing].',
+        f"The model {shown!r} has no price {lacking}here, so it cannot be charged for. "
+        f'The operator gives it one with [models."{shown}".prices] in the configuration file, '
+        'or lets what has no price be free with unpriced_models = "free" in [billing].',
         param="model",
         code="model_not_priced",
     )

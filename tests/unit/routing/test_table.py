@@ -9,7 +9,7 @@ import pytest
 from nagara.config.load import load_config
 from nagara.domain.catalog import Catalogue, Model, Offer, Route
 from nagara.domain.configuration import ConfigError
-from nagara.domain.rates import RateCard, find_rates
+from nagara.domain.rates import FREE_CARD, RateCard, find_rates
 from nagara.domain.usage import Meter
 from nagara.routing.table import RouteTable, build_routes
 
@@ -115,7 +115,10 @@ def test_listed_name_beyond_the_catalogue_is_a_model_of_its_own(path: Path) -> N
     assert served(table.routes["llama-3.3-70b"]) == [("my-vllm", "llama-3.3-70b")]
     assert served(table.routes["my-vllm/llama-3.3-70b"]) == [("my-vllm", "llama-3.3-70b")]
     assert table.routes["gpt-oss-120b"].model.prices == PRICES
-    assert table.warnings == ("llama-3.3-70b at provider my-vllm has no known price",)
+    assert table.warnings == ()
+    # A server of one's own is free, whatever others take for the model.
+    assert table.routes["gpt-oss-120b"].prices == (FREE_CARD,)
+    assert table.routes["my-vllm/llama-3.3-70b"].prices == (FREE_CARD,)
 
 
 def test_declared_model_has_its_facts_prices_aliases_and_deployments(path: Path) -> None:
