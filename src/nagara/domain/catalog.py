@@ -50,12 +50,22 @@ class KeyKind(enum.StrEnum):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who pays. `balance_nano` is the opening grant until the ledger keeps a moving one."""
+    """Who pays. `balance_nano` is what was there when it was read: only the ledger can tell."""
 
     id: int
     name: str
     created_at_s: int
     balance_nano: int
+    markup_ppm: int | None = None
+
+
+class LimitPeriod(enum.StrEnum):
+    """How long a key's credit limit lasts before it begins anew, in UTC; weeks begin on Monday."""
+
+    TOTAL = "total"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: int | None = None
     is_enabled: bool = True
     credit_limit_nano: int | None = None
+    limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
 
 
@@ -110,6 +121,18 @@ class Transport(enum.Enum):
     SANDBOX = "sandbox"
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's facts were held against, told in `docs/providers.md`.
+
+    `pages` are addresses: documentation, a published SDK's types, a maintainer's answer.
+    `checked_on` is the day, as `YYYY-MM-DD`. `unverified` says in words what none of them tells.
+    """
+
+    pages: tuple[str, ...]
+    checked_on: str
+    unverified: str = ""
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A company or server we call: data, no network code. One of these per file in `providers/`.
 
@@ -137,6 +160,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.BEARER
     credential_forms: Mapping[str, Auth] = {}
     """How credentials that begin otherwise are presented: a regular expression, and the way."""
+    operation_auth: Mapping[Operation, Auth] = {}
+    """Operations that want their credential presented in another way than the others."""
     paths: Mapping[Operation, str]
     stream_paths: Mapping[Operation, str] = {}
     headers: tuple[tuple[str, str], ...] = ()
@@ -160,14 +185,25 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
+    evidence: Evidence | None = None
+    """What the facts here were held against; None where there are no facts to check."""
 
-    def choose_auth(self, credential: Secret | None) -> Auth:
-        """How this credential is presented, by what it looks like."""
+    def operations_of(self, model: str) -> frozenset[Operation]:
+        """What the model of that name can be asked for here."""
+        without = self.models_without
+        return frozenset(
+            operation
+            for operation in self.paths
+            if operation not in without or re.search(without[operation], model) is None
+        )
+
+    def choose_auth(self, credential: Secret | None, operation: Operation | None = None) -> Auth:
+        """How this credential is presented, by what it looks like and then by the operation."""
         text = "" if credential is None else credential.reveal()
         for form, auth in self.credential_forms.items():
             if re.match(form, text):
                 return auth
-        return self.auth
+        return self.auth if operation is None else self.operation_auth.get(operation, self.auth)
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,13 +236,19 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    operations: frozenset[Operation] = frozenset()
+    """What this model can be asked for, each in its own dialect. Never given: it follows."""
+
     costs: tuple[RateCard, ...] = ()
     """What the provider charges the operator, from when: the last in force counts."""
 
-    @property
-    def auth(self) -> Auth:
-        """How its credential is presented."""
-        return self.provider.choose_auth(self.credential)
+    def __post_init__(self) -> None:
+        # Every request asks for it, and matching model names takes as long as choosing a route.
+        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
+
+    def choose_auth(self, operation: Operation) -> Auth:
+        """How its credential is presented with `operation`."""
+        return self.provider.choose_auth(self.credential, operation)
 
     @property
     def is_self_hosted(self) -> bool:
@@ -220,11 +262,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
-        provider = self.provider
-        if operation not in provider.paths:
-            return False
-        lacking = provider.models_without.get(operation)
-        return lacking is None or re.search(lacking, self.model) is None
+        return operation in self.operations
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""

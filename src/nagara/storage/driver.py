@@ -64,8 +64,11 @@ class Driver(Protocol):
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """All rows of one SELECT. It sees every commit that was delivered before the call."""
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         """Run all statements in order, durably, or none: one result for each.
+
+        `group` says whose they are (an account's id): a driver may put what it commits together
+        in the order of their groups, so that everyone locks the same rows in the same order.
 
         Raises `ExpectationError` and `ConflictError` with the statement's index, and then nothing
         was changed. A caller that is cancelled while it waits does not know which it was.

@@ -24,7 +24,7 @@ class FlakyDriver(SqliteDriver):
 
     is_down = False
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         if self.is_down:
             raise StorageError("the disk is full")
         return await super().commit(statements)
@@ -34,7 +34,7 @@ class FlakyDriver(SqliteDriver):
 async def open_driver(tmp_path: Path) -> AsyncIterator[FlakyDriver]:
     driver = await FlakyDriver.open(tmp_path / "nagara.db")
     assert isinstance(driver, FlakyDriver)
-    await create_account(driver, "default", created_at_s=1, balance_nano=0)
+    await create_account(driver, "default", created_at_s=1, opening_grant_nano=0)
     yield driver
     await driver.close()
 
