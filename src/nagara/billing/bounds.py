@@ -12,7 +12,7 @@ import msgspec
 
 from nagara.billing.prices import FindCard, find_rate, resolve_rates
 from nagara.domain.catalog import Model
-from nagara.domain.demand import Demand
+from nagara.domain.demand import Demand, SideCalls
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import PICO_PER_NANO, PPM, format_dollars, mark_up
 from nagara.domain.rates import RateCard, Rates
@@ -38,11 +38,15 @@ _MEDIA_OUTPUT = (*_TEXT_OUTPUT, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
 
 
 class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is assumed where neither the request nor the catalogue says it."""
+    """What is assumed where neither the request nor the catalogue says it.
+
+    `is_unpriced_free`: what has no price is not refused, and costs nothing.
+    """
 
     context_tokens: int = 1_048_576
     output_tokens: int = 131_072
     useful_output_tokens: int = 16
+    is_unpriced_free: bool = False
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +82,11 @@ def bound_charge(
     unpriced: list[Meter] = []
     input_pico = _bound_rest(demand, rates, tokens, unpriced)
     output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
-    for side in demand.side_models:
-        other = find_card(side.model) if find_card is not None else None
-        input_pico += side.calls_max * _bound_side(other or card, limits)
+    for side in demand.side_calls:
+        other = find_card(side.model) if find_card is not None and side.model else None
+        once = side.input_tokens_max
+        once = tokens // demand.rounds_max if once is None else once
+        input_pico += _bound_side(side, other or card, once, limits)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     output_rate *= demand.choice_count
     return Estimate(
@@ -97,12 +103,15 @@ def bound_charge(
 def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
     window = model.context_window or limits.context_tokens
-    if demand.has_unseen_input:
-        return window * demand.rounds_max
     tokens = demand.text_bytes + OVERHEAD_TOKENS
     if demand.image_count:
         tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)
-    return min(tokens, window) * demand.rounds_max
+    if demand.has_unseen_input:
+        tokens += window
+    # A context that the catalogue does not know holds whatever was sent.
+    if demand.is_one_context and (model.context_window or demand.has_unseen_input):
+        tokens = min(tokens, window)
+    return tokens * demand.rounds_max
 
 
 def bound_output(demand: Demand, model: Model, limits: BoundLimits) -> int:
@@ -136,11 +145,14 @@ def _bound_output_rate(demand: Demand, rates: Sequence[Rates], unpriced: list[Me
     return _dearest(rates, meters, unpriced)
 
 
-def _bound_side(card: RateCard, limits: BoundLimits) -> int:
-    """Pico-dollars for one call of another model, of which nothing is known but its prices."""
-    rates = _reachable(card, limits.context_tokens, None)
-    input_pico = limits.context_tokens * _dearest(rates, _TEXT_INPUT, [])
-    return input_pico + limits.output_tokens * _dearest(rates, _TEXT_OUTPUT, [])
+def _bound_side(side: SideCalls, card: RateCard, input_tokens: int, limits: BoundLimits) -> int:
+    """Pico-dollars for calls beside the answer."""
+    output_tokens = side.output_tokens_max
+    if output_tokens is None:
+        output_tokens = limits.output_tokens
+    rates = _reachable(card, input_tokens, None)
+    once = input_tokens * _dearest(rates, _MEDIA_INPUT, [])
+    return side.calls_max * (once + output_tokens * _dearest(rates, _MEDIA_OUTPUT, []))
 
 
 def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> Sequence[Rates]:
