@@ -152,7 +152,7 @@ class Pipeline:
         card = None
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
             card = find_rate_card(route.prices, now_ms / 1000)
-            if card is None:
+            if card is None and not self.limits.bounds.is_unpriced_free:
                 raise needs_price(route.model.id)
         return Terms(
             snapshot=snapshot,

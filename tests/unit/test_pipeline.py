@@ -42,15 +42,15 @@ from tests.fakes import FakeAnswer, FakeClock, FakeReply
 PEPPER = b"p" * 32
 CHAT = ENDPOINTS["/v1/chat/completions"]
 DOLLAR_A_TOKEN = 10**12
+PRICES = (RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN}),)
 MODEL = Model(
     id="mini",
     startup="openai",
     display_name="Mini",
     aliases=("small",),
     output_tokens_max=10,
-    rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN},
+    prices=PRICES,
 )
-PRICES = (RateCard(rates_pico=MODEL.rates_pico),)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
 ANSWER = json.dumps({"model": "theirs", "choices": [], "usage": USAGE}).encode()
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'

@@ -15,7 +15,6 @@ import msgspec
 from nagara.domain.abilities import Abilities
 from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.rates import RateCard
-from nagara.domain.usage import Meter
 
 
 class Secret:
@@ -306,13 +305,14 @@ class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     provider: str
     model: str
-    rates_pico: Mapping[Meter, int] = {}
+    prices: tuple[RateCard, ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A public name that callers ask for, with the facts that the catalogue shows.
 
-    `created_s` and `deprecates_at_s` are Unix times. `rates_pico` is the list price.
+    `created_s` and `deprecates_at_s` are Unix times. `prices` are the list prices, from when.
+    `image_tokens_max` is what an image counts at the most, where that is more than usual.
     """
 
     id: str
@@ -323,13 +323,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context_window: int | None = None
     output_tokens_max: int | None = None
     output_images_max: int | None = None
+    image_tokens_max: int | None = None
     input_modalities: tuple[str, ...] = ("text",)
     output_modalities: tuple[str, ...] = ("text",)
     operations: tuple[Operation, ...] = ()
     parameters: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecates_at_s: int | None = None
-    rates_pico: Mapping[Meter, int] = {}
+    prices: tuple[RateCard, ...] = ()
     offers: tuple[Offer, ...] = ()
 
 

@@ -1,12 +1,12 @@
 """What one unit of each meter costs, and from when: a rate card.
 
 Rates are whole pico-dollars. A card is never changed: another price is another card, with the day
-from which it counts, and a charge names the card it was made with by its `version`. Which of
-several cards is in force, and how a card makes a charge, `nagara.billing` says.
+from which it counts, and a charge names the card it was made with by its `version`. How a card
+makes a charge, `nagara.billing` says.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from nagara.domain.usage import Meter
 
 VERSION_DIGITS = 16
+DAY_S = 86_400
 
 Rates = Mapping[Meter, int]
 """Pico-dollars a unit, by meter. A meter that is missing is charged as a coarser one."""
@@ -58,6 +59,30 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     def version(self) -> str:
         """A short digest of what the card says: the same for the same content, anywhere."""
         return hashlib.sha256(encode_rate_card(self)).hexdigest()[:VERSION_DIGITS]
+
+
+def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
+    """The last of the cards that is in force at that moment; None if none is."""
+    for card in reversed(prices):
+        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
+            return card
+    return None
+
+
+def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
+    if hours_s is None:
+        return True
+    from_s, until_s = hours_s
+    time_s = now_s % DAY_S
+    if from_s <= until_s:
+        return from_s <= time_s < until_s
+    return time_s >= from_s or time_s < until_s
+
+
+def find_rates(prices: Sequence[RateCard], now_s: float) -> Rates:
+    """The usual rates at that moment, for showing; empty where there is no price."""
+    card = find_rate_card(prices, now_s)
+    return {} if card is None else card.rates_pico
 
 
 FREE_RATES: Rates = {Meter.INPUT: 0, Meter.OUTPUT: 0}

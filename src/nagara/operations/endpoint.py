@@ -7,6 +7,7 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
+from nagara.dialects.measuring import count_bytes
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -16,8 +17,16 @@ NO_TRAITS: frozenset[str] = frozenset()
 
 
 def measure_text(view: RequestView) -> Demand:
-    """A request of nothing but text, and an answer that is no text at all."""
-    return Demand(text_bytes=sum(map(len, view.fields.values())), output_tokens_max=0)
+    """Texts that have nothing to do with one another, and an answer that is no text at all.
+
+    An object among them may be an image, or whatever else a provider embeds.
+    """
+    return Demand(
+        text_bytes=count_bytes(view.fields),
+        is_one_context=False,
+        has_unseen_input=b"{" in bytes(view.fields.get("input", b"")),
+        output_tokens_max=0,
+    )
 
 
 def keep_output(view: RequestView, cap: int, traits: frozenset[str] = NO_TRAITS) -> RequestView:  # noqa: ARG001 - the dialects' signature

@@ -191,7 +191,8 @@ def test_usage_is_told_in_disjoint_meters_to_the_token() -> None:
     assert usage is not None
     assert usage.quantities == {
         Meter.INPUT: 62,
-        Meter.CACHE_READ: 30,
+        Meter.CACHE_READ: 25,
+        Meter.CACHE_READ_AUDIO: 5,
         Meter.INPUT_AUDIO: 15,
         Meter.OUTPUT: 10,
         Meter.OUTPUT_IMAGE: 40,
