@@ -59,12 +59,6 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "openai_responses": "parallel_tool_calls",
         "anthropic_messages": "tool_choice.disable_parallel_tool_use",
     },
-    "messages": {"openai_responses": "input", "google_gemini": "contents"},
-    "system": {
-        "openai_chat": "messages",
-        "openai_responses": "instructions",
-        "google_gemini": "systemInstruction",
-    },
     "tool_choice": {"google_gemini": "toolConfig"},
     "reasoning": {
         "openai_chat": "reasoning_effort",
