@@ -165,7 +165,8 @@ def test_a_mutated_request_is_read_or_refused(asked: dict[str, Any], places: Any
 @given(REQUESTS, st.data())
 @settings(deadline=None, max_examples=150)
 def test_a_wrong_value_anywhere_is_read_or_refused(asked: Any, data: st.DataObject) -> None:
-    value: Any = asked = deepcopy(asked)
+    asked = deepcopy(asked)
+    value: Any = asked
     while isinstance(value, dict | list) and value:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = data.draw(st.sampled_from(keys))
