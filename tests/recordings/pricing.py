@@ -38,6 +38,7 @@ KNOWN = Path(__file__).with_name("pricing_known.toml")
 PAGE = Path(__file__).parents[2] / "docs" / "pricing.md"
 BEGIN, END = "<!-- recorded -->\n", "<!-- /recorded -->\n"
 EVENT_BYTES_MAX = 2**24
+CONVERSE_USAGE = re.compile(rb'"usage":(\{[^{}]*(?:\[[^\]]*\][^{}]*|\{[^{}]*\}[^{}]*)*\})')
 NANO_PER_DOLLAR = 10**9
 
 # Recordings -> whose price list they are under; the rest are called alike.
@@ -201,9 +202,7 @@ def join_answer(exchange: Exchange) -> dict[str, Any]:
     if not exchange.is_stream:
         return dict(json.loads(exchange.body))
     if "eventstream" in exchange.media_type:
-        found = re.findall(
-            rb'"usage":(\{[^{}]*(?:\[[^\]]*\][^{}]*|\{[^{}]*\}[^{}]*)*\})', exchange.body
-        )
+        found = CONVERSE_USAGE.findall(exchange.body)
         return {"usage": json.loads(found[-1])} if found else {}
     return join_events(list(read_events(exchange.body)))
 
