@@ -16,12 +16,11 @@ from nagara.billing.bounds import (
 from nagara.billing.prices import (
     complete_usage,
     estimate_usage,
-    find_rate,
     needs_price,
     price,
     settle_tier,
 )
-from nagara.domain.rates import find_rate_card
+from nagara.domain.rates import find_rate, find_rate_card
 
 __all__ = [
     "BoundLimits",

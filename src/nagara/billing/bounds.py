@@ -6,16 +6,22 @@ the context allows. Each is priced at the dearest rate that it can be charged at
 the rounding of `nagara.billing.prices`, so that no charge is more than what was held for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from nagara.billing.prices import FindCard, find_rate, resolve_rates
+from nagara.billing.prices import FindCard, resolve_rates
 from nagara.domain.catalog import Model
 from nagara.domain.demand import Demand, SideCalls
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import PICO_PER_NANO, PPM, format_dollars, mark_up
-from nagara.domain.rates import RateCard, Rates
+from nagara.domain.rates import (
+    TEXT_INPUT_METERS,
+    TEXT_OUTPUT_METERS,
+    RateCard,
+    Rates,
+    find_dearest,
+)
 from nagara.domain.usage import Meter
 
 OVERHEAD_TOKENS = 1024
@@ -24,17 +30,19 @@ OVERHEAD_TOKENS = 1024
 IMAGE_TOKENS_MAX = 16_384
 """What an image counts at the most; models with dearer ones say so in the catalogue."""
 
-# Providers cache what they like: a write of the short kind may come unasked, one for an hour never.
-_TEXT_INPUT: tuple[Meter, ...] = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
+OWN_ROUNDS_MAX = 10
+OWN_SEARCHES_MAX = 20
+"""How often a model with tools of its own reads the conversation, and searches: nobody documents a
+bound, and what goes beyond is an over-run."""
+
 _MEDIA_INPUT = (
-    *_TEXT_INPUT,
+    *TEXT_INPUT_METERS,
     Meter.INPUT_IMAGE,
     Meter.INPUT_AUDIO,
     Meter.CACHE_READ_AUDIO,
     Meter.CACHE_READ_IMAGE,
 )
-_TEXT_OUTPUT: tuple[Meter, ...] = (Meter.OUTPUT, Meter.REASONING)
-_MEDIA_OUTPUT = (*_TEXT_OUTPUT, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
+_MEDIA_OUTPUT = (*TEXT_OUTPUT_METERS, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
 
 
 class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +84,19 @@ def bound_charge(
     find_card: FindCard | None = None,
 ) -> Estimate:
     """The most that a request can be charged."""
+    if model.has_own_tools:
+        demand = _add_own_tools(demand, card)
     tokens = bound_input(demand, model, limits)
     cap = bound_output(demand, model, limits)
-    rates = _reachable(card, tokens, demand.service_tier)
     unpriced: list[Meter] = []
-    input_pico = _bound_rest(demand, rates, tokens, unpriced)
-    output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
+    if _is_plain(demand, card):
+        input_rate, output_rate = card.text_ceilings
+        input_pico = tokens * _note(input_rate, Meter.INPUT, unpriced)
+        output_rate = _note(output_rate, Meter.OUTPUT, unpriced) if cap else 0
+    else:
+        rates = _reachable(card, tokens, demand.service_tier)
+        input_pico = _bound_rest(demand, rates, tokens, unpriced)
+        output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
     for side in demand.side_calls:
         other = find_card(side.model) if find_card is not None and side.model else None
         once = side.input_tokens_max
@@ -97,6 +112,32 @@ def bound_charge(
         output_rate_pico=output_rate,
         markup_ppm=markup_ppm,
         unpriced=tuple(unpriced),
+    )
+
+
+def _is_plain(demand: Demand, card: RateCard) -> bool:
+    """Whether it is text in and text out at one rate each, as nearly every request is."""
+    return not (
+        card.tiers
+        or demand.service_tier
+        or demand.has_media_input
+        or demand.has_media_output
+        or demand.has_hour_cache
+        or demand.searches_max
+        or demand.file_searches_max
+        or demand.containers_max
+        or Meter.REQUESTS in card.rates_pico
+    )
+
+
+def _add_own_tools(demand: Demand, card: RateCard) -> Demand:
+    """What a model may do of its own accord, with a price only for what its card has one for."""
+    searches = OWN_SEARCHES_MAX if Meter.SEARCHES in card.rates_pico else 0
+    return msgspec.structs.replace(
+        demand,
+        has_unseen_input=True,
+        rounds_max=max(demand.rounds_max, OWN_ROUNDS_MAX),
+        searches_max=max(demand.searches_max, searches),
     )
 
 
@@ -125,7 +166,7 @@ def _bound_rest(
     demand: Demand, rates: Sequence[Rates], input_tokens: int, unpriced: list[Meter]
 ) -> int:
     """Pico-dollars for all that is not output."""
-    meters = _MEDIA_INPUT if demand.has_media_input else _TEXT_INPUT
+    meters = _MEDIA_INPUT if demand.has_media_input else TEXT_INPUT_METERS
     if demand.has_hour_cache:
         meters = (*meters, Meter.CACHE_WRITE_1H)
     pico = input_tokens * _dearest(rates, meters, unpriced)
@@ -141,7 +182,7 @@ def _bound_rest(
 
 
 def _bound_output_rate(demand: Demand, rates: Sequence[Rates], unpriced: list[Meter]) -> int:
-    meters = _MEDIA_OUTPUT if demand.has_media_output else _TEXT_OUTPUT
+    meters = _MEDIA_OUTPUT if demand.has_media_output else TEXT_OUTPUT_METERS
     return _dearest(rates, meters, unpriced)
 
 
@@ -170,12 +211,16 @@ def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> S
     return found
 
 
-def _dearest(rates: Iterable[Rates], meters: Sequence[Meter], unpriced: list[Meter]) -> int:
+def _dearest(rates: Sequence[Rates], meters: Sequence[Meter], unpriced: list[Meter]) -> int:
     """The dearest of these meters in any of these rates; one without a price is noted."""
-    found = [rate for each in rates for m in meters if (rate := find_rate(each, m)) is not None]
-    if not found:
-        unpriced.append(meters[0])
-    return max(found, default=0)
+    return _note(find_dearest(rates, meters), meters[0], unpriced)
+
+
+def _note(rate: int | None, meter: Meter, unpriced: list[Meter]) -> int:
+    if rate is None:
+        unpriced.append(meter)
+        return 0
+    return rate
 
 
 def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> int | None:

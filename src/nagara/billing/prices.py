@@ -11,25 +11,11 @@ import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
-from nagara.domain.rates import RateCard, Rates, RateTier
+from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
 from nagara.domain.usage import Meter, Usage, count_input
 
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
-
-# What a meter is charged as where the rate card has no price of its own for it.
-_FALLBACK = {
-    Meter.CACHE_READ: Meter.INPUT,
-    Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
-    Meter.CACHE_READ_IMAGE: Meter.CACHE_READ,
-    Meter.CACHE_WRITE_5M: Meter.INPUT,
-    Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE_5M,
-    Meter.INPUT_AUDIO: Meter.INPUT,
-    Meter.INPUT_IMAGE: Meter.INPUT,
-    Meter.REASONING: Meter.OUTPUT,
-    Meter.OUTPUT_AUDIO: Meter.OUTPUT,
-    Meter.OUTPUT_IMAGE: Meter.OUTPUT,
-}
 
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
@@ -50,17 +36,6 @@ def _climb(rates: Rates, tiers: Sequence[RateTier], input_tokens: int) -> Rates:
         if input_tokens >= tier.input_tokens_min:
             return {**rates, **tier.rates_pico}
     return rates
-
-
-def find_rate(rates_pico: Mapping[Meter, int], meter: Meter) -> int | None:
-    """Pico-dollars for one unit of `meter`; None where neither it nor its fallback has a price."""
-    step: Meter | None = meter
-    while step is not None:
-        rate = rates_pico.get(step)
-        if rate is not None:
-            return rate
-        step = _FALLBACK.get(step)
-    return None
 
 
 def price(

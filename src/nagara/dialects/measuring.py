@@ -28,6 +28,10 @@ _text = msgspec.json.Decoder(str | None)
 _TYPES = re.compile(rb'"type"\s*:\s*"([^"\\]*)"')
 
 
+HOUR, ESCAPE = b'"1h"', b"\\u00"
+"""A cache's time to live, and how a letter is written that wants not to be found."""
+
+
 class Content(enum.Enum):
     """What an object of some type is to a bound on tokens."""
 
@@ -43,6 +47,7 @@ class Survey(msgspec.Struct, gc=False):
     image_count: int = 0
     image_bytes: int = 0
     has_unseen: bool = False
+    has_hour_cache: bool = False
 
     @property
     def has_media(self) -> bool:
@@ -51,12 +56,13 @@ class Survey(msgspec.Struct, gc=False):
 
 
 TEXT_ONLY = Survey()
-UNSEEN = Survey(has_unseen=True)
+UNSEEN = Survey(has_unseen=True, has_hour_cache=True)
 
 
 def count_bytes(fields: Fields) -> int:
     """The bytes of a request with these fields."""
-    return sum(map(len, fields.values())) + sum(map(len, fields)) + 4 * len(fields)
+    # Names of fields are no part of what a model reads.
+    return sum(map(len, fields.values())) + 16 * len(fields)
 
 
 def has_any(fields: Fields, names: Iterable[str]) -> bool:
@@ -76,9 +82,10 @@ def read_text(fields: Fields, name: str) -> str | None:
     return text
 
 
-def has_hour_cache(fields: Fields) -> bool:
-    """Whether something in the request may ask for a cache of an hour."""
-    return any(b'"1h"' in raw or b"\\u00" in raw for raw in map(bytes, fields.values()))
+def may_cache_for_an_hour(fields: Fields, *names: str) -> bool:
+    """Whether one of the fields may ask for a cache of an hour."""
+    found = (bytes(fields[name]) for name in names if name in fields)
+    return any(HOUR in data or ESCAPE in data for data in found)
 
 
 def survey(
@@ -91,14 +98,16 @@ def survey(
     A name may be written with escapes (`"t\\u0079pe"`), which nobody does by chance: that is read.
     """
     data = bytes(raw)
-    is_plain = b"\\u00" not in data and odd not in data
+    is_plain = ESCAPE not in data and odd not in data and HOUR not in data
     if is_plain and (b'"type"' not in data or plain.issuperset(_TYPES.findall(data))):
         return TEXT_ONLY
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return UNSEEN
-    return _walk(value, contents)
+    found = _walk(value, contents)
+    found.has_hour_cache = HOUR in data or ESCAPE in data
+    return found
 
 
 def _walk(value: Any, contents: Mapping[str, Content]) -> Survey:

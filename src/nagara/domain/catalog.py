@@ -313,6 +313,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `created_s` and `deprecates_at_s` are Unix times. `prices` are the list prices, from when.
     `image_tokens_max` is what an image counts at the most, where that is more than usual.
+    `has_own_tools`: it searches and reads of its own accord, whatever the request offers it.
     """
 
     id: str
@@ -324,6 +325,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_tokens_max: int | None = None
     output_images_max: int | None = None
     image_tokens_max: int | None = None
+    has_own_tools: bool = False
     input_modalities: tuple[str, ...] = ("text",)
     output_modalities: tuple[str, ...] = ("text",)
     operations: tuple[Operation, ...] = ()

@@ -9,7 +9,7 @@ from nagara.dialects.measuring import (
     ToolView,
     count_bytes,
     has_any,
-    has_hour_cache,
+    may_cache_for_an_hour,
     read_text,
     read_tools,
     survey,
@@ -76,7 +76,8 @@ def measure(view: RequestView) -> Demand:
         image_count=found.image_count,
         has_unseen_input=is_unseen,
         has_media_input=found.has_media or is_unseen,
-        has_hour_cache=has_hour_cache(fields),
+        has_hour_cache=found.has_hour_cache
+        or may_cache_for_an_hour(fields, "system", "tools", "cache_control"),
         rounds_max=_bound_rounds(hosted, has_servers=has_servers),
         searches_max=sum(_uses(x) for x in hosted if str(x.type).startswith("web_search")),
         output_tokens_max=view.output_tokens_max,

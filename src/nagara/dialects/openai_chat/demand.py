@@ -5,10 +5,12 @@ from nagara.dialects.json_fields import NULL, encode_raw
 from nagara.dialects.measuring import (
     CALLS_MAX,
     ROUNDS_MAX,
+    TEXT_ONLY,
     Content,
+    Survey,
     count_bytes,
     has_any,
-    has_hour_cache,
+    may_cache_for_an_hour,
     read_text,
     read_tools,
     survey,
@@ -42,12 +44,27 @@ _SEARCHING = (
     "documents",
 )
 
+_SPECIAL = frozenset({*_SEARCHING, "tools", "modalities", "audio", "service_tier"})
+"""Fields without which a chat of text is no more than its bytes and its cap."""
+
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
     fields = view.fields
-    caps = [cap for name in CAPS if (cap := read_tokens_max(fields, name)) is not None]
     found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
+    has_one_cap = CAPS[0] not in fields or CAPS[1] not in fields
+    if found is TEXT_ONLY and has_one_cap and _SPECIAL.isdisjoint(fields):
+        return Demand(
+            text_bytes=count_bytes(fields),
+            output_tokens_max=view.output_tokens_max,
+            choice_count=view.choice_count,
+        )
+    return _measure_rest(view, found)
+
+
+def _measure_rest(view: RequestView, found: Survey) -> Demand:
+    fields = view.fields
+    caps = [cap for name in CAPS if (cap := read_tokens_max(fields, name)) is not None]
     has_tools = has_any(fields, _SEARCHING) or any(
         tool.type not in _OWN_TOOLS for tool in read_tools(fields)
     )
@@ -57,7 +74,7 @@ def measure(view: RequestView) -> Demand:
         has_unseen_input=found.has_unseen or has_tools,
         has_media_input=found.has_media or has_tools,
         has_media_output=has_any(fields, ("modalities", "audio")),
-        has_hour_cache=has_hour_cache(fields),
+        has_hour_cache=found.has_hour_cache or may_cache_for_an_hour(fields, "tools"),
         rounds_max=ROUNDS_MAX if has_tools else 1,
         searches_max=CALLS_MAX if has_tools else 0,
         output_tokens_max=max(caps, default=None),
