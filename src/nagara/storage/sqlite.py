@@ -42,9 +42,6 @@ READS_WAITING_MAX = 1000
 POLL_S = 0.2
 
 _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
-# Where no row is ever deleted, the highest number is the last: writing it down too, in a table
-# that every insert then changes, took 4 µs of each.
-_SEQ_COLUMN = "INTEGER PRIMARY KEY"
 
 
 class SqliteDriver:
@@ -207,6 +204,5 @@ def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     for statement in migration.statements:
-        sql = statement.replace("GENERATED_ID", _ID_COLUMN).replace("GENERATED_SEQ", _SEQ_COLUMN)
-        connection.execute(sql)
+        connection.execute(statement.replace("GENERATED_ID", _ID_COLUMN))
     execute(connection, RECORD_VERSION, (migration.version, migration.name, int(time.time())))

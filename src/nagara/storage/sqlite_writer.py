@@ -4,10 +4,9 @@ How it works. SQLite has one writer and a commit costs a wait for the disk, so c
 thread takes all that wait, up to a limit, opens one transaction, runs each caller's statements,
 and commits once. A caller whose first statement fails has changed nothing, and the others do not
 notice. One that fails later makes the whole group run again, each caller in a savepoint of their
-own that can be rolled back alone: failing is rare, and savepoints cost a tenth of everything.
-Results are handed back to the event loop only after the commit, so whoever has a
-result has it on the disk. If the transaction itself fails, everyone in it is told so and nothing
-was changed.
+own that can be rolled back alone: failing is rare, and savepoints cost a fifth of everything.
+Results are handed back to the event loop only after the commit, so whoever has a result has it on
+the disk. If the transaction itself fails, everyone in it is told so and nothing was changed.
 
 Invariant: every commit that was accepted is answered exactly once, also when the thread ends.
 """
@@ -182,7 +181,7 @@ def commit_group(
 
 def _run_lightly(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> bool:
     """Run all without a savepoint; False when one failed after it had changed something."""
-    # One cursor for all: making one for each statement takes a tenth of a small one's time.
+    # One cursor for all, which need not be made for each statement.
     cursor = connection.cursor()
     for batch in group:
         _run_batch(cursor, path, batch)

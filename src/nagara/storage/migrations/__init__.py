@@ -3,8 +3,7 @@
 A file is named `0001_what_it_does.sql`; a statement ends with a semicolon at the end of a line. A
 file that was ever released is never edited: a change is another file. They are written in the SQL
 that SQLite and PostgreSQL share; `GENERATED_ID` stands for a driver's own words for an id column
-that numbers itself and never reuses a number, `GENERATED_SEQ` for one of a table whose rows are
-never deleted.
+that numbers itself and never reuses a number.
 """
 
 from functools import cache
