@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, str] = {
     "upstream": "How providers are called.",
     "keys": "Keys and accounts.",
     "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
+    "billing": "What calls cost, and how money is set aside for them.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
     "config": "This configuration itself.",
