@@ -64,18 +64,21 @@ class Driver(Protocol):
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """All rows of one SELECT. It sees every commit that was delivered before the call."""
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         """Run all statements in order, durably, or none: one result for each.
+
+        `group` is the account whose rows are written, or 0. A driver may sort what it commits
+        together by it, so that two processes lock rows in the same order.
 
         Raises `ExpectationError` and `ConflictError` with the statement's index, and then nothing
         was changed. A caller that is cancelled while it waits does not know which it was.
         """
 
     def watch(self) -> AsyncIterator[None]:
-        """Yield once at first, and again whenever anyone, in any process, has changed anything.
+        """Yield once at first, and again whenever anyone, in any process, counted up a revision.
 
-        At most 250 ms after the change; many changes may be one turn. Whoever reads the store at
-        every turn therefore misses nothing. Ends when the driver is closed; raises `StorageError`
+        At most 250 ms after the change; many changes may be one turn, and a driver may yield for
+        changes that count up none. Whoever reads the store at every turn therefore misses nothing. Ends when the driver is closed; raises `StorageError`
         when the store cannot be read, and may then be called again.
         """
 

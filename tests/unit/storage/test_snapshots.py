@@ -42,7 +42,7 @@ class FakeDriver(Driver):
             for number, key in enumerate(self.keys)
         ]
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         raise StorageError("nothing is written here")
 
     async def close(self) -> None:
