@@ -246,7 +246,7 @@ async def test_other_accounts_and_other_kinds_of_key_see_nothing(
     client: openai.AsyncOpenAI, stage: Stage, provider: ResponsesProvider
 ) -> None:
     driver = await SqliteDriver.open(database_path(stage.gateway.data))
-    await create_account(driver, "other", created_at_s=1, balance_nano=10**12)
+    await create_account(driver, "other", created_at_s=1, opening_grant_nano=10**12)
     await driver.close()
     given = await ask(client, "Hi.")
     strangers = {

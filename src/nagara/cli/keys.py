@@ -24,7 +24,6 @@ from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.keys import (
     KeyChanges,
-    KeyTerms,
     change_key,
     create_account,
     create_key,
@@ -33,6 +32,7 @@ from nagara.storage.keys import (
     load_accounts,
     load_keys,
 )
+from nagara.storage.opening import KeyTerms
 from nagara.storage.secret import open_pepper
 
 some_keys = click.argument("keys", nargs=-1, required=True, metavar="ID...")
@@ -102,7 +102,7 @@ async def _payer(driver: Driver, name: str, now_s: int) -> Account:
     account = await find_account(driver, name)
     if account is None and name == DEFAULT_ACCOUNT:
         await create_account(
-            driver, name, created_at_s=now_s, balance_nano=Settings().opening_grant_nano
+            driver, name, created_at_s=now_s, opening_grant_nano=Settings().opening_grant_nano
         )
         account = await find_account(driver, name)
     if account is None:

@@ -50,12 +50,22 @@ class KeyKind(enum.StrEnum):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who pays. `balance_nano` is the opening grant until the ledger keeps a moving one."""
+    """Who pays. `balance_nano` is what was there when it was read: only the ledger can tell."""
 
     id: int
     name: str
     created_at_s: int
     balance_nano: int
+    markup_ppm: int | None = None
+
+
+class LimitPeriod(enum.StrEnum):
+    """How long a key's credit limit lasts before it begins anew, in UTC; weeks begin on Monday."""
+
+    TOTAL = "total"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: int | None = None
     is_enabled: bool = True
     credit_limit_nano: int | None = None
+    limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
 
 

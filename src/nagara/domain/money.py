@@ -3,12 +3,42 @@
 A request is rounded once, up. No float touches money anywhere: text in, integers inside, text out.
 """
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
+
+import msgspec
+
+from nagara.domain.usage import Meter
 
 PICO_PER_DOLLAR = 10**12
 NANO_PER_DOLLAR = 10**9
 PICO_PER_NANO = 1000
 AMOUNT_NANO_MAX = 2**63 - 1
+
+
+class ChargeLine(msgspec.Struct, frozen=True):
+    """So much of one meter at so much a unit."""
+
+    meter: Meter
+    quantity: int
+    rate_pico: int
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """Money owed for one request: the sum of its lines, rounded once, up.
+
+    `rate_card` is the version of the card that it was priced by.
+    """
+
+    amount_nano: int
+    lines: tuple[ChargeLine, ...]
+    rate_card: str
+    is_estimated: bool = False
+
+
+def sum_lines(lines: Iterable[ChargeLine]) -> int:
+    """What the lines come to: the one way from lines to an amount in nano-dollars."""
+    return round_to_nano(sum(line.quantity * line.rate_pico for line in lines))
 
 
 def round_to_nano(amount_pico: int) -> int:

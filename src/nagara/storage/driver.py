@@ -67,8 +67,8 @@ class Driver(Protocol):
     async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         """Run all statements in order, durably, or none: one result for each.
 
-        `group` is the account whose rows are written, or 0. A driver may sort what it commits
-        together by it, so that two processes lock rows in the same order.
+        `group` says whose they are (an account's id): a driver may put what it commits together
+        in the order of their groups, so that everyone locks the same rows in the same order.
 
         Raises `ExpectationError` and `ConflictError` with the statement's index, and then nothing
         was changed. A caller that is cancelled while it waits does not know which it was.

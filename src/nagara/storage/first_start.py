@@ -12,7 +12,8 @@ import msgspec
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.domain.catalog import KeyKind, Secret
 from nagara.storage.driver import Driver, ExpectationError
-from nagara.storage.keys import KEYS_CHANGED, KeyTerms, find_account, insert_account, insert_key
+from nagara.storage.keys import KEYS_CHANGED, find_account
+from nagara.storage.opening import KeyTerms, open_account, open_key
 
 DEFAULT_ACCOUNT = "default"
 
@@ -40,9 +41,9 @@ async def open_first_account(
     try:
         await driver.commit(
             [
-                insert_account(DEFAULT_ACCOUNT, now_s, opening_grant_nano),
-                insert_key(DEFAULT_ACCOUNT, standard, KeyTerms(name="first"), now_s),
-                insert_key(DEFAULT_ACCOUNT, provisioning, KeyTerms(name="provisioning"), now_s),
+                *open_account(DEFAULT_ACCOUNT, now_s, opening_grant_nano),
+                *open_key(DEFAULT_ACCOUNT, standard, KeyTerms(name="first"), now_s),
+                *open_key(DEFAULT_ACCOUNT, provisioning, KeyTerms(name="provisioning"), now_s),
                 KEYS_CHANGED,
             ]
         )

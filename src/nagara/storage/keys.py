@@ -7,45 +7,42 @@ without its digest, for the records that name it. Amounts are whole nano-dollars
 Raises `StorageError` as the driver does.
 """
 
-from collections.abc import Mapping
+import contextlib
+from typing import Any, cast
 
 import msgspec
 
 from nagara.access import IssuedKey
-from nagara.domain.catalog import Account, Key, KeyKind
+from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.storage.driver import Driver, ExpectationError, Row, Statement, Value
+from nagara.storage.opening import KeyTerms, check_limit, encode_models, open_account, open_key
 
 ID_MAX = 2**63 - 1
 KEYS_CHANGED = Statement("UPDATE revisions SET number = number + 1 WHERE name = 'keys'")
 
-_ACCOUNT = "SELECT id, name, created_at_s, balance_nano FROM accounts"
+_ACCOUNT = (
+    "SELECT accounts.id, name, created_at_s, credits_nano - debits_nano - pending_nano, markup_ppm "
+    "FROM accounts JOIN ledger_accounts AS kept "
+    "ON kept.kind = 'customer' AND kept.owner = accounts.id"
+)
 _KEY = (
-    "SELECT id, account_id, name, kind, digest, hint, created_at_s, expires_at_s, is_enabled, "
-    "credit_limit_nano, allowed_models FROM keys WHERE deleted_at_s IS NULL"
-)
-_INSERT_ACCOUNT = (
-    "INSERT INTO accounts (name, created_at_s, balance_nano) VALUES ($1, $2, $3) "
-    "ON CONFLICT (name) DO NOTHING RETURNING id"
-)
-_INSERT_KEY = (
-    "INSERT INTO keys (account_id, name, kind, digest, hint, created_at_s, expires_at_s, "
-    "credit_limit_nano, allowed_models) "
-    "SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM accounts WHERE name = $1 RETURNING id"
+    "SELECT keys.id, account_id, name, keys.kind, digest, hint, created_at_s, expires_at_s, "
+    "is_enabled, limit_nano, limit_period, allowed_models FROM keys "
+    "JOIN ledger_accounts AS kept ON kept.kind = 'key' AND kept.owner = keys.id "
+    "WHERE deleted_at_s IS NULL"
 )
 _IS_OWN = " AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
+_SET_LIMIT = "UPDATE ledger_accounts SET limit_nano = $2 WHERE kind = 'key' AND owner = $1"
+# As if the period had begun with the key: what falls into the present one is then summed up anew
+# from `activity`, which knows the days.
+_SET_PERIOD = (
+    "UPDATE ledger_accounts SET limit_period = $2, period_began_s = 0, period_nano = debits_nano "
+    "WHERE kind = 'key' AND owner = $1 AND limit_period <> $2"
+)
 _DELETE_KEY = (
     "UPDATE keys SET deleted_at_s = $3, digest = NULL, is_enabled = 0 "
     "WHERE id = $1 AND deleted_at_s IS NULL AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
 )
-
-
-class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new key is called and bound to; None is without bound."""
-
-    name: str
-    expires_at_s: int | None = None
-    credit_limit_nano: int | None = None
-    allowed_models: frozenset[str] | None = None
 
 
 class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +52,7 @@ class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     is_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     expires_at_s: int | msgspec.UnsetType | None = msgspec.UNSET
     credit_limit_nano: int | msgspec.UnsetType | None = msgspec.UNSET
+    limit_period: LimitPeriod | msgspec.UnsetType = msgspec.UNSET
     allowed_models: frozenset[str] | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -64,43 +62,21 @@ async def load_revision(driver: Driver, name: str = "keys") -> int:
     return int(rows[0][0])
 
 
-def insert_account(name: str, created_at_s: int, balance_nano: int) -> Statement:
-    """Part of a commit that makes an account, and fails if there is one of that name."""
-    return Statement(_INSERT_ACCOUNT, (name, created_at_s, balance_nano), rows_expected=1)
-
-
-def insert_key(account: str, issued: IssuedKey, terms: KeyTerms, created_at_s: int) -> Statement:
-    """Part of a commit that makes a key of the account of that name, which must exist by then."""
-    params = (
-        account,
-        terms.name,
-        issued.kind.value,
-        issued.digest,
-        issued.hint,
-        created_at_s,
-        terms.expires_at_s,
-        terms.credit_limit_nano,
-        _encode_models(terms.allowed_models),
-    )
-    return Statement(_INSERT_KEY, params, rows_expected=1)
-
-
 async def create_account(
-    driver: Driver, name: str, *, created_at_s: int, balance_nano: int
+    driver: Driver, name: str, *, created_at_s: int, opening_grant_nano: int
 ) -> Account | None:
     """A new account; None when there is one of that name."""
+    statements = open_account(name, created_at_s, opening_grant_nano)
     try:
-        results = await driver.commit(
-            [insert_account(name, created_at_s, balance_nano), KEYS_CHANGED]
-        )
+        results = await driver.commit([*statements, KEYS_CHANGED])
     except ExpectationError:
         return None
-    return Account(int(results[0].rows[0][0]), name, created_at_s, balance_nano)
+    return Account(int(results[0].rows[0][0]), name, created_at_s, opening_grant_nano)
 
 
 async def load_accounts(driver: Driver) -> list[Account]:
     """All accounts, by id."""
-    return [_account(row) for row in await driver.query(f"{_ACCOUNT} ORDER BY id")]
+    return [_account(row) for row in await driver.query(f"{_ACCOUNT} ORDER BY accounts.id")]
 
 
 async def find_account(driver: Driver, name: str) -> Account | None:
@@ -113,8 +89,8 @@ async def create_key(
     driver: Driver, account: Account, issued: IssuedKey, terms: KeyTerms, created_at_s: int
 ) -> Key:
     """Store a new key of an account that exists."""
-    statement = insert_key(account.name, issued, terms, created_at_s)
-    results = await driver.commit([statement, KEYS_CHANGED])
+    statements = open_key(account.name, issued, terms, created_at_s)
+    results = await driver.commit([*statements, KEYS_CHANGED])
     return Key(
         id=int(results[0].rows[0][0]),
         account_id=account.id,
@@ -125,6 +101,7 @@ async def create_key(
         created_at_s=created_at_s,
         expires_at_s=terms.expires_at_s,
         credit_limit_nano=terms.credit_limit_nano,
+        limit_period=terms.limit_period,
         allowed_models=terms.allowed_models,
     )
 
@@ -132,9 +109,9 @@ async def create_key(
 async def load_keys(driver: Driver, *, account_id: int | None = None) -> list[Key]:
     """All keys, or one account's, by id."""
     if account_id is None:
-        rows = await driver.query(f"{_KEY} ORDER BY id")
+        rows = await driver.query(f"{_KEY} ORDER BY keys.id")
     else:
-        rows = await driver.query(f"{_KEY} AND account_id = $1 ORDER BY id", (account_id,))
+        rows = await driver.query(f"{_KEY} AND account_id = $1 ORDER BY keys.id", (account_id,))
     return [_key(row) for row in rows]
 
 
@@ -142,23 +119,21 @@ async def find_key(driver: Driver, key_id: int, *, account_id: int | None = None
     """One key; None when there is none, or it is another account's than the one asked for."""
     if not 0 < key_id <= ID_MAX:
         return None
-    rows = await driver.query(f"{_KEY} AND id = $1{_IS_OWN}", (key_id, account_id))
+    rows = await driver.query(f"{_KEY} AND keys.id = $1{_IS_OWN}", (key_id, account_id))
     return _key(rows[0]) if rows else None
 
 
 async def change_key(
     driver: Driver, key_id: int, changes: KeyChanges, *, account_id: int | None = None
 ) -> Key | None:
-    """Change a key and give it back as it is now; None as in `find_key`."""
-    columns = _changed_columns(changes)
-    if columns and 0 < key_id <= ID_MAX:
-        # Only our own column names are put together here; every value is a parameter.
-        settings = ", ".join(f"{name} = ${at}" for at, name in enumerate(columns, start=3))
-        statement = Statement(
-            f"UPDATE keys SET {settings} WHERE id = $1 AND deleted_at_s IS NULL{_IS_OWN}",  # noqa: S608
-            (key_id, account_id, *columns.values()),
-        )
-        await driver.commit([statement, KEYS_CHANGED])
+    """Change a key and give it back as it is now; None as in `find_key`.
+
+    A limit may be set below what was spent already: the key is then exhausted, and nothing that
+    runs is cut off. Raises `ValueError` for a limit that the ledger cannot hold.
+    """
+    if 0 < key_id <= ID_MAX and (statements := _change_statements(key_id, account_id, changes)):
+        with contextlib.suppress(ExpectationError):
+            await driver.commit([*statements, KEYS_CHANGED])
     return await find_key(driver, key_id, account_id=account_id)
 
 
@@ -176,18 +151,48 @@ async def delete_key(
     return True
 
 
-def _changed_columns(changes: KeyChanges) -> Mapping[str, Value]:
-    columns: dict[str, Value] = {}
-    for name in changes.__struct_fields__:
-        value = getattr(changes, name)
-        if value is not msgspec.UNSET:
-            is_models = name == "allowed_models"
-            columns[name] = _encode_models(value) if is_models else value
-    return columns
+def _change_statements(key_id: int, account_id: int | None, changes: KeyChanges) -> list[Statement]:
+    """What to commit for the changes: nothing for none."""
+    given = {
+        name: value
+        for name in changes.__struct_fields__
+        if (value := getattr(changes, name)) is not msgspec.UNSET
+    }
+    statements = _change_limit(key_id, given)
+    columns = {name: _column(name, value) for name, value in given.items()}
+    if not columns and not statements:
+        return []
+    # A limit is another table's, but whether the key is there and theirs is said by this one.
+    # Only our own column names are put together here; every value is a parameter.
+    settings = ", ".join(f"{name} = ${at}" for at, name in enumerate(columns, start=3))
+    own = Statement(
+        f"UPDATE keys SET {settings or 'name = name'} "  # noqa: S608
+        f"WHERE id = $1 AND deleted_at_s IS NULL{_IS_OWN}",
+        (key_id, account_id, *columns.values()),
+        rows_expected=1,
+    )
+    return [own, *statements]
 
 
-def _encode_models(models: frozenset[str] | None) -> str | None:
-    return None if models is None else msgspec.json.encode(sorted(models)).decode()
+def _change_limit(key_id: int, given: dict[str, Any]) -> list[Statement]:
+    """Take what is the ledger's out of the changes."""
+    statements = []
+    if "credit_limit_nano" in given:
+        limit_nano = given.pop("credit_limit_nano")
+        if limit_nano is not None:
+            check_limit(limit_nano, "a credit limit")
+        statements.append(Statement(_SET_LIMIT, (key_id, limit_nano), rows_expected=1))
+    if "limit_period" in given:
+        period = given.pop("limit_period").value
+        statements.append(Statement(_SET_PERIOD, (key_id, period)))
+    return statements
+
+
+def _column(name: str, value: Any) -> Value:
+    if name == "allowed_models":
+        return encode_models(value)
+    # PostgreSQL takes no Boolean for a number.
+    return int(value) if isinstance(value, bool) else cast(Value, value)
 
 
 def _decode_models(text: str | None) -> frozenset[str] | None:
@@ -200,7 +205,7 @@ def _account(row: Row) -> Account:
 
 def _key(row: Row) -> Key:
     id_, account_id, name, kind, digest, hint, created_at_s, expires_at_s, *rest = row
-    is_enabled, credit_limit_nano, allowed_models = rest
+    is_enabled, credit_limit_nano, limit_period, allowed_models = rest
     return Key(
         id=id_,
         account_id=account_id,
@@ -212,5 +217,6 @@ def _key(row: Row) -> Key:
         expires_at_s=expires_at_s,
         is_enabled=bool(is_enabled),
         credit_limit_nano=credit_limit_nano,
+        limit_period=LimitPeriod(limit_period),
         allowed_models=_decode_models(allowed_models),
     )

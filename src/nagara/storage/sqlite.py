@@ -76,8 +76,13 @@ class SqliteDriver:
         finally:
             self._reads_waiting -= 1
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:  # noqa: ARG002
-        """As `Driver.commit`. There is one writer, so the order of accounts does not matter."""
+    async def commit(
+        self,
+        statements: Sequence[Statement],
+        *,
+        group: int = 0,  # noqa: ARG002
+    ) -> list[Result]:
+        """As `Driver.commit`; with a single writer, the order of groups does not matter."""
         return await self._writer.commit(statements)
 
     async def watch(self) -> AsyncIterator[None]:

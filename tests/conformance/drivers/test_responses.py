@@ -55,7 +55,7 @@ RUNNING = msgspec.structs.replace(
 async def make_store(driver: Driver) -> Driver:
     """A driver whose database has two accounts."""
     for name in ("one", "two"):
-        await create_account(driver, name, created_at_s=1, balance_nano=0)
+        await create_account(driver, name, created_at_s=1, opening_grant_nano=0)
     return driver
 
 

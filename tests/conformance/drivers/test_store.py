@@ -16,7 +16,6 @@ from nagara.storage.driver import Driver, ExpectationError, Statement, StorageEr
 from nagara.storage.first_start import open_first_account
 from nagara.storage.keys import (
     KeyChanges,
-    KeyTerms,
     change_key,
     create_account,
     create_key,
@@ -27,6 +26,7 @@ from nagara.storage.keys import (
     load_keys,
     load_revision,
 )
+from nagara.storage.opening import KeyTerms
 from nagara.storage.secret import open_pepper
 
 Opener = Callable[[], Awaitable[Driver]]
@@ -38,7 +38,7 @@ def issue(kind: KeyKind = KeyKind.STANDARD) -> IssuedKey:
 
 
 async def make_account(driver: Driver, name: str = "acme") -> Account:
-    account = await create_account(driver, name, created_at_s=5, balance_nano=2**62)
+    account = await create_account(driver, name, created_at_s=5, opening_grant_nano=2**62)
     assert account is not None
     return account
 
@@ -57,7 +57,7 @@ async def test_account_is_found_as_it_was_made(driver: Driver) -> None:
 
 async def test_second_account_of_a_name_is_refused(driver: Driver) -> None:
     await make_account(driver)
-    assert await create_account(driver, "acme", created_at_s=1, balance_nano=0) is None
+    assert await create_account(driver, "acme", created_at_s=1, opening_grant_nano=0) is None
     assert len(await load_accounts(driver)) == 1
 
 

@@ -34,7 +34,7 @@ class FlakyDriver(SqliteDriver):
 async def open_driver(tmp_path: Path) -> AsyncIterator[FlakyDriver]:
     driver = await FlakyDriver.open(tmp_path / "nagara.db")
     assert isinstance(driver, FlakyDriver)
-    await create_account(driver, "default", created_at_s=1, balance_nano=0)
+    await create_account(driver, "default", created_at_s=1, opening_grant_nano=0)
     yield driver
     await driver.close()
 

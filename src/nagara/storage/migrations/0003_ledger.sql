@@ -5,9 +5,10 @@
 -- `cost:NAME` and `provider:NAME`. The three sums are kept for customers and keys, in the commit of each
 -- movement; for the others (revenue, cash, promotions, provider costs) they are summed up from
 -- `transfers` when asked for, so that no row is written by every request of every process.
+-- A key's debits are what was charged through it, collected or not; its credits are its refunds.
 -- `limit_nano` bounds a key within `limit_period` (total, day, week, month): `period_nano` is what
--- it spent since `period_began_s`. `attributed_nano` is how much of a customer's debits was
--- already taken from its grants.
+-- `activity` has of it from the day of `period_began_s` on. `attributed_nano` is how much of a
+-- customer's debits was already taken from its grants.
 CREATE TABLE ledger_accounts (
     id GENERATED_ID,
     kind TEXT NOT NULL,
@@ -41,6 +42,7 @@ CREATE TABLE transfers (
 );
 
 CREATE INDEX transfers_by_account ON transfers (account_id, seq);
+CREATE INDEX transfers_of_refunds ON transfers (request) WHERE code = 'refund';
 
 -- Money that is set aside for a request that runs. A row is deleted by exactly one of post, void
 -- and expire. `runner` is the process that serves it.
@@ -52,8 +54,6 @@ CREATE TABLE holds (
     runner TEXT NOT NULL,
     made_at_ms BIGINT NOT NULL
 );
-
-CREATE INDEX holds_by_runner ON holds (runner);
 
 -- A process that holds money counts `beat` up. Whoever watches it stand still for long enough
 -- takes the process for dead; no clock is compared with another's.

@@ -1,0 +1,117 @@
+"""The journal: one row for each request that was let through, and its sums by day.
+
+Both are written in the commit that charges the request, so that what a caller reads of activity is
+what was charged, to the nano-dollar. Rows are never changed. The id of a row is unique: a request
+that is settled twice is refused by the store.
+"""
+
+import msgspec
+
+from nagara.domain.money import Charge
+from nagara.domain.usage import Usage
+from nagara.storage.driver import Statement
+from nagara.storage.limit_periods import DAY_S
+
+_INSERT_REQUEST = (
+    "INSERT INTO requests (id, request_id, account_id, key_id, at_ms, operation, model, provider, "
+    "deployment, status, outcome, error, is_streamed, is_test, attempts, first_byte_ms, "
+    "duration_ms, dropped, usage, is_usage_estimated, input_tokens, output_tokens, held_nano, "
+    "charge_nano, cost_nano, rate_card, lines) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+    "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
+)
+_ADD_ACTIVITY = (
+    "INSERT INTO activity (account_id, day, key_id, model, requests, charge_nano, cost_nano, "
+    "input_tokens, output_tokens) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8) "
+    "ON CONFLICT (account_id, day, key_id, model) DO UPDATE SET "
+    "requests = activity.requests + 1, "
+    "charge_nano = activity.charge_nano + excluded.charge_nano, "
+    "cost_nano = activity.cost_nano + excluded.cost_nano, "
+    "input_tokens = activity.input_tokens + excluded.input_tokens, "
+    "output_tokens = activity.output_tokens + excluded.output_tokens"
+)
+_encode = msgspec.json.Encoder().encode
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a request.
+
+    `id` is our own, also its hold's; `request_id` is what the caller knows it by. `at_ms` (Unix)
+    decides which day and which period of a key's limit it falls into. `charge` of None is free.
+    """
+
+    id: str
+    request_id: str
+    account_id: int
+    key_id: int
+    at_ms: int
+    operation: str
+    model: str
+    status: int
+    outcome: str
+    duration_ms: int
+    provider: str | None = None
+    deployment: str | None = None
+    error: str | None = None
+    is_streamed: bool = False
+    is_test: bool = False
+    attempts: int = 0
+    first_byte_ms: int | None = None
+    dropped: str | None = None
+    usage: Usage | None = None
+    charge: Charge | None = None
+
+    @property
+    def charge_nano(self) -> int:
+        """What it was charged."""
+        return 0 if self.charge is None else self.charge.amount_nano
+
+
+def insert_request(record: RequestRecord, held_nano: int, cost_nano: int | None) -> Statement:
+    """The row of a request. `cost_nano` is what all its attempts cost us; None if nobody knows."""
+    usage, charge = record.usage, record.charge
+    params = (
+        record.id,
+        record.request_id,
+        record.account_id,
+        record.key_id,
+        record.at_ms,
+        record.operation,
+        record.model,
+        record.provider,
+        record.deployment,
+        record.status,
+        record.outcome,
+        record.error,
+        int(record.is_streamed),
+        int(record.is_test),
+        record.attempts,
+        record.first_byte_ms,
+        record.duration_ms,
+        record.dropped,
+        None if usage is None else _encode(usage.quantities).decode(),
+        0 if usage is None else int(usage.is_estimated),
+        0 if usage is None else usage.input_tokens,
+        0 if usage is None else usage.output_tokens,
+        held_nano,
+        record.charge_nano,
+        cost_nano,
+        None if charge is None else charge.rate_card,
+        None if charge is None else _encode(charge.lines).decode(),
+    )
+    return Statement(_INSERT_REQUEST, params, rows_expected=1)
+
+
+def add_activity(record: RequestRecord, cost_nano: int | None) -> Statement:
+    """Count a request into the sums of its day."""
+    usage = record.usage
+    params = (
+        record.account_id,
+        record.at_ms // (1000 * DAY_S),
+        record.key_id,
+        record.model,
+        record.charge_nano,
+        cost_nano or 0,
+        0 if usage is None else usage.input_tokens,
+        0 if usage is None else usage.output_tokens,
+    )
+    return Statement(_ADD_ACTIVITY, params, rows_expected=1)

@@ -1,0 +1,222 @@
+"""The ledger: money is held before a request, and posted or given back exactly once after it.
+
+Whoever is told that something was done has it on the disk. Everything here is named by its
+caller's id and may be repeated: a repetition changes nothing. No balance ever goes below zero,
+because the check is part of the write.
+
+When the database is down, every method raises `StorageError`. After that from `hold` it is unknown
+whether the money is held: the caller refuses its request and forgets it, and `Reaper` gives the
+money back. After that from `settle` the caller must come again, with the same settlement.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.storage.driver import ConflictError, Driver, ExpectationError, Statement
+from nagara.storage.ledger_statements import (
+    Hold,
+    Settlement,
+    find_key_room,
+    free_statements,
+    hold_statements,
+    late_statements,
+    settle_statements,
+)
+from nagara.storage.transfers import cost_parties
+
+HOLD_TRIES = 3
+
+_OPEN_HOUSE = (
+    "INSERT INTO ledger_accounts (kind, owner) VALUES ($1, 0) ON CONFLICT (kind, owner) DO NOTHING"
+)
+_SUMS = (
+    "SELECT credits_nano, debits_nano, pending_nano FROM ledger_accounts "
+    "WHERE kind = 'customer' AND owner = $1"
+)
+
+
+class LedgerError(ValueError):
+    """What was asked for cannot be: says which amount or id, and why. Nothing was changed."""
+
+
+class Shortage(msgspec.Struct, frozen=True):
+    """Why a hold was refused, as of then: what the account, and the key's limit, have left.
+
+    `key_available_nano` of None: the key has no limit.
+    """
+
+    available_nano: int
+    key_available_nano: int | None
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """A customer's sums: all it ever got, all it ever spent, and what is held at present."""
+
+    credits_nano: int
+    debits_nano: int
+    pending_nano: int
+
+    @property
+    def available_nano(self) -> int:
+        """What can be held now."""
+        return self.credits_nano - self.debits_nano - self.pending_nano
+
+
+class Ledger:
+    """The ledger as one process uses it, over a driver that is the caller's to close."""
+
+    def __init__(self, driver: Driver, runner: str) -> None:
+        """`runner` names this process, and no other that ever was."""
+        self.runner = runner
+        self._driver = driver
+        self._open: set[str] = set()
+        self._houses: set[str] = set()
+
+    def is_open(self, hold_id: str) -> bool:
+        """Whether this process still has to settle that hold."""
+        return hold_id in self._open
+
+    async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
+        """Set money aside; None when it is, and otherwise why not.
+
+        `extra` is committed with it, and its errors are raised as the driver raises them. Raises
+        `LedgerError` for an amount below zero or beyond 64 bits, an account or key that is not
+        there, and an id that was settled.
+        """
+        check_amount(hold.amount_nano, "a hold")
+        shortage: Shortage | None = None
+        for _ in range(HOLD_TRIES):
+            if await self._try_hold(hold, extra):
+                self._open.add(hold.id)
+                return None
+            shortage = await find_shortage(self._driver, hold)
+            # Somebody else's hold may have ended between the refusal and the question why.
+            if not _would_fit(shortage, hold.amount_nano):
+                break
+        return shortage
+
+    async def _try_hold(self, hold: Hold, extra: Sequence[Statement]) -> bool:
+        own = hold_statements(hold, self.runner)
+        try:
+            await self._driver.commit([*own, *extra], group=hold.account_id)
+        except (ExpectationError, ConflictError) as error:
+            # A repetition meets its own first time: as a conflict, or as credit that is taken.
+            if await self._has_hold(hold):
+                return True
+            if isinstance(error, ConflictError) or error.index >= len(own):
+                raise
+            return False
+        return True
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Post the charge of a request, or void its hold when there is none; record it.
+
+        What is charged beyond the hold, or for a hold that has expired, is taken as far as the
+        balance has it; the rest is recorded as uncollected. Raises `LedgerError` when the
+        settlement contradicts its hold, or an amount is not one.
+        """
+        _check_settlement(settlement)
+        await self._open_houses(name for name, _ in settlement.costs)
+        hold = settlement.hold
+        if hold is None:
+            await self._settle_once(settlement, free_statements(settlement))
+            return
+        statements = settle_statements(settlement, hold)
+        try:
+            await self._driver.commit(statements, group=hold.account_id)
+        except (ExpectationError, ConflictError) as error:
+            await self._settle_again(settlement, hold, error)
+        self._open.discard(hold.id)
+
+    async def _settle_again(
+        self, settlement: Settlement, hold: Hold, error: ExpectationError | ConflictError
+    ) -> None:
+        """What was refused was done already, or comes late, or cannot be."""
+        if await self._is_settled(settlement.record.id):
+            return
+        rows = await self._driver.query("SELECT 1 FROM holds WHERE id = $1", (hold.id,))
+        if rows:
+            raise error
+        await self._settle_once(settlement, late_statements(settlement, hold))
+
+    async def _settle_once(self, settlement: Settlement, statements: list[Statement]) -> None:
+        """Commit what the journal's unique id lets happen once."""
+        try:
+            await self._driver.commit(statements, group=settlement.record.account_id)
+        except (ExpectationError, ConflictError):
+            if not await self._is_settled(settlement.record.id):
+                raise
+
+    async def find_balance(self, account_id: int) -> Balance:
+        """A customer's sums now. Raises `LedgerError` when there is no such account."""
+        rows = await self._driver.query(_SUMS, (account_id,))
+        if not rows:
+            raise LedgerError(f"there is no account {account_id!r} in the ledger")
+        return Balance(*rows[0])
+
+    async def _has_hold(self, hold: Hold) -> bool:
+        rows = await self._driver.query(
+            "SELECT account_id, key_id, amount_nano FROM holds WHERE id = $1", (hold.id,)
+        )
+        if rows and rows[0] != (hold.account_id, hold.key_id, hold.amount_nano):
+            raise LedgerError(f"the id {hold.id!r} is another hold's")
+        return bool(rows)
+
+    async def _is_settled(self, request: str) -> bool:
+        rows = await self._driver.query("SELECT 1 FROM requests WHERE id = $1", (request,))
+        return bool(rows)
+
+    async def _open_houses(self, providers: Iterable[str]) -> None:
+        """Make the accounts of what providers cost, in a commit of its own.
+
+        In the commit of a settlement they would be locked after a customer's row, and two
+        processes that meet a new provider together could wait for each other.
+        """
+        kinds = [party.kind for name in providers for party in cost_parties(name)]
+        unknown = [kind for kind in dict.fromkeys(kinds) if kind not in self._houses]
+        if unknown:
+            await self._driver.commit([Statement(_OPEN_HOUSE, (kind,)) for kind in unknown])
+            self._houses.update(unknown)
+
+
+async def find_shortage(driver: Driver, hold: Hold) -> Shortage:
+    """What there is for a hold now. Raises `LedgerError` for no such account or key."""
+    customers = await driver.query(_SUMS, (hold.account_id,))
+    keys = await driver.query(*find_key_room(hold))
+    if not customers or not keys:
+        missing = f"key {hold.key_id!r}" if customers else f"account {hold.account_id!r}"
+        raise LedgerError(f"there is no {missing} in the ledger")
+    room_nano = keys[0][0]
+    return Shortage(
+        max(0, Balance(*customers[0]).available_nano),
+        None if room_nano is None else max(0, room_nano),
+    )
+
+
+def check_amount(amount_nano: int, what: str, *, minimum: int = 0) -> None:
+    """Raise `LedgerError` unless the amount is one that the ledger can move."""
+    if not minimum <= amount_nano <= AMOUNT_NANO_MAX:
+        raise LedgerError(
+            f"{what} must be from {minimum} to {AMOUNT_NANO_MAX} nano-dollars, not {amount_nano!r}"
+        )
+
+
+def _would_fit(shortage: Shortage, amount_nano: int) -> bool:
+    room_nano = shortage.key_available_nano
+    is_in_limit = room_nano is None or amount_nano <= room_nano
+    return is_in_limit and amount_nano <= shortage.available_nano
+
+
+def _check_settlement(settlement: Settlement) -> None:
+    record, hold = settlement.record, settlement.hold
+    check_amount(record.charge_nano, "a charge")
+    for provider, amount_nano in settlement.costs:
+        check_amount(amount_nano, f"the cost of {provider}")
+    check_amount(sum(amount for _, amount in settlement.costs), "the cost of a request")
+    if hold is None:
+        if record.charge_nano:
+            raise LedgerError(f"the request {record.id!r} is charged, but nothing was held for it")
+    elif (hold.id, hold.account_id, hold.key_id) != (record.id, record.account_id, record.key_id):
+        raise LedgerError(f"the hold {hold.id!r} is not of the request {record.id!r}")

@@ -1,0 +1,32 @@
+"""When a key's credit limit begins anew: the UTC day, the week from Monday, the calendar month.
+
+Every period begins with a day, so that what was spent in one can be summed up from `activity`.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+DAY_S = 86_400
+
+
+class PeriodBegins(msgspec.Struct, frozen=True):
+    """Unix seconds at which the day, the week and the month of a moment began."""
+
+    day_s: int
+    week_s: int
+    month_s: int
+
+
+def find_period_begins(at_ms: int) -> PeriodBegins:
+    """The periods that a moment falls into."""
+    return _begins_of_day(at_ms // (1000 * DAY_S))
+
+
+@lru_cache(maxsize=16)
+def _begins_of_day(day: int) -> PeriodBegins:
+    # 1970-01-01 was a Thursday, three days after a Monday.
+    week = day - (day + 3) % 7
+    month_s = int(datetime.fromtimestamp(day * DAY_S, UTC).replace(day=1).timestamp())
+    return PeriodBegins(day * DAY_S, week * DAY_S, month_s)
