@@ -17,5 +17,5 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> str:
-    """The address of an empty database of the test's own."""
-    return postgres_server.url(postgres_server.make_database())
+    """The address of an empty database, or what is as good, of the test's own."""
+    return postgres_server.make_schema()

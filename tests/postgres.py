@@ -63,6 +63,15 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name} OWNER {self.user}")
         return name
 
+    def make_schema(self) -> str:
+        """The address of a new and empty schema in a database that tests share.
+
+        It is as good as a database of its own, and made in a hundredth of the time.
+        """
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE SCHEMA {name} AUTHORIZATION {self.user}")
+        return self.url(f"postgres?options=-csearch_path%3D{name}")
+
 
 @contextmanager
 def started() -> Iterator[PostgresServer]:
@@ -86,10 +95,19 @@ def _serve(
     uid = account.pw_uid if account else None
     make_cluster(folder, binaries, server.password, uid)
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    where = ["-D", folder / "data", "-h", "127.0.0.1", "-p", str(server.port), "-k", folder]
+    where = [
+        "-D",
+        str(folder / "data"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(server.port),
+        "-k",
+        str(folder),
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [binaries / "postgres", *where, *settings], stdout=log, stderr=log, user=uid
+            [str(binaries / "postgres"), *where, *settings], stdout=log, stderr=log, user=uid
         )
     try:
         wait_until_ready(server, process, folder / "log")
@@ -104,10 +122,10 @@ def make_cluster(folder: Path, binaries: Path, password: str, uid: int | None) -
     """Make the folder of the databases, with a password for the superuser."""
     secret = folder / "password"
     secret.write_text(password)
-    options = ["--auth-host=scram-sha-256", "--auth-local=reject", "--encoding=UTF8", "--no-sync"]
+    options = ["-U", "postgres", f"--pwfile={secret}", "--auth-host=scram-sha-256"]
+    options += ["--auth-local=reject", "--encoding=UTF8", "--locale=C", "--no-sync"]
     subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "postgres", f"--pwfile={secret}"]
-        + ["--locale=C", *options],
+        [str(binaries / "initdb"), "-D", str(folder / "data"), *options],
         check=True,
         stdout=subprocess.DEVNULL,
         user=uid,

@@ -15,15 +15,17 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from nagara.domain.catalog import Secret
+from nagara.storage.bounds import PostgresBounds
 from nagara.storage.driver import Result, Row, Statement, StorageError, Value
 from nagara.storage.postgres_connection import PostgresConnection, encode_query
-from nagara.storage.postgres_dialler import PostgresBounds, PostgresDialler
+from nagara.storage.postgres_dialler import PostgresDialler
 from nagara.storage.postgres_errors import ServerError, tell
 from nagara.storage.postgres_schema import CHANNEL, prepare_schema
 from nagara.storage.postgres_writer import PostgresWriter
 
 HEARTBEAT_S = 1.0
 
+_BOUNDS = PostgresBounds()
 _REVISIONS = "SELECT SUM(number) FROM revisions"
 
 
@@ -39,12 +41,17 @@ class PostgresDriver:
         self._closed = asyncio.Event()
 
     @classmethod
-    async def open(cls, url: Secret, bounds: PostgresBounds | None = None) -> "PostgresDriver":
-        """Bring the database's schema up to date, and open it. Raises `StorageError`."""
-        dialler = PostgresDialler(url, bounds or PostgresBounds())
+    async def open(
+        cls, url: Secret, bounds: PostgresBounds = _BOUNDS, *, can_make: bool = True
+    ) -> "PostgresDriver":
+        """Bring the database's schema up to date, and open it. Raises `StorageError`.
+
+        An empty database is an error unless `can_make`.
+        """
+        dialler = PostgresDialler(url, bounds)
         connection = await dialler.dial()
         try:
-            await prepare_schema(connection, dialler.where)
+            await prepare_schema(connection, dialler.where, can_make=can_make)
         finally:
             # What was not committed is undone with it.
             connection.close()

@@ -10,11 +10,11 @@ Invariant: no message or representation shows the password of the address.
 import asyncio
 import time
 
-import msgspec
 import psycopg
 from psycopg import pq
 
 from nagara.domain.catalog import Secret
+from nagara.storage.bounds import PostgresBounds
 from nagara.storage.driver import StorageError
 from nagara.storage.postgres_connection import PostgresConnection, encode_query
 from nagara.storage.postgres_errors import (
@@ -28,16 +28,6 @@ RETRY_S = 0.25
 SCHEMES = ("postgresql://", "postgres://")
 
 _SET = "SELECT " + ", ".join(f"set_config(${at}, ${at + 1}, false)" for at in range(1, 14, 2))
-
-
-class PostgresBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How long anything may take, how many reads run at once, and how many may wait."""
-
-    connect_timeout_s: float = 5.0
-    timeout_s: float = 10.0
-    readers_max: int = 4
-    reads_waiting_max: int = 1000
-    commits_waiting_max: int = 10_000
 
 
 class PostgresDialler:

@@ -44,8 +44,13 @@ _NOTIFY = (
 )
 
 
-async def prepare_schema(connection: PostgresConnection, where: str) -> None:
-    """Apply the migrations that are missing, and make sure that this user may use the tables."""
+async def prepare_schema(
+    connection: PostgresConnection, where: str, *, can_make: bool = True
+) -> None:
+    """Apply the migrations that are missing, and make sure that this user may use the tables.
+
+    Unless `can_make`, an empty database is an error.
+    """
     session = _Session(connection, where)
     await session.run("BEGIN")
     if (await session.run("SHOW transaction_read_only"))[0][0] == "on":
@@ -54,7 +59,7 @@ async def prepare_schema(connection: PostgresConnection, where: str) -> None:
             "may write"
         )
     await session.run(_LOCK)
-    version = await _read_version(session)
+    version = await _read_version(session, can_make=can_make)
     missing = load_migrations()[version:]
     for migration in missing:
         await _apply(session, migration)
@@ -80,7 +85,7 @@ class _Session:
         return outcome.rows
 
 
-async def _read_version(session: _Session) -> int:
+async def _read_version(session: _Session, *, can_make: bool) -> int:
     if (await session.run("SELECT current_schema()"))[0][0] is None:
         raise StorageError(
             f"the database {session.where} has no schema that this user may use: look at its "
@@ -88,6 +93,11 @@ async def _read_version(session: _Session) -> int:
         )
     tables = {row[0] for row in await session.run(_TABLES)}
     if not tables:
+        if not can_make:
+            raise StorageError(
+                f"the database {session.where} is empty yet: 'nagara serve' or 'nagara keys create "
+                "NAME' begins it"
+            )
         await session.run(VERSION_TABLE)
         return 0
     if "schema_versions" not in tables:

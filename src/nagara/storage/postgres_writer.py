@@ -79,7 +79,7 @@ class Batch:
         return isinstance(self.verdict, StorageError)
 
     def deliver(self, error: StorageError | None = None) -> None:
-        """Answer the caller with the verdict or with `error`, unless it was answered or has left."""
+        """Answer the caller, with `error` if given, unless that was done or it has left."""
         verdict = error or self.verdict
         if self.future.done():
             return
