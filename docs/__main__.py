@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nagara.config.render import render_documentation
+from nagara.config.render_evidence import render_providers
 
 FOLDER = Path(__file__).parent
-PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": render_documentation}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": render_documentation,
+    "providers.md": render_providers,
+}
 
 
 def main() -> None:

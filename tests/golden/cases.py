@@ -43,6 +43,9 @@ OTHER_DEPLOYMENTS: Final = {
     ("openai_chat", "reasoning_with_tools"): (openrouter.PROVIDER, "anthropic/claude-sonnet-4.5"),
 }
 
+REPLAYED: Final = frozenset({"parallel_calls", "reasoning_with_tools"})
+"""The cases whose answers call tools, so that there is a request after them."""
+
 OPERATIONS: Final = {dialect.NAME: operation for operation, dialect in DIALECTS.items()}
 
 
@@ -89,7 +92,7 @@ class AnswerCase(msgspec.Struct, frozen=True):
                 caller, upstream, _dump(asked(is_streamed=True)), case, is_streamed=True
             )
             expected[f"told_{caller}.sse"] = self._read_stream(lane)
-            if case == "reasoning_with_tools":
+            if case in REPLAYED:
                 again = _dump(ask_again(caller, whole["told"]))
                 expected[f"replayed_{caller}.json"] = _show_request(caller, upstream, again, case)
         return expected

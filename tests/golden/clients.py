@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 QUESTION: Final = "What is the weather in Oslo?"
-RESULT: Final = "4 °C, rain"
+RESULTS: Final = ("4 °C, rain", "3 °C, snow")
+"""What the calls of an answer give, in their order; none alike, so that a swap shows."""
 
 _SCHEMA: Final = {
     "type": "object",
@@ -44,8 +45,8 @@ def _chat(*, is_streamed: bool) -> dict[str, Any]:
 def _chat_again(told: Any) -> dict[str, Any]:
     asked, message = _chat(is_streamed=False), told["choices"][0]["message"]
     results = [
-        {"role": "tool", "tool_call_id": call["id"], "content": RESULT}
-        for call in message["tool_calls"]
+        {"role": "tool", "tool_call_id": call["id"], "content": result}
+        for call, result in zip(message["tool_calls"], RESULTS, strict=False)
     ]
     return asked | {"messages": [*asked["messages"], message, *results]}
 
@@ -64,10 +65,10 @@ def _responses(*, is_streamed: bool) -> dict[str, Any]:
 
 def _responses_again(told: Any) -> dict[str, Any]:
     asked, output = _responses(is_streamed=False), told["output"]
+    calls = [item for item in output if item["type"] == "function_call"]
     results = [
-        {"type": "function_call_output", "call_id": item["call_id"], "output": RESULT}
-        for item in output
-        if item["type"] == "function_call"
+        {"type": "function_call_output", "call_id": call["call_id"], "output": result}
+        for call, result in zip(calls, RESULTS, strict=False)
     ]
     return asked | {"input": [*asked["input"], *output, *results]}
 
@@ -85,10 +86,10 @@ def _messages(*, is_streamed: bool) -> dict[str, Any]:
 
 def _messages_again(told: Any) -> dict[str, Any]:
     asked, content = _messages(is_streamed=False), told["content"]
+    calls = [block for block in content if block["type"] == "tool_use"]
     results = [
-        {"type": "tool_result", "tool_use_id": block["id"], "content": RESULT}
-        for block in content
-        if block["type"] == "tool_use"
+        {"type": "tool_result", "tool_use_id": call["id"], "content": result}
+        for call, result in zip(calls, RESULTS, strict=False)
     ]
     turns = [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
     return asked | {"messages": [*asked["messages"], *turns]}
@@ -104,17 +105,17 @@ def _gemini(*, is_streamed: bool) -> dict[str, Any]:
 
 def _gemini_again(told: Any) -> dict[str, Any]:
     asked, content = _gemini(is_streamed=False), told["candidates"][0]["content"]
+    calls = [part["functionCall"] for part in content["parts"] if "functionCall" in part]
     results = [
-        {"functionResponse": {**call, "response": {"output": RESULT}}}
-        for part in content["parts"]
-        if (call := _named(part.get("functionCall")))
+        {"functionResponse": {**_named(call), "response": {"output": result}}}
+        for call, result in zip(calls, RESULTS, strict=False)
     ]
     return asked | {"contents": [*asked["contents"], content, {"role": "user", "parts": results}]}
 
 
 def _named(call: Any) -> dict[str, Any]:
     """What a result repeats of its call."""
-    return {key: call[key] for key in ("id", "name") if key in call} if call else {}
+    return {key: call[key] for key in ("id", "name") if key in call}
 
 
 FIRST_REQUESTS: Final[Mapping[str, Asked]] = {

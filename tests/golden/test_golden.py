@@ -5,7 +5,7 @@ import pytest
 from tests.golden.cases import CASES, FOLDER, OPERATIONS, AnswerCase, RequestCase, is_input
 from tests.golden.clients import FIRST_REQUESTS
 
-REQUESTS = {"image_input", "structured_output", "tool_results"}
+REQUESTS = {"image_input", "inline_media", "structured_output", "tool_results"}
 ANSWERS = {"parallel_calls", "reasoning_with_tools", "refusal", "citation", "error_midstream"}
 
 

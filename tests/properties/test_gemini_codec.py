@@ -131,7 +131,7 @@ CHOICES = [
 ]
 FORMATS = [
     OutputFormat(kind=OutputKind.JSON_OBJECT),
-    OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=raw(SCHEMA)),
+    OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=raw(SCHEMA), is_strict=True),
 ]
 THINKING = [
     ReasoningOptions(effort=Effort.LOW, is_shown=True),

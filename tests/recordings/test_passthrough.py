@@ -44,7 +44,7 @@ def recorded_counts(dialect: ModuleType, body: bytes) -> tuple[int, int] | None:
         if not line.startswith(b"data:") or line.endswith(b"[DONE]"):
             continue
         data = json.loads(line[5:])
-        holders = (data, data.get("message"), data.get("response"))
+        holders = (data.get("x_groq"), data, data.get("message"), data.get("response"))
         for usage in (h["usage"] for h in holders if isinstance(h, dict) and h.get("usage")):
             if dialect is openai_chat:
                 inputs, outputs = usage["prompt_tokens"], usage["completion_tokens"]

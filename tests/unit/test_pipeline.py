@@ -22,6 +22,7 @@ from nagara.domain.catalog import (
 )
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import NANO_PER_DOLLAR
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
@@ -46,6 +47,7 @@ MODEL = Model(
     output_tokens_max=10,
     rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN},
 )
+PRICES = (RateCard(rates_pico=MODEL.rates_pico),)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
 ANSWER = json.dumps({"model": "theirs", "choices": [], "usage": USAGE}).encode()
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
@@ -150,8 +152,10 @@ class Gateway:
             self.said.append,
             30.0,
         )
-        route = Route(MODEL, deployments or (deployment("openai"),))
-        sandbox = Route(MODEL, (Deployment(name="sandbox", provider=SANDBOX, model="mini"),))
+        route = Route(MODEL, deployments or (deployment("openai"),), PRICES)
+        sandbox = Route(
+            MODEL, (Deployment(name="sandbox", provider=SANDBOX, model="mini"),), PRICES
+        )
         self.snapshots.current = Snapshot(
             keys=KEYS.by_digest,
             accounts={

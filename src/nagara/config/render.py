@@ -109,7 +109,7 @@ def _documentation_lines() -> Iterator[str]:
     for title, table in TABLES:
         yield from _table_lines(title, table)
     yield '\n`[aliases]` holds other names for model ids: `name = "id"`.\n'
-    yield "## Built-in providers\n"
+    yield "## Built-in providers\n\nWhat these rest on is told in [providers.md](providers.md).\n"
     yield "| name | provider | credential | address | operations |\n|---|---|---|---|---|"
     for provider in PROVIDERS.values():
         yield _provider_line(provider)

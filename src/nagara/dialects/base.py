@@ -13,6 +13,7 @@ import msgspec
 
 from nagara.dialects.json_fields import Fields, decode_untyped
 from nagara.dialects.sse import SseSplitter, read_data
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
 
@@ -36,6 +37,12 @@ class RequestView(msgspec.Struct, frozen=True, gc=False):
     output_tokens_max: int | None = None
     choice_count: int = 1
     has_usage_request: bool = True
+
+    def with_cap(self, cap: int, fields: Fields) -> "RequestView":
+        """The request with that cap on its output, which `fields` say in the dialect's words."""
+        return msgspec.structs.replace(
+            self, fields={**self.fields, **fields}, output_tokens_max=cap
+        )
 
 
 class ForwardedStream:
@@ -181,6 +188,14 @@ class Dialect(Protocol):
 
     def write_request(self, view: RequestView, model: str, *, asks_usage: bool) -> bytes:
         """The body for the upstream: the caller's, with the deployment's model name."""
+
+    def measure(self, view: RequestView) -> Demand:
+        """The most that the request asks for. Raises nothing."""
+
+    def limit_output(
+        self, view: RequestView, cap: int, traits: frozenset[str] = ...
+    ) -> RequestView:
+        """The request with `cap` on each answer's output, for a provider with these traits."""
 
     def read_usage(self, body: bytes) -> Usage | None:
         """What an unstreamed answer says of usage. Raises `GatewayError` if it is not JSON."""

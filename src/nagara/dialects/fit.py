@@ -27,6 +27,12 @@ from nagara.domain.messages import (
 )
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "messages": {"openai_responses": "input", "google_gemini": "contents"},
+    "system": {
+        "openai_chat": "messages",
+        "openai_responses": "instructions",
+        "google_gemini": "systemInstruction",
+    },
     "choice_count": {"openai_chat": "n", "google_gemini": "generationConfig.candidateCount"},
     "top_logprobs": {"openai_chat": "logprobs", "google_gemini": "generationConfig.logprobs"},
     "stop": {
@@ -44,7 +50,8 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "google_gemini": "generationConfig.responseMimeType",
     },
     "verbosity": {"openai_responses": "text.verbosity"},
-    "user": {"anthropic_messages": "metadata.user_id"},
+    # For Responses the name that replaces `user`, which the hub does not tell apart.
+    "user": {"anthropic_messages": "metadata.user_id", "openai_responses": "safety_identifier"},
     "cache_key": {"openai_chat": "prompt_cache_key", "openai_responses": "prompt_cache_key"},
     "cache": {"anthropic_messages": "cache_control"},
     "is_parallel": {

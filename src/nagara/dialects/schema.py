@@ -94,6 +94,32 @@ def rewrite(schema: msgspec.Raw, rules: SchemaRules) -> Rewritten:
     return _rewrite(data, rules)
 
 
+def tighten(schema: msgspec.Raw) -> msgspec.Raw | None:
+    """The schema as OpenAI's strict mode wants it; None where that would not mean the same.
+
+    Strict mode knows no optional properties: one that became nullable could come as a null that
+    the caller's own schema does not allow.
+    """
+    rewritten = rewrite(schema, OPENAI_STRICT)
+    return None if rewritten.lost or rewritten.is_widened else rewritten.schema
+
+
+def describe(schema: msgspec.Raw, description: str | None) -> msgspec.Raw:
+    """The schema with what it is for at its top, where a dialect has no other place to say it."""
+    if description is None:
+        return schema
+    try:
+        root = decode_untyped(schema)
+    except ValueError:
+        root = None
+    if not isinstance(root, dict):
+        # Whoever rewrites it refuses it.
+        return schema
+    own = root.get("description")
+    told = f"{description}\n\n{own}" if own and own != description else description
+    return encode_raw(root | {"description": told})
+
+
 def _rewrite(data: bytes, rules: SchemaRules) -> Rewritten:
     try:
         root = decode_untyped(data)

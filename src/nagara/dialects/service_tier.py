@@ -2,7 +2,7 @@
 
 What no word here means is left out of an answer in OpenAI's dialects, whose SDKs know a closed set.
 
-Sources: https://platform.openai.com/docs/api-reference/chat/create
+Sources: https://ai.google.dev/gemini-api/docs/service-tiers https://platform.openai.com/docs/api-reference/chat/create
 https://docs.anthropic.com/en/api/service-tiers and https://console.groq.com/docs/service-tiers
 """
 
@@ -17,6 +17,8 @@ _SAME = {
     "performance": "priority",
 }
 
+_GOOGLE = {"default": "standard", "flex": "flex", "priority": "priority"}
+
 
 def read_tier(word: str | None) -> str | None:
     """The hub's word for a provider's; a word that nobody knows stays as it is."""
@@ -27,3 +29,8 @@ def openai_tier(word: str | None) -> str | None:
     """The word as OpenAI's dialects may say it; None if they have none."""
     tier = read_tier(word)
     return tier if tier in OPENAI_TIERS else None
+
+
+def google_tier(word: str | None) -> str | None:
+    """The word as Google's dialect may say it, whose SDKs know a closed set too; None for none."""
+    return _GOOGLE.get(read_tier(word) or "")

@@ -109,16 +109,28 @@ def _flatten_tool(tool: Tool, names: ToolNames) -> Tool:
     flat = names.flat.get((tool.namespace, tool.name))
     if flat is None:
         return tool
-    renamed = msgspec.structs.replace(tool, name=flat, namespace=None, namespace_description=None)
+    renamed = msgspec.structs.replace(
+        tool,
+        name=flat,
+        description=_describe(tool),
+        namespace=None,
+        namespace_description=None,
+    )
     return (
         _as_function(renamed) if names.makes_functions and tool.kind is ToolKind.CUSTOM else renamed
     )
 
 
+def _describe(tool: FunctionTool) -> str | None:
+    """What the model reads of a tool: of the group first, which is no longer there to say it."""
+    said = (tool.namespace_description if tool.namespace is not None else None, tool.description)
+    return "\n\n".join(text for text in said if text) or None
+
+
 def _as_function(tool: FunctionTool) -> FunctionTool:
     """A tool of free text as a function of one text; its grammar goes into words."""
     description = tool.description or ""
-    if tool.format is not None:
+    if tool.format is not None and not _is_free(tool.format):
         description += f"\n\nThe text must follow this format: {bytes(tool.format).decode()}"
     schema = {
         "type": "object",
@@ -133,6 +145,15 @@ def _as_function(tool: FunctionTool) -> FunctionTool:
         parameters=encode_raw(schema),
         format=None,
     )
+
+
+def _is_free(format_: msgspec.Raw) -> bool:
+    """Whether a custom tool takes any text. Told of it, a model would write JSON like it."""
+    try:
+        value = decode_untyped(format_)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and value.get("type") == "text"
 
 
 def _rename_choice(choice: ToolChoice | None, names: ToolNames) -> ToolChoice | None:

@@ -21,7 +21,7 @@ from nagara.dialects.codec import (
     Target,
     cannot_carry,
 )
-from nagara.dialects.fit import fit
+from nagara.dialects.fit import fit, name_parameter
 from nagara.dialects.tool_names import NO_NAMES, NameRestorer, ToolNames, flatten_tools
 from nagara.dialects.turns import Turn, has_hidden
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -64,10 +64,22 @@ def ask(request: Request, caller: Inbound, upstream: Outbound, target: Target) -
             raise cannot_carry(f"{name!r}, which only its own dialect has", name, target)
     fitted = fit(request, target)
     flat, names = flatten_tools(fitted.request, target)
-    encoded = upstream.encode_request(flat, target)
+    try:
+        encoded = upstream.encode_request(flat, target)
+    except GatewayError as error:
+        raise _in_callers_words(error, request) from error
     dropped = dict.fromkeys((*fitted.dropped, *encoded.dropped))
     told = (name for name in dropped if name not in caller.SILENT_EXTRAS)
     return Asked(encoded.body, tuple(told), names)
+
+
+def _in_callers_words(error: GatewayError, request: Request) -> GatewayError:
+    """The error with the caller's name of the parameter: encoders say what the hub calls it."""
+    param = error.param
+    if param is None or (name := name_parameter(param, request)) == param:
+        return error
+    message = error.message.replace(repr(param), repr(name))
+    return GatewayError(error.kind, message, param=name, code=error.code, status=error.status)
 
 
 class AnswerTranslation:

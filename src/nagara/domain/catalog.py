@@ -13,6 +13,8 @@ from urllib.parse import quote
 import msgspec
 
 from nagara.domain.abilities import Abilities
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
 
 
@@ -57,6 +59,7 @@ class Account(msgspec.Struct, frozen=True):
     created_at_s: int
     balance_nano: int
     markup_ppm: int | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class LimitPeriod(enum.StrEnum):
@@ -87,6 +90,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     credit_limit_nano: int | None = None
     limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class Operation(enum.StrEnum):
@@ -121,6 +125,18 @@ class Transport(enum.Enum):
     SANDBOX = "sandbox"
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's facts were held against, told in `docs/providers.md`.
+
+    `pages` are addresses: documentation, a published SDK's types, a maintainer's answer.
+    `checked_on` is the day, as `YYYY-MM-DD`. `unverified` says in words what none of them tells.
+    """
+
+    pages: tuple[str, ...]
+    checked_on: str
+    unverified: str = ""
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A company or server we call: data, no network code. One of these per file in `providers/`.
 
@@ -148,12 +164,16 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.BEARER
     credential_forms: Mapping[str, Auth] = {}
     """How credentials that begin otherwise are presented: a regular expression, and the way."""
+    operation_auth: Mapping[Operation, Auth] = {}
+    """Operations that want their credential presented in another way than the others."""
     paths: Mapping[Operation, str]
     stream_paths: Mapping[Operation, str] = {}
     headers: tuple[tuple[str, str], ...] = ()
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
     """A server of one's own: it may be called without a credential."""
+    is_self_hosted: bool = False
+    """Whether it is a server of one's own even where it asks for a credential."""
     has_open_models: bool = False
     """Whether it is asked for any model name, because no catalogue says which it has."""
     models_without: Mapping[Operation, str] = {}
@@ -169,14 +189,25 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
+    evidence: Evidence | None = None
+    """What the facts here were held against; None where there are no facts to check."""
 
-    def choose_auth(self, credential: Secret | None) -> Auth:
-        """How this credential is presented, by what it looks like."""
+    def operations_of(self, model: str) -> frozenset[Operation]:
+        """What the model of that name can be asked for here."""
+        without = self.models_without
+        return frozenset(
+            operation
+            for operation in self.paths
+            if operation not in without or re.search(without[operation], model) is None
+        )
+
+    def choose_auth(self, credential: Secret | None, operation: Operation | None = None) -> Auth:
+        """How this credential is presented, by what it looks like and then by the operation."""
         text = "" if credential is None else credential.reveal()
         for form, auth in self.credential_forms.items():
             if re.match(form, text):
                 return auth
-        return self.auth
+        return self.auth if operation is None else self.operation_auth.get(operation, self.auth)
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,19 +240,33 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    operations: frozenset[Operation] = frozenset()
+    """What this model can be asked for, each in its own dialect. Never given: it follows."""
+
+    costs: tuple[RateCard, ...] = ()
+    """What the provider charges the operator, from when: the last in force counts."""
+
+    def __post_init__(self) -> None:
+        # Every request asks for it, and matching model names takes as long as choosing a route.
+        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
+
+    def choose_auth(self, operation: Operation) -> Auth:
+        """How its credential is presented with `operation`."""
+        return self.provider.choose_auth(self.credential, operation)
 
     @property
-    def auth(self) -> Auth:
-        """How its credential is presented."""
-        return self.provider.choose_auth(self.credential)
+    def is_self_hosted(self) -> bool:
+        """Whether nobody bills for it: a server that runs here, or that asks nobody who they are.
+
+        The sandbox is none: with a standard key it is charged as the real model is.
+        """
+        provider = self.provider
+        is_open = provider.is_credential_optional and self.credential is None
+        return provider.transport is Transport.HTTP and (provider.is_self_hosted or is_open)
 
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
-        provider = self.provider
-        if operation not in provider.paths:
-            return False
-        lacking = provider.models_without.get(operation)
-        return lacking is None or re.search(lacking, self.model) is None
+        return operation in self.operations
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""
@@ -287,10 +332,14 @@ class Catalogue(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A model and the deployments that serve it, best first by priority, then by weight."""
+    """A model and the deployments that serve it, best first by priority, then by weight.
+
+    `prices` are what the caller pays, from when: the last in force counts. None: it has no price.
+    """
 
     model: Model
     deployments: tuple[Deployment, ...]
+    prices: tuple[RateCard, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

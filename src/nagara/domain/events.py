@@ -57,12 +57,17 @@ class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One of the answers, nearly always the only one. `native_finish` is the provider's word."""
+    """One of the answers, nearly always the only one.
+
+    `native_finish` is the provider's word for the reason, `explanation` its sentence about it: not
+    what the model says, but what is said of its stopping.
+    """
 
     parts: tuple[Part, ...]
     index: int = 0
     finish: FinishReason | None = None
     native_finish: str | None = None
+    explanation: str | None = None
     stop_sequence: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     extras: Extras = NO_EXTRAS
@@ -138,6 +143,7 @@ class ChoiceEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     finish: FinishReason | None
     choice: int = 0
     native_finish: str | None = None
+    explanation: str | None = None
     stop_sequence: str | None = None
     extras: Extras = NO_EXTRAS
 
@@ -193,6 +199,7 @@ def unfold(response: Response) -> Iterator[Event]:
             choice=choice.index,
             finish=choice.finish,
             native_finish=choice.native_finish,
+            explanation=choice.explanation,
             stop_sequence=choice.stop_sequence,
             extras=choice.extras,
         )
@@ -272,6 +279,7 @@ class _OpenChoice:
             parts=tuple(self.parts[index].whole() for index in sorted(self.parts)),
             finish=self.ended.finish,
             native_finish=self.ended.native_finish,
+            explanation=self.ended.explanation,
             stop_sequence=self.ended.stop_sequence,
             logprobs=tuple(self.logprobs),
             extras=self.ended.extras,

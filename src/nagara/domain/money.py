@@ -1,6 +1,7 @@
 """Integer money. Rates are whole pico-dollars a unit, amounts whole nano-dollars, both 64-bit.
 
 A request is rounded once, up. No float touches money anywhere: text in, integers inside, text out.
+A charge carries what it was computed from, so that it can be computed again.
 """
 
 from collections.abc import Iterable
@@ -14,31 +15,47 @@ PICO_PER_DOLLAR = 10**12
 NANO_PER_DOLLAR = 10**9
 PICO_PER_NANO = 1000
 AMOUNT_NANO_MAX = 2**63 - 1
+PPM = 1_000_000
 
 
-class ChargeLine(msgspec.Struct, frozen=True):
-    """So much of one meter at so much a unit."""
+class ChargeLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """So many units of a meter at a rate. `model` and `rate_card` where they are not the charge's:
+    a provider may ask another model on the way.
+    """
 
     meter: Meter
     quantity: int
     rate_pico: int
+    model: str | None = None
+    rate_card: str | None = None
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """Money owed for one request: the sum of its lines, rounded once, up.
+class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Money owed for one request: the sum of its lines and the markup on it, rounded up once.
 
-    `rate_card` is the version of the card that it was priced by.
+    `rate_card` is the version of the card. `unpriced` are meters that were used and that the card
+    has no price for, which is for the operator to know: they were charged nothing.
     """
 
     amount_nano: int
-    lines: tuple[ChargeLine, ...]
-    rate_card: str
+    lines: tuple[ChargeLine, ...] = ()
+    rate_card: str = ""
+    markup_ppm: int = 0
+    service_tier: str | None = None
     is_estimated: bool = False
+    unpriced: tuple[Meter, ...] = ()
 
 
-def sum_lines(lines: Iterable[ChargeLine]) -> int:
-    """What the lines come to: the one way from lines to an amount in nano-dollars."""
-    return round_to_nano(sum(line.quantity * line.rate_pico for line in lines))
+def sum_up(lines: Iterable[ChargeLine], markup_ppm: int = 0) -> int:
+    """The amount of a charge with these lines, in nano-dollars: how every one is computed."""
+    return mark_up(sum(line.quantity * line.rate_pico for line in lines), markup_ppm)
+
+
+def mark_up(amount_pico: int, markup_ppm: int) -> int:
+    """Nano-dollars of pico-dollars with millionths on top, rounded once, up."""
+    if not markup_ppm:
+        return round_to_nano(amount_pico)
+    return -(-amount_pico * (PPM + markup_ppm) // (PPM * PICO_PER_NANO))
 
 
 def round_to_nano(amount_pico: int) -> int:

@@ -27,6 +27,8 @@ class Meter(enum.StrEnum):
     CHARACTERS = "characters"
     AUDIO_MS = "audio_ms"
     SEARCHES = "searches"
+    FILE_SEARCHES = "file_searches"
+    CONTAINERS = "containers"
 
 
 INPUT_METERS = frozenset(
@@ -42,21 +44,42 @@ INPUT_METERS = frozenset(
 OUTPUT_METERS = frozenset({Meter.OUTPUT, Meter.REASONING, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE})
 
 
+class Round(msgspec.Struct, frozen=True):
+    """A call that a provider made on the way and bills beside the answer's own counts.
+
+    `model` is None for the model that was asked.
+    """
+
+    quantities: Mapping[Meter, int]
+    model: str | None = None
+
+
 class Usage(msgspec.Struct, frozen=True):
-    """Quantities by meter. `is_estimated` when counted by us because the provider said nothing."""
+    """Quantities by meter. `is_estimated` when counted by us because the provider said nothing.
+
+    `service_tier` is the one that served the answer, where it is not the usual one. `rounds` are
+    not in `quantities`.
+    """
 
     quantities: Mapping[Meter, int]
     is_estimated: bool = False
+    service_tier: str | None = None
+    rounds: tuple[Round, ...] = ()
 
     @property
     def input_tokens(self) -> int:
         """All tokens that went in, cached ones included."""
-        return sum(n for meter, n in self.quantities.items() if meter in INPUT_METERS)
+        return count_input(self.quantities)
 
     @property
     def output_tokens(self) -> int:
         """All tokens that came out, reasoning included."""
         return sum(n for meter, n in self.quantities.items() if meter in OUTPUT_METERS)
+
+
+def count_input(quantities: Mapping[Meter, int]) -> int:
+    """All tokens among these that went in."""
+    return sum(n for meter, n in quantities.items() if meter in INPUT_METERS)
 
 
 def make_usage(*quantities: tuple[Meter, int]) -> Usage:

@@ -8,15 +8,29 @@ import msgspec
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
 from nagara.domain.catalog import Operation
+from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Usage
+
+NO_TRAITS: frozenset[str] = frozenset()
+
+
+def measure_text(view: RequestView) -> Demand:
+    """A request of nothing but text, and an answer that is no text at all."""
+    return Demand(text_bytes=sum(map(len, view.fields.values())), output_tokens_max=0)
+
+
+def keep_output(view: RequestView, cap: int, traits: frozenset[str] = NO_TRAITS) -> RequestView:  # noqa: ARG001 - the dialects' signature
+    """A request whose answers have no length to limit."""
+    return view
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
-    `is_free` marks what no provider bills. `forward_stream` of None: answers are never streamed.
-    `dialect` is there for conversations that can be translated; one that is not
+    `measure` is the most that a request asks for; `limit_output` is the same request with a lower
+    cap on its output. `is_free` marks what no provider bills. `forward_stream` of None: answers
+    are never streamed. `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is.
     """
 
@@ -26,6 +40,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     write_request: Callable[..., bytes]
     read_usage: Callable[[bytes], Usage | None]
     encode_error: Callable[[GatewayError, str], bytes]
+    measure: Callable[[RequestView], Demand] = measure_text
+    limit_output: Callable[..., RequestView] = keep_output
     forward_stream: Callable[..., ForwardedStream] | None = None
     forwarded_headers: frozenset[bytes] = frozenset()
     forwards_query: bool = True
@@ -56,6 +72,8 @@ def endpoint(
         write_request=dialect.write_request,
         read_usage=dialect.read_usage,
         encode_error=dialect.encode_error,
+        measure=dialect.measure,
+        limit_output=dialect.limit_output,
         forward_stream=dialect.forward_stream,
         forwarded_headers=dialect.forwarded_headers,
         forwards_query=forwards_query,

@@ -1,8 +1,7 @@
 """Anthropic: messages and token counts. Its base URL has no version in it."""
 
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
-# https://docs.anthropic.com/en/api/messages and /messages-count-tokens
 PROVIDER = Provider(
     name="anthropic",
     display_name="Anthropic",
@@ -16,4 +15,8 @@ PROVIDER = Provider(
         Operation.COUNT_TOKENS: "/v1/messages/count_tokens",
     },
     headers=(("anthropic-version", "2023-06-01"),),
+    evidence=Evidence(
+        pages=("https://github.com/anthropics/anthropic-sdk-python",),
+        checked_on="2026-11-23",
+    ),
 )

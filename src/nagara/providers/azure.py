@@ -4,9 +4,8 @@ The address is one's own resource. A model name here is the name of a deployment
 """
 
 from nagara.dialects.openai_chat.traits import Trait
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
-# https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
 PROVIDER = Provider(
     name="azure",
     display_name="Azure OpenAI",
@@ -24,11 +23,23 @@ PROVIDER = Provider(
     # Names of deployments are one's own, and most people keep the model's in them. What others
     # than OpenAI made has chat, and only some of it Responses:
     # https://learn.microsoft.com/azure/foundry/foundry-models/how-to/generate-responses
+    # So have OpenAI's own from 4o on: https://learn.microsoft.com/azure/foundry/openai/how-to/responses
     models_without={
-        Operation.RESPONSES: r"(?i)audio|mistral|codestral|llama|phi-|cohere|command-|jamba",
+        Operation.RESPONSES: r"(?i)audio|mistral|codestral|llama-(?!3\.3-70b|4-maverick)|phi-"
+        r"|cohere|command-|jamba|^fw-|mai-thinking|gpt-3|gpt-4(?![.\do])|o1-(mini|preview)",
         Operation.CHAT: r"(?i)^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use",
     },
     traits=frozenset(
         {Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS, Trait.ALL_EFFORTS}
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
+            "https://learn.microsoft.com/azure/foundry/openai/how-to/responses",
+            "https://learn.microsoft.com/azure/foundry/foundry-models/how-to/generate-responses",
+            "https://learn.microsoft.com/azure/foundry/foundry-models/concepts/models-sold-directly-by-azure",
+        ),
+        checked_on="2026-11-23",
+        unverified="which of the newest partner models have Responses",
     ),
 )

@@ -6,10 +6,8 @@ request. Access keys in the environment are meant for all of AWS, so they alone 
 provider into use: `[providers.bedrock]` in the file does.
 """
 
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
-# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
-# https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
 PROVIDER = Provider(
     name="bedrock",
     display_name="Amazon Bedrock",
@@ -31,4 +29,13 @@ PROVIDER = Provider(
     # Only Claude signs its reasoning here, and one platform's signatures are good on the others:
     # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
     signature_maker="anthropic",
+    evidence=Evidence(
+        pages=(
+            "https://github.com/boto/botocore/tree/develop/botocore/data/bedrock-runtime",
+            "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-supported-models-features.html",
+        ),
+        checked_on="2026-11-23",
+        unverified="that Qwen takes `reasoning_config`, beyond recorded answers; that Cohere's "
+        "`k` is still read",
+    ),
 )

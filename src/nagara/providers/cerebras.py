@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://inference-docs.cerebras.ai/resources/openai
 PROVIDER = Provider(
     name="cerebras",
     display_name="Cerebras",
@@ -16,7 +15,16 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
     },
-    # https://inference-docs.cerebras.ai/resources/openai
+    # https://inference-docs.cerebras.ai/resources/openai: these were a 400 there
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PENALTIES}),
     traits=frozenset({Trait.MAX_COMPLETION_TOKENS, Trait.EARLIER_REASONING, Trait.STRING_CONTENT}),
+    evidence=Evidence(
+        pages=(
+            "https://inference-docs.cerebras.ai/resources/openai",
+            "https://github.com/Cerebras/cerebras-cloud-sdk-python/blob/main/src/cerebras/cloud/sdk/types/chat/completion_create_params.py",
+        ),
+        checked_on="2026-11-23",
+        unverified="which models take penalties, `n`, or content in parts, all of which only "
+        "the SDK's types have",
+    ),
 )

@@ -2,9 +2,8 @@
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.cohere.com/docs/compatibility-api
 PROVIDER = Provider(
     name="cohere",
     display_name="Cohere",
@@ -21,4 +20,12 @@ PROVIDER = Provider(
     },
     # https://docs.cohere.com/docs/compatibility-api#unsupported-parameters
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
+    evidence=Evidence(
+        pages=(
+            "https://docs.cohere.com/docs/compatibility-api",
+            "https://docs.cohere.com/changelog/compatibility-api",
+        ),
+        checked_on="2026-11-23",
+        unverified="the list of fields it refuses",
+    ),
 )

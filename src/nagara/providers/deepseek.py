@@ -4,9 +4,8 @@ from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://api-docs.deepseek.com, /guides/responses_api and /guides/anthropic_api
 PROVIDER = Provider(
     name="deepseek",
     display_name="DeepSeek",
@@ -40,5 +39,14 @@ PROVIDER = Provider(
             ResponsesTrait.PLAIN_REASONING,
             ResponsesTrait.NO_ENCRYPTED_REASONING,
         }
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://api-docs.deepseek.com/guides/responses_api",
+            "https://api-docs.deepseek.com/guides/anthropic_api",
+            "https://api-docs.deepseek.com/quick_start/agent_integrations/claude_code",
+        ),
+        checked_on="2026-11-23",
+        unverified="that chat still lacks `n`, `seed`, `user` and JSON schemas",
     ),
 )

@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.fireworks.ai/api-reference and /tools-sdks/anthropic-compatibility
 PROVIDER = Provider(
     name="fireworks",
     display_name="Fireworks AI",
@@ -22,4 +21,12 @@ PROVIDER = Provider(
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
+    evidence=Evidence(
+        pages=(
+            "https://docs.fireworks.ai/nexus/apis-and-sdks",
+            "https://docs.fireworks.ai/tools-sdks/anthropic-compatibility",
+        ),
+        checked_on="2026-11-23",
+        unverified="embeddings",
+    ),
 )

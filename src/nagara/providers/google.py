@@ -1,9 +1,8 @@
 """Google's Gemini API: its own dialect, and embeddings through its OpenAI-compatible endpoint."""
 
 from nagara.dialects.google_gemini.traits import Trait
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
-# https://ai.google.dev/api/generate-content and https://ai.google.dev/gemini-api/docs/openai
 PROVIDER = Provider(
     name="google",
     display_name="Google Gemini",
@@ -19,8 +18,20 @@ PROVIDER = Provider(
         Operation.GENERATE_CONTENT: "/models/{model}:generateContent",
         Operation.EMBEDDINGS: "/openai/embeddings",
     },
+    # The compatible endpoint takes the key as a bearer token, and says of a request without one
+    # "Missing or invalid Authorization header":
+    # https://github.com/NVIDIA/NemoClaw/issues/2093
+    operation_auth={Operation.EMBEDDINGS: Auth.BEARER},
     stream_paths={
         Operation.GENERATE_CONTENT: "/models/{model}:streamGenerateContent?alt=sse",
     },
     traits=frozenset({Trait.SERVER_TOOL_INVOCATIONS}),
+    evidence=Evidence(
+        pages=(
+            "https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",
+            "https://ai.google.dev/gemini-api/docs/openai",
+            "https://github.com/NVIDIA/NemoClaw/issues/2093",
+        ),
+        checked_on="2026-11-23",
+    ),
 )

@@ -4,9 +4,8 @@ from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://console.groq.com/docs/openai and /docs/responses-api
 PROVIDER = Provider(
     name="groq",
     display_name="Groq",
@@ -18,15 +17,29 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
     },
-    # https://console.groq.com/docs/openai#currently-unsupported-openai-features
-    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES}),
-    # `include` is not among the fields of its Responses: https://console.groq.com/docs/responses-api
+    # https://console.groq.com/docs/openai#currently-unsupported-openai-features; penalties are
+    # taken and "not yet supported by any of our models":
+    # https://console.groq.com/docs/api-reference#chat-create
+    lacks=Abilities(
+        OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.MESSAGE_NAMES, Ability.PENALTIES}
+    ),
+    # Responses refuses fields that it does not know, and `include` is none of those it knows:
+    # https://console.groq.com/docs/api-reference#responses-create
     traits=frozenset(
         {
             Trait.MAX_COMPLETION_TOKENS,
             Trait.EARLIER_REASONING,
-            Trait.EXECUTED_TOOLS,
+            Trait.STREAMS_USAGE_UNASKED,
             ResponsesTrait.NO_ENCRYPTED_REASONING,
         }
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://console.groq.com/docs/responses-api",
+            "https://github.com/groq/groq-python/blob/main/src/groq/types/chat/completion_create_params.py",
+            "https://github.com/api-evangelist/groq/tree/main/openapi",
+        ),
+        checked_on="2026-11-23",
+        unverified="that names of participants are refused",
     ),
 )

@@ -2,9 +2,8 @@
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.domain.abilities import Abilities
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://huggingface.co/docs/inference-providers
 PROVIDER = Provider(
     name="huggingface",
     display_name="Hugging Face",
@@ -17,4 +16,9 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
     },
     lacks=Abilities(OPENAI_ONLY),
+    evidence=Evidence(
+        pages=("https://huggingface.co/docs/inference-providers/guides/responses-api",),
+        checked_on="2026-11-23",
+        unverified="what each of the providers behind it lacks",
+    ),
 )

@@ -6,9 +6,8 @@ Its usual port, 8080, is also Nagara's: one of the two has to move.
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 PROVIDER = Provider(
     name="llama_cpp",
     display_name="llama.cpp",
@@ -24,8 +23,16 @@ PROVIDER = Provider(
         Operation.COUNT_TOKENS: "/messages/count_tokens",
     },
     is_credential_optional=True,
+    is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
+    evidence=Evidence(
+        pages=(
+            "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+            "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server.cpp",
+        ),
+        checked_on="2026-11-23",
+    ),
 )

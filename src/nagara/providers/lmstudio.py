@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://lmstudio.ai/docs/developer/openai-compat and /docs/developer/anthropic-compat
 PROVIDER = Provider(
     name="lmstudio",
     display_name="LM Studio",
@@ -20,8 +19,17 @@ PROVIDER = Provider(
         Operation.MESSAGES: "/messages",
     },
     is_credential_optional=True,
+    is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING}),
+    evidence=Evidence(
+        pages=(
+            "https://lmstudio.ai/docs/api/openai-api",
+            "https://lmstudio.ai/docs/developer/anthropic-compat",
+        ),
+        checked_on="2026-11-23",
+        unverified="`top_k`",
+    ),
 )

@@ -2,9 +2,8 @@
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://platform.minimax.io/docs/api-reference
 PROVIDER = Provider(
     name="minimax",
     display_name="MiniMax",
@@ -18,4 +17,12 @@ PROVIDER = Provider(
         Operation.MESSAGES: "/../anthropic/v1/messages",
     },
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.SEED}),
+    evidence=Evidence(
+        pages=(
+            "https://platform.minimax.io/docs/api-reference/text-anthropic-api",
+            "https://www.developersdigest.tech/reference/api-compatibility/minimax",
+        ),
+        checked_on="2026-11-23",
+        unverified="that it lacks `seed` and log probabilities",
+    ),
 )

@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.mistral.ai/api
 PROVIDER = Provider(
     name="mistral",
     display_name="Mistral AI",
@@ -18,8 +17,12 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
     },
-    lacks=Abilities(OPENAI_ONLY | {Ability.LOGPROBS, Ability.USER}),
-    # https://docs.mistral.ai/capabilities/reasoning and /capabilities/document_ai
+    # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md
+    lacks=Abilities(
+        (OPENAI_ONLY - {Ability.CACHE_KEY, Ability.METADATA}) | {Ability.LOGPROBS, Ability.USER}
+    ),
+    # https://docs.mistral.ai/capabilities/reasoning and /capabilities/document_ai; for a stream:
+    # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionstreamrequest.md
     traits=frozenset(
         {
             Trait.THINKING_PARTS,
@@ -28,5 +31,11 @@ PROVIDER = Provider(
             Trait.RANDOM_SEED,
             Trait.STREAMS_USAGE_UNASKED,
         }
+    ),
+    evidence=Evidence(
+        pages=("https://github.com/mistralai/client-python/tree/main/docs/models",),
+        checked_on="2026-11-23",
+        unverified="that it lacks log probabilities and `user`, beyond their absence from the "
+        "SDK's types",
     ),
 )

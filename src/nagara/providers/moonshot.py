@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://platform.kimi.ai/docs/api/overview
 PROVIDER = Provider(
     name="moonshot",
     display_name="Moonshot AI",
@@ -23,4 +22,9 @@ PROVIDER = Provider(
         OPENAI_ONLY | {Ability.LOGPROBS, Ability.PARALLEL_SWITCH, Ability.SEED, Ability.USER}
     ),
     traits=frozenset({Trait.THINKING_SWITCH, Trait.EARLIER_REASONING_CONTENT, Trait.VIDEO_URL}),
+    evidence=Evidence(
+        pages=("https://www.developersdigest.tech/reference/api-compatibility/moonshot",),
+        checked_on="2026-11-23",
+        unverified="that it lacks `seed`, `user` and log probabilities",
+    ),
 )

@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.tokenfactory.nebius.com/api-reference/introduction
 PROVIDER = Provider(
     name="nebius",
     display_name="Nebius Token Factory",
@@ -21,4 +20,12 @@ PROVIDER = Provider(
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
+    evidence=Evidence(
+        pages=(
+            "https://docs.pixeltable.com/sdk/latest/nebius",
+            "https://docs.pixeltable.com/howto/providers/working-with-nebius",
+        ),
+        checked_on="2026-11-23",
+        unverified="its own pages, which were not to be had; `top_k`",
+    ),
 )

@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://novita.ai/docs/guides/llm-api and /docs/guides/llm-anthropic-compatibility
 PROVIDER = Provider(
     name="novita",
     display_name="Novita AI",
@@ -21,4 +20,12 @@ PROVIDER = Provider(
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
+    evidence=Evidence(
+        pages=(
+            "https://novita.ai/docs/guides/llm-anthropic-compatibility",
+            "https://github.com/antinomyhq/forgecode/pull/2687",
+        ),
+        checked_on="2026-11-23",
+        unverified="the `/v1` of its chat path; embeddings",
+    ),
 )

@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.ollama.com/api/openai-compatibility and /api/anthropic-compatibility
 PROVIDER = Provider(
     name="ollama",
     display_name="Ollama",
@@ -23,4 +22,12 @@ PROVIDER = Provider(
     has_open_models=True,
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
     traits=frozenset({Trait.EARLIER_REASONING}),
+    evidence=Evidence(
+        pages=(
+            "https://docs.ollama.com/api/openai-compatibility",
+            "https://docs.ollama.com/api/anthropic-compatibility",
+        ),
+        checked_on="2026-11-23",
+        unverified="that it ignores `n` and `user`",
+    ),
 )

@@ -1,9 +1,8 @@
 """OpenAI: chat, responses, embeddings and moderations."""
 
 from nagara.dialects.openai_chat.traits import Trait
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://platform.openai.com/docs/api-reference
 PROVIDER = Provider(
     name="openai",
     display_name="OpenAI",
@@ -18,12 +17,23 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
     },
-    # The endpoints of each: https://platform.openai.com/docs/models
+    # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
+    # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py
     models_without={
         Operation.RESPONSES: r"-audio|-search-preview|-search-api",
-        Operation.CHAT: r"^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use",
+        Operation.CHAT: r"^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use"
+        r"|-daybreak-|-cyber|-rosalind|-law$",
     },
     traits=frozenset(
         {Trait.DEVELOPER_ROLE, Trait.MAX_COMPLETION_TOKENS, Trait.REFUSALS, Trait.ALL_EFFORTS}
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://developers.openai.com/api/docs/models/gpt-audio-1.5",
+            "https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py",
+        ),
+        checked_on="2026-11-23",
+        unverified="that the models of special access (cyber, Daybreak, Rosalind, law) lack "
+        "Chat Completions, beyond the SDK's list",
     ),
 )

@@ -2,10 +2,9 @@
 
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 from nagara.domain.messages import HostedKind
 
-# https://openrouter.ai/docs/api-reference/overview
 PROVIDER = Provider(
     name="openrouter",
     display_name="OpenRouter",
@@ -37,5 +36,10 @@ PROVIDER = Provider(
             Trait.FILE_URL,
             Trait.VIDEO_URL,
         }
+    ),
+    evidence=Evidence(
+        pages=("https://github.com/OpenRouterTeam/python-sdk",),
+        checked_on="2026-11-23",
+        unverified="that it lacks `n` and metadata",
     ),
 )

@@ -1,15 +1,15 @@
 """Perplexity's Agent API, which is Responses. Its base URL has no version in it.
 
-Its chat endpoint, the Sonar API, was supported until the 27th of September 2026.
+Its chat endpoint, the Sonar API, went out of support on the 27th of September 2026, and answers
+"Sonar is now the Agent API": https://github.com/danielmiessler/Fabric/releases/tag/v1.4.528
 """
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_responses.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 from nagara.domain.messages import HostedKind
 
-# https://docs.perplexity.ai/docs/agent-api/openai-compatibility and /migrate-from-sonar
 PROVIDER = Provider(
     name="perplexity",
     display_name="Perplexity",
@@ -20,7 +20,30 @@ PROVIDER = Provider(
     paths={
         Operation.RESPONSES: "/v1/responses",
     },
-    adds=Abilities(frozenset({Ability.TOP_K}), frozenset({HostedKind.WEB_SEARCH})),
-    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.LOGPROBS, Ability.SEED, Ability.USER}),
-    traits=frozenset({Trait.NO_ENCRYPTED_REASONING}),
+    # It refuses every field that it does not know, by name; metadata it knows:
+    # https://github.com/perplexityai/api-platform-developers/blob/main/skills/migrate-sonar-to-agent-api/references/request-mapping.md
+    lacks=Abilities(
+        (OPENAI_ONLY - {Ability.METADATA})
+        | {Ability.JSON_OBJECT, Ability.LOGPROBS, Ability.NAMESPACES, Ability.USER},
+        frozenset(HostedKind) - {HostedKind.WEB_SEARCH, HostedKind.MCP, HostedKind.OTHER},
+    ),
+    # Its answers have no reasoning items: the same place, response-and-streaming.md
+    traits=frozenset(
+        {
+            Trait.NO_ENCRYPTED_REASONING,
+            Trait.NO_IMAGE_DETAIL,
+            Trait.RESPONSE_FORMAT,
+            Trait.SEARCH_FILTERS,
+        }
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://docs.perplexity.ai/docs/agent-api/openai-compatibility",
+            "https://github.com/perplexityai/api-platform-developers/tree/main/skills/migrate-sonar-to-agent-api/references",
+            "https://github.com/perplexityai/perplexity-py/blob/main/src/perplexity/types/response_create_params.py",
+            "https://github.com/vercel/ai/releases/tag/%40ai-sdk%2Fperplexity%405.0.0",
+        ),
+        checked_on="2026-11-23",
+        unverified="the named choice of a function; documents as input",
+    ),
 )

@@ -6,7 +6,7 @@ keys. Google's file is meant for all of its cloud, so GOOGLE_APPLICATION_CREDENT
 bring the provider into use: `[providers.vertex]` in the file does.
 """
 
-from nagara.domain.catalog import Auth, Operation, Provider
+from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview
@@ -23,6 +23,10 @@ PROVIDER = Provider(
         "GOOGLE_CLOUD_PROJECT=": "https://aiplatform.googleapis.com/v1",
         # The global location has no host of its own.
         "GOOGLE_CLOUD_LOCATION=global": "https://aiplatform.googleapis.com" + _IN_PROJECT,
+        # Nor have those of many regions a host like one region's:
+        # https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py
+        "GOOGLE_CLOUD_LOCATION=us": "https://aiplatform.us.rep.googleapis.com" + _IN_PROJECT,
+        "GOOGLE_CLOUD_LOCATION=eu": "https://aiplatform.eu.rep.googleapis.com" + _IN_PROJECT,
     },
     credential_env=("VERTEX_ACCESS_TOKEN", "VERTEX_API_KEY"),
     credential_file_env="GOOGLE_APPLICATION_CREDENTIALS",
@@ -40,4 +44,8 @@ PROVIDER = Provider(
     },
     # The same models with the same signatures as at the Gemini API.
     signature_maker="google",
+    evidence=Evidence(
+        pages=("https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",),
+        checked_on="2026-11-23",
+    ),
 )

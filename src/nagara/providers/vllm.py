@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.vllm.ai/en/stable/serving/online_serving.html
 PROVIDER = Provider(
     name="vllm",
     display_name="vLLM",
@@ -21,8 +20,13 @@ PROVIDER = Provider(
         Operation.COUNT_TOKENS: "/messages/count_tokens",
     },
     is_credential_optional=True,
+    is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
+    evidence=Evidence(
+        pages=("https://docs.vllm.ai/en/stable/serving/online_serving.html",),
+        checked_on="2026-11-23",
+    ),
 )

@@ -1,8 +1,7 @@
 """Voyage AI: embeddings."""
 
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.voyageai.com/reference/embeddings-api
 PROVIDER = Provider(
     name="voyage",
     display_name="Voyage AI",
@@ -13,4 +12,9 @@ PROVIDER = Provider(
     paths={
         Operation.EMBEDDINGS: "/embeddings",
     },
+    evidence=Evidence(
+        pages=("https://github.com/voyage-ai/voyageai-python",),
+        checked_on="2026-11-23",
+        unverified="whether OpenAI's `dimensions` and `encoding_format: float` are taken",
+    ),
 )

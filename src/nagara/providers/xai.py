@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.x.ai/docs/api-reference
 PROVIDER = Provider(
     name="xai",
     display_name="xAI",
@@ -19,6 +18,16 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.CHAT: "/chat/completions",
     },
+    # /v1/messages is "fully deprecated":
+    # https://docs.x.ai/developers/rest-api-reference/inference/legacy
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.MAX_COMPLETION_TOKENS}),
+    evidence=Evidence(
+        pages=(
+            "https://docs.x.ai/developers/model-capabilities/text/comparison",
+            "https://docs.x.ai/developers/rest-api-reference/inference/legacy",
+        ),
+        checked_on="2026-11-23",
+        unverified="which fields its chat refuses",
+    ),
 )

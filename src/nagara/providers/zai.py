@@ -3,9 +3,8 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.catalog import Operation, Provider
+from nagara.domain.catalog import Evidence, Operation, Provider
 
-# https://docs.z.ai/api-reference
 PROVIDER = Provider(
     name="zai",
     display_name="Z.AI",
@@ -32,5 +31,15 @@ PROVIDER = Provider(
     ),
     traits=frozenset(
         {Trait.THINKING_SWITCH, Trait.ALL_EFFORTS, Trait.EARLIER_REASONING_CONTENT, Trait.VIDEO_URL}
+    ),
+    evidence=Evidence(
+        pages=(
+            "https://docs.z.ai/guides/overview/concept-param",
+            "https://github.com/zai-org/z-ai-sdk-python",
+            "https://docs.rs/rig-core/latest/rig/providers/zai/constant.ANTHROPIC_API_BASE_URL.html",
+        ),
+        checked_on="2026-11-23",
+        unverified="what is listed as lacking, beyond its absence from these pages; that the "
+        "Messages path takes a bearer token",
     ),
 )

@@ -6,7 +6,7 @@ takes is bounded, whatever its length.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nagara.domain.catalog import (
     ConfiguredProvider,
@@ -17,6 +17,7 @@ from nagara.domain.catalog import (
     Route,
     Snapshot,
 )
+from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import PROVIDERS, SANDBOX
 
 MODEL_ID_LENGTH_MAX = 200
@@ -58,7 +59,7 @@ def make_open_route(model_id: str, providers: Mapping[str, ConfiguredProvider]) 
     )
     operations = tuple(op for op in Operation if op in configured.provider.paths)
     known = Model(id=model_id, startup=name, display_name=model, operations=operations)
-    return Route(known, (deployment,))
+    return Route(known, (deployment,), find_prices(known, (deployment,)))
 
 
 def is_open(configured: ConfiguredProvider) -> bool:
@@ -73,7 +74,19 @@ def is_sendable(model: str) -> bool:
 
 def make_sandbox_route(model: Model) -> Route:
     """The model, served by the sandbox."""
-    return Route(model, (Deployment(name=SANDBOX.name, provider=SANDBOX, model=model.id),))
+    deployment = Deployment(name=SANDBOX.name, provider=SANDBOX, model=model.id)
+    return Route(model, (deployment,), find_prices(model, (deployment,)))
+
+
+def find_prices(model: Model, deployments: Sequence[Deployment]) -> tuple[RateCard, ...]:
+    """What callers pay for the model where these serve it; nothing if nobody gave it a price.
+
+    Servers of one's own are free by declaration, unless the model has a price all the same.
+    """
+    if model.rates_pico:
+        return (RateCard(rates_pico=model.rates_pico),)
+    is_own = bool(deployments) and all(deployment.is_self_hosted for deployment in deployments)
+    return (FREE_CARD,) if is_own else ()
 
 
 def nearest_models(snapshot: Snapshot, model_id: str) -> list[str]:

@@ -21,7 +21,7 @@ from nagara.domain.catalog import (
 )
 from nagara.domain.configuration import ConfigError, Declared, DeclaredAlias, DeclaredModel
 from nagara.providers import SANDBOX
-from nagara.routing.lookup import make_open_route, make_sandbox_route, suggest
+from nagara.routing.lookup import find_prices, make_open_route, make_sandbox_route, suggest
 
 # Between deployments that the operator did not order: a model's own maker, then others, and a
 # sandbox only when nothing real is left.
@@ -185,7 +185,8 @@ def declare_deployments(
 
 def make_route(model: Model, deployments: list[Deployment]) -> Route:
     """The model with its deployments in order: priority, then weight, then as declared."""
-    return Route(model, tuple(sorted(deployments, key=lambda d: (d.priority, -d.weight))))
+    ordered = tuple(sorted(deployments, key=lambda d: (d.priority, -d.weight)))
+    return Route(model, ordered, find_prices(model, ordered))
 
 
 def add_qualified(

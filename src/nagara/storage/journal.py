@@ -16,7 +16,7 @@ _INSERT_REQUEST = (
     "INSERT INTO requests (id, request_id, account_id, key_id, at_ms, operation, model, provider, "
     "deployment, status, outcome, error, is_streamed, is_test, attempts, first_byte_ms, "
     "duration_ms, dropped, usage, is_usage_estimated, input_tokens, output_tokens, held_nano, "
-    "charge_nano, cost_nano, rate_card, lines) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+    "charge_nano, cost_nano, rate_card, charge) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
     "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
 )
 _ADD_ACTIVITY = (
@@ -96,7 +96,7 @@ def insert_request(record: RequestRecord, held_nano: int, cost_nano: int | None)
         record.charge_nano,
         cost_nano,
         None if charge is None else charge.rate_card,
-        None if charge is None else _encode(charge.lines).decode(),
+        None if charge is None else _encode(charge).decode(),
     )
     return Statement(_INSERT_REQUEST, params, rows_expected=1)
 

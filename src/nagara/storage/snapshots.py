@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.access import authenticate, digest_key, is_well_formed, read_key_text
+from nagara.access import KEY_CHARS_MAX, authenticate, digest_key, is_well_formed, read_key_text
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
@@ -84,6 +84,16 @@ class Snapshots:
             except StorageError as error:
                 self._fail(error)
                 await asyncio.sleep(RETRY_S)
+
+    def knows(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether the key in these headers is among those read last, whatever it may do."""
+        try:
+            text = read_key_text(headers)
+        except GatewayError:
+            return False
+        if text is None or len(text) > KEY_CHARS_MAX:
+            return False
+        return digest_key(self._pepper, text) in self.current.keys
 
     async def knows_by_now(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether the key in these headers is known, after looking into the store if it was not.

@@ -19,7 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
-from nagara.storage.sqlite_connection import check_identity, execute, identify, tell
+from nagara.storage.sqlite_connection import (
+    FileIdentity,
+    check_identity,
+    execute,
+    identify,
+    tell,
+)
 
 GROUP_MAX = 128
 QUEUE_MAX = 10_000
@@ -31,7 +37,9 @@ class Batch:
     __slots__ = ("error", "future", "results", "statements")
 
     def __init__(
-        self, statements: Sequence[Statement], future: "asyncio.Future[list[Result]]"
+        self,
+        statements: Sequence[Statement],
+        future: "asyncio.Future[list[Result]] | None" = None,
     ) -> None:
         self.statements = statements
         self.future = future
@@ -40,7 +48,7 @@ class Batch:
 
     def deliver(self) -> None:
         """Answer the caller, unless it has left. On the loop's thread."""
-        if self.future.done():
+        if self.future is None or self.future.done():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -76,10 +84,11 @@ class SqliteWriter:
             raise StorageError(
                 f"{self._waiting} commits wait for the database {self._path}: the disk is too slow"
             )
-        batch = Batch(statements, self._loop.create_future())
+        future: asyncio.Future[list[Result]] = self._loop.create_future()
+        batch = Batch(statements, future)
         self._waiting += 1
         self._queue.put(batch)
-        return await batch.future
+        return await future
 
     async def close(self) -> None:
         """Commit what waits, then end the thread and close the connection."""
@@ -91,7 +100,7 @@ class SqliteWriter:
     def _run(self) -> None:
         try:
             while group := self._next_group():
-                self._commit_group(group)
+                commit_group(self._connection, self._path, self._identity, group)
                 self._call_loop(self._deliver, group)
         finally:
             self._connection.close()
@@ -110,46 +119,6 @@ class SqliteWriter:
         if group:
             self._queue.put(None)
         return group
-
-    def _commit_group(self, group: list[Batch]) -> None:
-        try:
-            check_identity(self._path, self._identity)
-            # Taking the write lock at once: a lock that was upgraded later could fail half-way.
-            self._connection.execute("BEGIN IMMEDIATE")
-            for batch in group:
-                self._run_batch(batch)
-            self._connection.execute("COMMIT")
-        except (sqlite3.Error, StorageError) as error:
-            # There may be nothing left to roll back: SQLite does it itself when the disk is full.
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            for batch in group:
-                batch.error = batch.error or _tell(error, self._path)
-
-    def _run_batch(self, batch: Batch) -> None:
-        self._connection.execute("SAVEPOINT batch")
-        try:
-            for index, statement in enumerate(batch.statements):
-                batch.results.append(self._run_statement(index, statement))
-        except sqlite3.Error as error:
-            batch.error = tell(error, self._path, len(batch.results))
-            # A full disk may have ended the whole transaction, and everyone's part of it.
-            if not self._connection.in_transaction:
-                raise
-        except (ExpectationError, OverflowError, ValueError, TypeError) as error:
-            # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
-            batch.error = error
-        if batch.error is not None:
-            self._connection.execute("ROLLBACK TO batch")
-        self._connection.execute("RELEASE batch")
-
-    def _run_statement(self, index: int, statement: Statement) -> Result:
-        cursor = execute(self._connection, statement.sql, statement.params)
-        rows = cursor.fetchall()
-        touched = cursor.rowcount if cursor.description is None else len(rows)
-        if statement.rows_expected is not None and touched != statement.rows_expected:
-            raise ExpectationError(index, statement.rows_expected, touched)
-        return Result(rows, touched)
 
     def _deliver(self, group: list[Batch]) -> None:
         self._waiting -= len(group)
@@ -171,6 +140,52 @@ class SqliteWriter:
         except RuntimeError:
             # The loop was closed under us: nobody is left to be answered.
             return
+
+
+def commit_group(
+    connection: sqlite3.Connection, path: Path, identity: FileIdentity, group: Sequence[Batch]
+) -> None:
+    """Run every batch and commit once; what became of each is in it."""
+    try:
+        check_identity(path, identity)
+        # Taking the write lock at once: a lock that was upgraded later could fail half-way.
+        connection.execute("BEGIN IMMEDIATE")
+        for batch in group:
+            _run_batch(connection, path, batch)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, StorageError) as error:
+        # There may be nothing left to roll back: SQLite does it itself when the disk is full.
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        for batch in group:
+            batch.error = batch.error or _tell(error, path)
+
+
+def _run_batch(connection: sqlite3.Connection, path: Path, batch: Batch) -> None:
+    connection.execute("SAVEPOINT batch")
+    try:
+        for index, statement in enumerate(batch.statements):
+            batch.results.append(_run_statement(connection, index, statement))
+    except sqlite3.Error as error:
+        batch.error = tell(error, path, len(batch.results))
+        # A full disk may have ended the whole transaction, and everyone's part of it.
+        if not connection.in_transaction:
+            raise
+    except (ExpectationError, OverflowError, ValueError, TypeError) as error:
+        # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
+        batch.error = error
+    if batch.error is not None:
+        connection.execute("ROLLBACK TO batch")
+    connection.execute("RELEASE batch")
+
+
+def _run_statement(connection: sqlite3.Connection, index: int, statement: Statement) -> Result:
+    cursor = execute(connection, statement.sql, statement.params)
+    rows = cursor.fetchall()
+    touched = cursor.rowcount if cursor.description is None else len(rows)
+    if statement.rows_expected is not None and touched != statement.rows_expected:
+        raise ExpectationError(index, statement.rows_expected, touched)
+    return Result(rows, touched)
 
 
 def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:

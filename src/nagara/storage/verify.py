@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from nagara.domain.money import ChargeLine, sum_lines
+from nagara.domain.money import Charge, sum_up
 from nagara.storage.driver import Driver, Row
 from nagara.storage.limit_periods import DAY_S
 
@@ -197,10 +197,10 @@ CHECKS |= {
 
 _COUNTED = ("accounts", "keys", "holds", "transfers", "requests", "grants")
 _LINES = (
-    "SELECT seq, id, charge_nano, lines FROM requests "
-    "WHERE seq > $1 AND (charge_nano <> 0 OR lines IS NOT NULL) ORDER BY seq LIMIT $2"
+    "SELECT seq, id, charge_nano, charge FROM requests "
+    "WHERE seq > $1 AND (charge_nano <> 0 OR charge IS NOT NULL) ORDER BY seq LIMIT $2"
 )
-_decode_lines = msgspec.json.Decoder(tuple[ChargeLine, ...]).decode
+_decode_charge = msgspec.json.Decoder(Charge).decode
 
 
 async def verify(driver: Driver) -> Verification:
@@ -231,9 +231,10 @@ async def _check_lines(driver: Driver) -> AsyncIterator[Discrepancy]:
 
 
 def _recompute(row: Row) -> Discrepancy | None:
-    _, request, charge_nano, lines = row
+    _, request, charge_nano, text = row
     try:
-        computed_nano = sum_lines(_decode_lines(lines or "[]"))
+        charge = _decode_charge(text or "")
+        computed_nano = sum_up(charge.lines, charge.markup_ppm)
     except msgspec.DecodeError:
         computed_nano = -1
     if computed_nano == charge_nano:

@@ -112,14 +112,16 @@ class Upstreams:
         if lane.is_pass_through:
             passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
             if passed:
-                headers = build_headers(deployment, passed, endpoint.forwarded_headers)
+                forwarded = endpoint.forwarded_headers
+                headers = build_headers(deployment, lane.operation, passed, forwarded)
                 lines = encode_lines(headers)
             if call.query and endpoint.forwards_query:
                 path += (b"&" if b"?" in path else b"?") + call.query
         proof: Headers = []
         if not target.is_authorized:
+            auth = deployment.choose_auth(lane.operation)
             proof = await self._authorizer.authorize(
-                deployment, target.origin, path, lane.body, call.asking.now_s
+                deployment, auth, target.origin, path, lane.body, call.asking.now_s
             )
         return await self._pool.send(
             target.origin, b"POST", path, proof, lane.body, self._timeouts, lines
@@ -136,8 +138,8 @@ class Upstreams:
         address, mark, query = address.partition("?")
         base = read_base_url(address)
         path = base.prefix + (mark + query).encode()
-        lines = encode_lines(build_headers(deployment, [], frozenset()))
-        is_authorized = deployment.auth not in EVERY_TIME
+        lines = encode_lines(build_headers(deployment, operation, [], frozenset()))
+        is_authorized = deployment.choose_auth(operation) not in EVERY_TIME
         target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
@@ -148,6 +150,7 @@ class Upstreams:
 
 def build_headers(
     deployment: Deployment,
+    operation: Operation,
     caller_headers: Sequence[tuple[bytes, bytes]],
     forwarded: frozenset[bytes],
 ) -> Headers:
@@ -163,7 +166,7 @@ def build_headers(
         (b"user-agent", _USER_AGENT),
     ]
     provider = deployment.provider
-    headers += encode_credential(deployment)
+    headers += encode_credential(deployment, operation)
     passed = [header for header in caller_headers if header[0] in forwarded]
     headers += passed
     if provider.headers:

@@ -9,7 +9,7 @@ fails, and another deployment may be tried.
 from collections.abc import Mapping
 from typing import Final
 
-from nagara.domain.catalog import Auth, Deployment
+from nagara.domain.catalog import Auth, Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.answer import Headers
 from nagara.upstream.bounds import Timeouts
@@ -34,11 +34,12 @@ _PREFIXES: Final[Mapping[Auth, tuple[bytes, bytes]]] = {
 }
 
 
-def encode_credential(deployment: Deployment) -> Headers:
+def encode_credential(deployment: Deployment, operation: Operation) -> Headers:
     """The header that holds the credential; none where it is no header's value, or not there."""
-    if deployment.credential is None or deployment.auth not in _PREFIXES:
+    auth = deployment.choose_auth(operation)
+    if deployment.credential is None or auth not in _PREFIXES:
         return []
-    name, prefix = _PREFIXES[deployment.auth]
+    name, prefix = _PREFIXES[auth]
     return [(name, prefix + deployment.credential.reveal().encode())]
 
 
@@ -51,7 +52,13 @@ class Authorizer:
         self._tokens: dict[str, GoogleTokens] = {}
 
     async def authorize(
-        self, deployment: Deployment, origin: Origin, target: bytes, body: bytes, now_s: int
+        self,
+        deployment: Deployment,
+        auth: Auth,
+        origin: Origin,
+        target: bytes,
+        body: bytes,
+        now_s: int,
     ) -> Headers:
         """The headers that this POST needs besides those of `encode_credential`.
 
@@ -61,9 +68,9 @@ class Authorizer:
             return []
         text = deployment.credential.reveal()
         try:
-            if deployment.auth is Auth.AWS_SIGV4:
+            if auth is Auth.AWS_SIGV4:
                 return sign_request(text, origin, target, body, now_s)
-            if deployment.auth is Auth.GOOGLE_OAUTH:
+            if auth is Auth.GOOGLE_OAUTH:
                 token = await self._find_tokens(text).get(now_s)
                 return [(b"authorization", b"Bearer " + token.encode())]
         except ValueError as error:

@@ -11,20 +11,24 @@ all the rest. `_pump` is called at news from either side, and takes what is ther
     or something failed
 
 The head goes out with the first event. From then on every failure is an event in the caller's
-dialect: a stream that breaks off never looks complete. When the terminal event has been sent, the
-client's answer is ended at once, and what the upstream still sends is read only so that its
-connection can be used again.
+dialect: a stream that breaks off never looks complete. What ends an answer, its terminal event and
+what came in one piece with it, is held back until the answer has been settled: a caller who has
+seen the end has paid for it, whatever happens to this process then. What the upstream still sends
+after its terminal event is read only so that its connection can be used again.
 
 An answer that is no stream is read whole, within a bound, and sent with its length.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from nagara.dialects.translation import Translated
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations.lanes import AnswerStream, Bounds
 from nagara.upstream.attempt import Begun
 from nagara.upstream.reply import Reply, ResponseHeaders
+
+Settle = Callable[[bytes], Awaitable[None]]
 
 END_OF_CONNECTION_S = 1.0
 """How long a finished upstream may take to end its body before its connection is closed."""
@@ -73,10 +77,11 @@ class StreamRelay:
         self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         """The last bytes for the client, or why there are no more."""
 
-    async def run(self, headers: ResponseHeaders) -> None:
+    async def run(self, headers: ResponseHeaders, settle: Settle) -> None:
         """Send the answer's head and pump its events until it is ended, one way or another.
 
-        However it is left, cancelled too, the upstream is then at its end or aborted.
+        `settle` is awaited once with the end, before that is sent. However this is left, cancelled
+        too, the upstream is then at its end or aborted.
         """
         try:
             self._reply.start(200, headers)
@@ -85,6 +90,7 @@ class StreamRelay:
             except GatewayError as error:
                 self.failure = error
                 last = self.stream.fail(error, self._request_id)
+            await settle(last)
             self._reply.end(last)
             if self.failure is None:
                 await self._finish_upstream()
@@ -114,12 +120,13 @@ class StreamRelay:
         try:
             while True:
                 if piece:
-                    if forwarded := stream.feed(piece):
+                    forwarded = stream.feed(piece)
+                    if stream.is_ended and stream.failure is None:
+                        last.set_result(forwarded + stream.terminator())
+                    elif forwarded:
                         reply.write(forwarded)
-                    if stream.is_ended:
-                        if stream.failure is not None:
-                            raise stream.failure
-                        last.set_result(stream.terminator())
+                    if stream.failure is not None:
+                        raise stream.failure
                 elif piece is not None:
                     last.set_result(stream.close())
                 if answer.is_drained or reply.is_full or last.done():

@@ -68,9 +68,9 @@ def spoken(provider: Provider, caller: Caller) -> Operation:
     return next(op for op in order if op in WIRES)
 
 
-def check_credential(asked: Asked, provider: Provider, key: str) -> None:
+def check_credential(asked: Asked, provider: Provider, operation: Operation, key: str) -> None:
     """It is presented in the provider's way and in no other, and the caller's key nowhere."""
-    name, form = HEADERS[provider.auth]
+    name, form = HEADERS[provider.operation_auth.get(operation, provider.auth)]
     credential = credential_of(provider)
     shown = {k: v for k, v in asked.headers.items() if credential in v}
     assert shown == {name: form.format(credential)}
@@ -115,7 +115,7 @@ def test_turn_comes_back_whole(
     operation = spoken(provider, caller)
     (asked,) = stage.upstream.asked
     check_path(asked, provider, operation, is_streamed)
-    check_credential(asked, provider, stage.gateway.key)
+    check_credential(asked, provider, operation, stage.gateway.key)
     check_body(asked, operation)
     said = caller.read(answer, is_streamed=is_streamed)
     assert said.text == TEXT
@@ -169,7 +169,7 @@ def test_embeddings_are_asked_for_where_the_file_says(stage: Stage, provider: Pr
     assert answer.status == 200, answer.body
     (asked,) = stage.upstream.asked
     check_path(asked, provider, Operation.EMBEDDINGS, is_streamed=False)
-    check_credential(asked, provider, gateway.key)
+    check_credential(asked, provider, Operation.EMBEDDINGS, gateway.key)
 
 
 @pytest.mark.parametrize("provider", [p for p in REMOTE if p not in TALKING], ids=lambda p: p.name)

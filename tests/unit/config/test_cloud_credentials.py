@@ -112,6 +112,14 @@ def test_global_location_and_express_mode_have_addresses_of_their_own(tmp_path: 
     project = find(tmp_path, "vertex", VERTEX_ACCESS_TOKEN="ya29.x", GOOGLE_CLOUD_PROJECT="p")
     assert auth_of(project) is Auth.BEARER
     assert project.base_url == "https://aiplatform.googleapis.com/v1/projects/p/locations/global"
+    many = find(
+        tmp_path,
+        "vertex",
+        VERTEX_ACCESS_TOKEN="ya29.x",
+        GOOGLE_CLOUD_PROJECT="p",
+        GOOGLE_CLOUD_LOCATION="eu",
+    )
+    assert many.base_url == ("https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu")
     express = find(tmp_path, "vertex", VERTEX_API_KEY="AQ.x")
     assert auth_of(express) is Auth.X_GOOG_API_KEY
     assert express.base_url == "https://aiplatform.googleapis.com/v1"

@@ -152,3 +152,7 @@ def test_marks_and_names_are_taken_off_every_part() -> None:
     assert fitted.request.messages == (Message(Role.USER, (Text("a"), Text("b"))),)
     assert fitted.request.tools == (READ, FunctionTool(name="write"))
     assert set(fitted.dropped) == {"cache_control", "messages.name", "tools.strict"}
+
+
+def test_who_asks_is_named_as_responses_callers_say_it_now() -> None:
+    assert fit(request("openai_responses", user="u"), target()).dropped == ("safety_identifier",)

@@ -102,6 +102,16 @@ WHOLE: Mapping[str, tuple[ModuleType, list[bytes]]] = {
 every_stream = pytest.mark.parametrize("name", WHOLE)
 
 
+def test_usage_that_only_groqs_own_field_tells_is_metered() -> None:
+    # From a recorded stream that was not asked for usage.
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    told = {"x_groq": {"id": "req", "usage": {"prompt_tokens": 21, "completion_tokens": 988}}}
+    stream = open_stream(CHAT)
+    forward(stream, b"data: " + json.dumps(last | told).encode() + b"\n\n", DONE)
+    assert stream.usage is not None
+    assert stream.usage.quantities == {Meter.INPUT: 21, Meter.OUTPUT: 988}
+
+
 @every_stream
 def test_whole_stream_passes_byte_for_byte(name: str) -> None:
     dialect, events = WHOLE[name]

@@ -127,3 +127,21 @@ def test_any_name_is_made_fit_and_comes_back(name: str) -> None:
     (tool,) = flatten_tools(asked, PLAIN)[0].tools
     assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", tool.name)
     assert restore(asked, answer(ToolCall(id="1", name=tool.name))).name == name
+
+
+def test_what_a_namespace_is_for_is_told_with_each_of_its_tools() -> None:
+    grouped = FunctionTool(
+        name="find", namespace="maps", namespace_description="Maps.", description="Finds a place."
+    )
+    (flat,) = flatten_tools(request(grouped), PLAIN)[0].tools
+    assert isinstance(flat, FunctionTool)
+    assert flat.description == "Maps.\n\nFinds a place."
+
+
+def test_a_tool_of_any_text_is_told_no_format() -> None:
+    free = msgspec.structs.replace(
+        PATCH, description="Changes a file.", format=msgspec.Raw(b'{"type":"text"}')
+    )
+    (flat,) = flatten_tools(request(free), PLAIN)[0].tools
+    assert isinstance(flat, FunctionTool)
+    assert flat.description == "Changes a file."

@@ -1,5 +1,6 @@
 """Every provider is data that holds together."""
 
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -95,6 +96,8 @@ def test_sandbox_serves_every_endpoint_and_needs_nothing() -> None:
             Operation.EMBEDDINGS,
             "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
         ),
+        ("together", Operation.CHAT, "https://api.together.ai/v1/chat/completions"),
+        ("perplexity", Operation.RESPONSES, "https://api.perplexity.ai/v1/responses"),
         ("ollama", Operation.MESSAGES, "http://localhost:11434/v1/messages"),
     ],
 )
@@ -111,12 +114,56 @@ def test_address_is_the_documented_one(name: str, operation: Operation, url: str
         ("o3-pro-2025-06-10", [Operation.RESPONSES]),
         ("gpt-audio-1.5", [Operation.CHAT]),
         ("gpt-4o-search-preview", [Operation.CHAT]),
+        ("gpt-daybreak-blue-latest", [Operation.RESPONSES]),
+        ("gpt-5.6-cyber", [Operation.RESPONSES]),
+        ("gpt-6-rosalind", [Operation.RESPONSES]),
+        ("gpt-6.2-astra-law", [Operation.RESPONSES]),
     ],
 )
 def test_model_is_asked_in_the_dialects_that_it_has(model: str, spoken: list[Operation]) -> None:
-    deployment = Deployment(name="openai", provider=PROVIDERS["openai"], model=model)
+    assert spoken_by("openai", model) == spoken
+
+
+@pytest.mark.parametrize(
+    ("model", "spoken"),
+    [
+        ("gpt-5.4", [Operation.RESPONSES, Operation.CHAT]),
+        ("gpt-4o-mini", [Operation.RESPONSES, Operation.CHAT]),
+        ("gpt-4.1", [Operation.RESPONSES, Operation.CHAT]),
+        ("gpt-5.1-codex-mini", [Operation.RESPONSES]),
+        ("gpt-5.4-pro", [Operation.RESPONSES]),
+        ("gpt-4-turbo", [Operation.CHAT]),
+        ("gpt-35-turbo", [Operation.CHAT]),
+        ("o1-mini", [Operation.CHAT]),
+        ("gpt-audio-1.5", [Operation.CHAT]),
+        ("Llama-3.3-70B-Instruct", [Operation.RESPONSES, Operation.CHAT]),
+        ("Meta-Llama-3.1-405B-Instruct", [Operation.CHAT]),
+        ("DeepSeek-V3.2", [Operation.RESPONSES, Operation.CHAT]),
+        ("Codestral-2501", [Operation.CHAT]),
+        ("FW-Kimi-K2.5", [Operation.CHAT]),
+    ],
+)
+def test_azure_asks_a_model_in_the_dialects_that_it_has_there(
+    model: str, spoken: list[Operation]
+) -> None:
+    assert spoken_by("azure", model) == spoken
+
+
+def spoken_by(name: str, model: str) -> list[Operation]:
+    deployment = Deployment(name=name, provider=PROVIDERS[name], model=model)
     # A caller of a third dialect is translated to the first of them.
-    assert list(spoken_operations(deployment, Operation.MESSAGES)) == spoken
+    return list(spoken_operations(deployment, Operation.MESSAGES))
+
+
+@pytest.mark.parametrize("provider", REMOTE, ids=lambda p: p.name)
+def test_facts_of_a_provider_name_the_pages_that_they_rest_on(provider: Provider) -> None:
+    if provider.base_url is None:
+        assert provider.evidence is None
+        return
+    assert provider.evidence is not None
+    assert provider.evidence.pages
+    assert all(page.startswith("https://") for page in provider.evidence.pages)
+    assert date.fromisoformat(provider.evidence.checked_on)
 
 
 def test_base_url_of_ones_own_replaces_the_providers() -> None:

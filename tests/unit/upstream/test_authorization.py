@@ -104,7 +104,7 @@ def authorize(client: Client) -> Callable[..., Any]:
         credential: str, now_s: int = NOW_S, auth: Auth = Auth.GOOGLE_OAUTH
     ) -> Headers:
         return await authorizer.authorize(
-            deployment(auth, credential), ORIGIN, b"/model/a%3A0/converse", b"{}", now_s
+            deployment(auth, credential), auth, ORIGIN, b"/model/a%3A0/converse", b"{}", now_s
         )
 
     return authorize
@@ -134,8 +134,18 @@ def decode_part(text: str) -> Any:
     ],
 )
 def test_credential_stands_in_its_header_where_it_is_one(auth: Auth, headers: Headers) -> None:
-    assert encode_credential(deployment(auth, "s")) == headers
-    assert encode_credential(deployment(auth, None)) == []
+    assert encode_credential(deployment(auth, "s"), Operation.CHAT) == headers
+    assert encode_credential(deployment(auth, None), Operation.CHAT) == []
+
+
+def test_operation_may_have_its_own_way_of_presenting_the_credential() -> None:
+    google = Deployment(
+        name="google", provider=PROVIDERS["google"], model="m", credential=Secret("s")
+    )
+    asked = encode_credential(google, Operation.GENERATE_CONTENT)
+    embedded = encode_credential(google, Operation.EMBEDDINGS)
+    assert asked == [(b"x-goog-api-key", b"s")]
+    assert embedded == [(b"authorization", b"Bearer s")]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +164,13 @@ def test_credential_stands_in_its_header_where_it_is_one(auth: Auth, headers: He
 )
 def test_way_of_a_credential_is_told_by_its_form(name: str, credential: str, auth: Auth) -> None:
     them = Deployment(name=name, provider=PROVIDERS[name], model="m", credential=Secret(credential))
-    assert them.auth is auth
+    assert all(them.choose_auth(operation) is auth for operation in them.provider.paths)
 
 
 def test_credential_that_signs_stands_in_no_header() -> None:
-    headers = build_headers(deployment(Auth.AWS_SIGV4, "ID:SECRET"), [], frozenset())
+    headers = build_headers(
+        deployment(Auth.AWS_SIGV4, "ID:SECRET"), Operation.CHAT, [], frozenset()
+    )
     assert not [value for _, value in headers if b"SECRET" in value]
 
 
@@ -184,7 +196,8 @@ async def test_credential_of_a_wrong_form_is_the_operators_fault_and_not_shown(
 
 async def test_without_a_credential_nothing_is_added(client: Client) -> None:
     them = deployment(Auth.AWS_SIGV4, None)
-    assert await Authorizer(client.pool, TIMEOUTS).authorize(them, ORIGIN, b"/", b"", 0) == []
+    authorizer = Authorizer(client.pool, TIMEOUTS)
+    assert await authorizer.authorize(them, Auth.AWS_SIGV4, ORIGIN, b"/", b"", 0) == []
 
 
 async def test_service_account_is_exchanged_for_a_token(

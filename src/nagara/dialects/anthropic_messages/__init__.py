@@ -3,6 +3,7 @@
 Source: https://docs.anthropic.com/en/api/messages
 """
 
+from nagara.dialects.anthropic_messages.demand import limit_output, measure
 from nagara.dialects.anthropic_messages.error import encode_error
 from nagara.dialects.anthropic_messages.request import (
     forwarded_headers,
@@ -67,6 +68,8 @@ __all__ = [
     "encode_stream",
     "forward_stream",
     "forwarded_headers",
+    "limit_output",
+    "measure",
     "read_request",
     "read_usage",
     "write_request",

@@ -24,7 +24,7 @@ from nagara.dialects.anthropic_messages.tool_encoder import encode_tool_choice, 
 from nagara.dialects.anthropic_messages.wire import NAME, encode_body, encode_mark
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
-from nagara.dialects.schema import ANTHROPIC_STRICT, rewrite
+from nagara.dialects.schema import ANTHROPIC_STRICT, describe, rewrite
 from nagara.domain.abilities import Ability
 from nagara.domain.messages import Effort, OutputKind, ReasoningOptions, Request
 
@@ -158,7 +158,7 @@ def _add_output_config(
         config["effort"] = plan.effort
     asked = request.output_format
     if asked is not None and asked.kind is OutputKind.JSON_SCHEMA and asked.schema is not None:
-        rewritten = rewrite(asked.schema, ANTHROPIC_STRICT)
+        rewritten = rewrite(describe(asked.schema, asked.description), ANTHROPIC_STRICT)
         config["format"] = {"type": "json_schema", "schema": rewritten.schema}
         name = name_parameter("output_format", request)
         dropped += (f"{name}.{path}" for path in rewritten.lost)

@@ -63,6 +63,7 @@ def decode_response(body: bytes, target: Target) -> Response:
                 parts=decode_blocks(wire.content, "content", blame_upstream, target.maker),
                 finish=decode_finish(wire.stop_reason),
                 native_finish=wire.stop_reason,
+                explanation=read_explanation(wire.stop_details),
                 stop_sequence=wire.stop_sequence,
                 extras=keep(stop_details=wire.stop_details),
             ),
@@ -77,3 +78,21 @@ def keep(**fields: msgspec.Raw) -> Extras:
     """The fields that are there and not null, copied out of the answer they came in."""
     kept = {name: raw.copy() for name, raw in fields.items() if bytes(raw) not in (b"", b"null")}
     return kept or NO_EXTRAS
+
+
+class _StopDetails(msgspec.Struct, gc=False):
+    explanation: str | None = None
+
+
+_details_decoder = msgspec.json.Decoder(_StopDetails | None)
+
+
+def read_explanation(stop_details: msgspec.Raw) -> str | None:
+    """Why the model was stopped, in a sentence; None where that is not said, or not so."""
+    if not stop_details:
+        return None
+    try:
+        said = _details_decoder.decode(stop_details)
+    except msgspec.DecodeError:
+        return None
+    return None if said is None else said.explanation

@@ -9,8 +9,6 @@ Source: https://docs.anthropic.com/en/api/messages
 
 from typing import Any
 
-import msgspec
-
 from nagara.dialects import envelope
 from nagara.dialects.anthropic_messages.block_encoder import Block, read_arguments
 from nagara.dialects.anthropic_messages.citations import encode_citation
@@ -179,13 +177,17 @@ def begin_message(
 
 def encode_end(choice: Any, *, has_refusal: bool) -> dict[str, Any]:
     """Why the message ended, of a `Choice` or a `ChoiceEnded`."""
-    extras: dict[str, msgspec.Raw] = choice.extras
+    reason = encode_finish(
+        choice.finish,
+        has_refusal=has_refusal,
+        has_stop_sequence=choice.stop_sequence is not None,
+    )
+    details: Any = choice.extras.get("stop_details")
+    if details is None and reason == "refusal" and choice.explanation is not None:
+        # Only refusals are explained here. https://docs.anthropic.com/en/api/messages
+        details = {"type": "refusal", "category": None, "explanation": choice.explanation}
     return {
-        "stop_reason": encode_finish(
-            choice.finish,
-            has_refusal=has_refusal,
-            has_stop_sequence=choice.stop_sequence is not None,
-        ),
+        "stop_reason": reason,
         "stop_sequence": choice.stop_sequence,
-        "stop_details": extras.get("stop_details"),
+        "stop_details": details,
     }

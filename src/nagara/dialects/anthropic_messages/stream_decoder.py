@@ -22,7 +22,11 @@ from nagara.dialects.anthropic_messages.error import read_failure
 from nagara.dialects.anthropic_messages.finish import decode_finish
 from nagara.dialects.anthropic_messages.hosted import CALL_TYPES
 from nagara.dialects.anthropic_messages.response import MessagesUsage
-from nagara.dialects.anthropic_messages.response_decoder import WireMessage, keep
+from nagara.dialects.anthropic_messages.response_decoder import (
+    WireMessage,
+    keep,
+    read_explanation,
+)
 from nagara.dialects.anthropic_messages.usage import decode_service_tier
 from nagara.dialects.anthropic_messages.wire import (
     NAME,
@@ -254,6 +258,7 @@ class MessagesDecoder(StreamDecoder):
                 ChoiceEnded(
                     finish=decode_finish(delta.stop_reason),
                     native_finish=delta.stop_reason,
+                    explanation=read_explanation(delta.stop_details),
                     stop_sequence=delta.stop_sequence,
                     extras=keep(stop_details=delta.stop_details),
                 )

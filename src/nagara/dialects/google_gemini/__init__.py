@@ -7,6 +7,7 @@ Source: https://ai.google.dev/api/generate-content
 """
 
 from nagara.dialects.google_gemini.abilities import ABILITIES
+from nagara.dialects.google_gemini.demand import limit_output, measure
 from nagara.dialects.google_gemini.refusal import encode_error
 from nagara.dialects.google_gemini.request import forwarded_headers, read_request, write_request
 from nagara.dialects.google_gemini.request_decoder import decode_request
@@ -36,6 +37,8 @@ __all__ = [
     "encode_stream",
     "forward_stream",
     "forwarded_headers",
+    "limit_output",
+    "measure",
     "read_request",
     "read_usage",
     "write_request",

@@ -11,12 +11,13 @@ import msgspec
 
 from nagara.dialects.codec import Frame
 from nagara.dialects.envelope import enclose
+from nagara.dialects.google_gemini.finish import name_finish
 from nagara.dialects.google_gemini.grounding import write_grounding
 from nagara.dialects.google_gemini.parts import ON_TEXT
 from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.wire import NAME, read
 from nagara.dialects.json_fields import Fields
-from nagara.domain.events import FinishReason, TokenLogprob
+from nagara.domain.events import Choice, ChoiceEnded, FinishReason, TokenLogprob
 from nagara.domain.messages import (
     HostedCall,
     HostedKind,
@@ -36,6 +37,8 @@ Wired = dict[str, Any]
 
 _fields_decoder = msgspec.json.Decoder(Fields)
 _MARK = "thoughtSignature"
+DECLINED = "The model declined."
+"""What is said of a refusal by a provider that does not explain it: no reason here names it."""
 
 
 class SearchWire(msgspec.Struct, gc=False):
@@ -174,15 +177,15 @@ def write_logprobs(logprobs: Sequence[TokenLogprob]) -> Wired:
     return said
 
 
-def write_end(
-    finish: FinishReason | None, native: str | None, extras: Any, *, is_own: bool, named: str
-) -> Wired:
+def write_end(finish: FinishReason | None, ended: Choice | ChoiceEnded, *, is_own: bool) -> Wired:
     """The fields of a candidate that say how it ended: Google's own as they came."""
-    said: Wired = {"finishReason": native if is_own and native is not None else named}
     if is_own:
-        said |= {k: v for k, v in extras.items() if k != "groundingMetadata"}
-    elif finish is FinishReason.REFUSAL:
-        said["finishMessage"] = "The model declined."
+        said: Wired = {"finishReason": ended.native_finish or name_finish(finish)}
+        return said | {k: v for k, v in ended.extras.items() if k != "groundingMetadata"}
+    said = {"finishReason": name_finish(finish)}
+    is_refusal = finish is FinishReason.REFUSAL
+    if explanation := ended.explanation or (DECLINED if is_refusal else None):
+        said["finishMessage"] = explanation
     return said
 
 

@@ -33,6 +33,7 @@ from nagara.dialects.google_gemini.wire import (
     Wire,
     read,
 )
+from nagara.dialects.json_fields import decode_untyped
 from nagara.dialects.service_tier import read_tier
 from nagara.domain.events import (
     Began,
@@ -57,6 +58,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
+from nagara.domain.usage import Usage
 
 
 class CandidateWire(msgspec.Struct, rename="camel", gc=False):
@@ -75,9 +77,10 @@ class CandidateWire(msgspec.Struct, rename="camel", gc=False):
 
 
 class FeedbackWire(msgspec.Struct, rename="camel", gc=False):
-    """`promptFeedback`: why a prompt was blocked."""
+    """`promptFeedback`: why a prompt was blocked. Vertex says it in a sentence, too."""
 
     block_reason: str | None = None
+    block_reason_message: str | None = None
 
 
 class AnswerWire(msgspec.Struct, rename="camel", gc=False):
@@ -138,10 +141,12 @@ class AnswerReader:
         """The events of one response. Raises the `GatewayError` of one that is an error."""
         if answer.error is not None:
             raise read_refusal(answer.error, self._target)
+        counted = answer.usage_metadata
+        usage = None if counted is None else counted.to_usage()
         events: list[Event] = []
         if not self._has_begun:
             self._has_begun = True
-            events.append(Began(dialect=NAME, id=answer.response_id, model=answer.model_version))
+            events.append(_begin(answer, usage))
         try:
             for said in answer.candidates or ():
                 self._candidate(said.index or 0).take(said, events)
@@ -149,10 +154,10 @@ class AnswerReader:
                 self._take_feedback(answer.prompt_feedback, events)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed_answer() from error
-        if (counted := answer.usage_metadata) is not None:
+        if counted is not None:
             self._tier = read_tier(counted.service_tier) or self._tier
-            if (usage := counted.to_usage()) is not None:
-                events.append(UsageReported(usage))
+        if usage is not None:
+            events.append(UsageReported(usage))
         if answer.candidates or answer.prompt_feedback:
             self.is_complete = bool(self._candidates) and not self._has_unfinished()
         return events
@@ -179,11 +184,22 @@ class AnswerReader:
     def _take_feedback(self, raw: msgspec.Raw, events: list[Event]) -> None:
         """A blocked prompt has no candidate: an answer without words, held back by a filter."""
         self._feedback = msgspec.Raw(raw)
-        reason = read(raw, _feedback_decoder).block_reason
-        if reason and not self._candidates:
+        feedback = read(raw, _feedback_decoder)
+        if feedback.block_reason and not self._candidates:
             blocked = self._candidate(0)
             blocked.is_finished = True
-            events.append(ChoiceEnded(finish=FinishReason.CONTENT_FILTER, native_finish=reason))
+            events.append(
+                ChoiceEnded(
+                    finish=FinishReason.CONTENT_FILTER,
+                    native_finish=feedback.block_reason,
+                    explanation=feedback.block_reason_message,
+                )
+            )
+
+
+def _begin(answer: AnswerWire, usage: Usage | None) -> Began:
+    # The first piece counts the input already, which a Messages caller is told at the beginning.
+    return Began(dialect=NAME, id=answer.response_id, model=answer.model_version, usage=usage)
 
 
 class _Candidate:
@@ -295,10 +311,13 @@ class _Candidate:
             if part.kind not in self._told_tools:
                 self._begin(part, events)
                 events.append(PartEnded(self._count - 1, self._choice))
-        finish = read_finish(native, has_calls=self._has_calls)
         events.append(
             ChoiceEnded(
-                finish=finish, choice=self._choice, native_finish=native, extras=self._extras
+                finish=read_finish(native, has_calls=self._has_calls),
+                choice=self._choice,
+                native_finish=native,
+                explanation=_read_text(extras.get("finishMessage")),
+                extras=extras,
             )
         )
 
@@ -308,6 +327,12 @@ _UNSIGNED: dict[type[Part], dict[str, None]] = {Text: {}, Reasoning: {"signature
 
 def _maybe(raw: msgspec.Raw | None, decoder: "msgspec.json.Decoder[Wire]") -> Wire | None:
     return None if raw is None else read(raw, decoder)
+
+
+def _read_text(raw: msgspec.Raw | None) -> str | None:
+    """A text; what is none fails no answer, as it is only handed on."""
+    value = None if raw is None else decode_untyped(raw)
+    return value if isinstance(value, str) else None
 
 
 def _read_token(chosen: TokenWire, top: "list[TokenWire] | tuple[()]") -> TokenLogprob:

@@ -263,15 +263,16 @@ class ContentEncoder:
             made["thoughtSignature"] = media.signature.value
         if media.detail is not None:
             self.dropped.append("detail")
-        if media.filename is not None:
+        if media.filename is not None and media.text is None:
             # Vertex alone takes a `displayName`; the Gemini API refuses it.
             self.dropped.append("filename")
         return made
 
     def _address(self, media: Media) -> Wired:
         if media.text is not None:
-            # A text document is read as text, whichever way it comes.
-            return {"text": media.text}
+            # A text document is read as text, whichever way it comes; its title stays with it.
+            title = f"{media.filename}\n\n" if media.filename else ""
+            return {"text": title + media.text}
         if media.data is not None:
             mime = media.media_type or _TYPES[media.kind]
             return {"inlineData": {"mimeType": mime, "data": media.data}}

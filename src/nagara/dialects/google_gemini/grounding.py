@@ -243,16 +243,16 @@ def write_grounding(
     texts: Iterable[Text], queries: Sequence[str], sources: Iterable[Source]
 ) -> Mapping[str, Any]:
     """`groundingMetadata` for what another provider cited; empty if it cited nothing."""
-    chunks: dict[tuple[str, str | None], int] = {}
+    sites = _Sites()
     supports: dict[tuple[int, int, str], list[int]] = {}
     for source in sources:
-        chunks.setdefault((source.url, source.title), len(chunks))
+        sites.add(source.url, source.title)
     offset = 0
     for text in texts:
         for citation in text.citations:
             if citation.url is None:
                 continue
-            chunk = chunks.setdefault((citation.url, citation.title), len(chunks))
+            chunk = sites.add(citation.url, citation.title)
             if text.text:
                 # Without a place of its own it is of all the text that it stands on.
                 start = offset + _bytes_of(text.text[: citation.start or 0])
@@ -262,8 +262,8 @@ def write_grounding(
     said: dict[str, Any] = {}
     if queries:
         said["webSearchQueries"] = list(queries)
-    if chunks:
-        said["groundingChunks"] = [{"web": _write_site(url, title)} for url, title in chunks]
+    if chunks := sites.write():
+        said["groundingChunks"] = chunks
     if supports:
         said["groundingSupports"] = [
             {
@@ -275,8 +275,39 @@ def write_grounding(
     return said
 
 
-def _write_site(url: str, title: str | None) -> dict[str, str]:
-    return {"uri": url} if title is None else {"uri": url, "title": title}
+class _Sites:
+    """The chunks: one for each page, though a search may find it without the title it is cited by.
+
+    A page that is known by two titles has two chunks, and a title that comes later is filled in.
+    """
+
+    def __init__(self) -> None:
+        self._titles: list[tuple[str, str | None]] = []
+        self._numbers: dict[tuple[str, str | None], int] = {}
+
+    def add(self, url: str, title: str | None) -> int:
+        """The number of the page's chunk."""
+        numbers = self._numbers
+        if (number := numbers.get((url, title))) is not None:
+            return number
+        if title is not None and (untitled := numbers.pop((url, None), None)) is not None:
+            self._titles[untitled] = (url, title)
+            number = untitled
+        else:
+            number = len(self._titles)
+            self._titles.append((url, title))
+        numbers[url, title] = number
+        if title is not None:
+            # Whoever names no title means the page that is known already.
+            numbers.setdefault((url, None), number)
+        return number
+
+    def write(self) -> list[dict[str, Any]]:
+        """`groundingChunks`."""
+        return [
+            {"web": {"uri": url} if title is None else {"uri": url, "title": title}}
+            for url, title in self._titles
+        ]
 
 
 def _bytes_of(text: str) -> int:

@@ -40,8 +40,7 @@ def read_openapi(schema: msgspec.Raw) -> msgspec.Raw:
         raise msgspec.DecodeError(str(error)) from error
     if not isinstance(value, dict):
         raise msgspec.ValidationError("Expected `object`")
-    made = _read(value, 0)
-    return msgspec.Raw(schema) if made == value else encode_raw(made)
+    return encode_raw(_read(value, 0))
 
 
 def _read(schema: Any, depth: int) -> Any:
@@ -59,6 +58,7 @@ def _read(schema: Any, depth: int) -> Any:
         _allow_null(made)
     if "format" in made and made["format"] == "enum":
         del made["format"]
+    _order_properties(made)
     return made
 
 
@@ -77,6 +77,14 @@ def _read_keyword(name: str, value: Any, depth: int) -> Any:
     if name in _COUNTS and isinstance(value, str) and value.isdecimal():
         return int(value)
     return value
+
+
+def _order_properties(made: dict[str, Any]) -> None:
+    """Properties in the order that they are to be written in: for others, that of the schema."""
+    order, properties = made.get("propertyOrdering"), made.get("properties")
+    if isinstance(order, list) and isinstance(properties, dict):
+        named = [name for name in order if isinstance(name, str) and name in properties]
+        made["properties"] = {name: properties[name] for name in named} | properties
 
 
 def _allow_null(made: dict[str, Any]) -> None:

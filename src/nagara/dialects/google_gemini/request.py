@@ -20,7 +20,7 @@ def read_request(body: bytes) -> RequestView:
     """The view of a request, its model left empty. Raises `GatewayError` for a wrong field."""
     fields = read_fields(body)
     require_kind(fields, "contents", "array", "object")
-    config = _read_config(fields)
+    config = read_config(fields)
     cap = read_tokens_max(config, "maxOutputTokens")
     return RequestView(
         fields=fields,
@@ -37,7 +37,8 @@ def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes: 
     return write_fields(view.fields)
 
 
-def _read_config(fields: Fields) -> Fields:
+def read_config(fields: Fields) -> Fields:
+    """The fields of `generationConfig`, by either of its names; none when absent or null."""
     raw = fields.get("generationConfig", fields.get("generation_config"))
     if raw is None or bytes(raw) == b"null":
         return {}

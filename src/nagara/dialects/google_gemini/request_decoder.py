@@ -253,4 +253,5 @@ def _read_format(config: Fields) -> OutputFormat | None:
     if mime != "application/json" and schema is None:
         return None
     kind = OutputKind.JSON_OBJECT if schema is None else OutputKind.JSON_SCHEMA
-    return OutputFormat(kind=kind, schema=schema)
+    # Google holds every answer to its schema: https://ai.google.dev/gemini-api/docs/structured-output
+    return OutputFormat(kind=kind, schema=schema, is_strict=None if schema is None else True)

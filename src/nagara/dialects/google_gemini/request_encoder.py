@@ -7,15 +7,14 @@ https://ai.google.dev/api/generate-content#request-body
 
 from typing import Any
 
-import msgspec
-
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
 from nagara.dialects.google_gemini.content_encoder import ContentEncoder
 from nagara.dialects.google_gemini.thinking import repeat_thinking, write_thinking
 from nagara.dialects.google_gemini.tool_encoder import encode_tools
 from nagara.dialects.google_gemini.wire import NAME, write
-from nagara.dialects.schema import GEMINI, rewrite
+from nagara.dialects.schema import GEMINI, describe, rewrite
+from nagara.dialects.service_tier import google_tier
 from nagara.domain.messages import OutputKind, Request
 
 STOPS_MAX = 5
@@ -31,15 +30,6 @@ _PLAIN_FIELDS = (
     ("presence_penalty", "presencePenalty"),
 )
 
-# https://ai.google.dev/gemini-api/docs/service-tiers, by OpenAI's names for them and Google's own.
-_TIERS = {
-    "default": "standard",
-    "standard": "standard",
-    "standard_only": "standard",
-    "flex": "flex",
-    "priority": "priority",
-}
-
 
 def encode_request(request: Request, target: Target) -> Encoded:
     """The body for the target. Raises `GatewayError` for what must not be left out."""
@@ -54,7 +44,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     if config:
         body["generationConfig"] = config
     tier = request.service_tier
-    if tier is not None and (named := _TIERS.get(tier)) is not None:
+    if (named := google_tier(tier)) is not None:
         body["serviceTier"] = named
     elif tier not in (None, "auto"):
         dropped.append(name_parameter("service_tier", request))
@@ -94,8 +84,7 @@ def _encode_format(request: Request, dropped: list[str]) -> dict[str, Any]:
         return {}
     said: dict[str, Any] = {"responseMimeType": "application/json"}
     if asked.kind is OutputKind.JSON_SCHEMA and asked.schema is not None:
-        schema: msgspec.Raw = asked.schema
-        rewritten = rewrite(schema, GEMINI)
+        rewritten = rewrite(describe(asked.schema, asked.description), GEMINI)
         name = name_parameter("output_format", request)
         dropped.extend(f"{name}.{path}" for path in rewritten.lost)
         said["responseJsonSchema"] = rewritten.schema

@@ -21,7 +21,6 @@ from nagara.dialects.google_gemini.answer_parts import (
     write_end,
     write_logprobs,
 )
-from nagara.dialects.google_gemini.finish import name_finish
 from nagara.dialects.google_gemini.refusal import encode_error
 from nagara.dialects.google_gemini.usage import write_usage
 from nagara.dialects.google_gemini.wire import NAME, write
@@ -194,9 +193,7 @@ class GeminiStreamEncoder(StreamEncoder):
                 self._write_end(choice, candidate, is_own=is_own)
                 for choice, candidate in sorted(self._candidates.items())
             ]
-        usage = write_usage(self._usage)
-        if usage and ended.service_tier is not None:
-            usage["serviceTier"] = ended.service_tier
+        usage = write_usage(self._usage, ended.service_tier)
         last = self._write(body | {"usageMetadata": usage})
         return last + b"]" if self._is_array else last
 
@@ -213,17 +210,10 @@ class GeminiStreamEncoder(StreamEncoder):
             made = held.write(index, part) if begun.is_held else None
             if made is not None and not merge_signature(parts, made, part):
                 parts.append(made)
-        finish = told.finish(ended.finish)
         # Google's SDK forgets the whole turn if any piece of it is without parts.
         parts = parts or [{"text": ""}]
         said: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice}
-        said |= write_end(
-            finish,
-            ended.native_finish,
-            ended.extras,
-            is_own=is_own,
-            named=name_finish(finish),
-        )
+        said |= write_end(told.finish(ended.finish), ended, is_own=is_own)
         if grounding := told.grounding(ended.extras if is_own else {}, self.dropped):
             said["groundingMetadata"] = grounding
         if candidate.logprobs:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.google_gemini.wire import ModalityWire
+from nagara.dialects.service_tier import google_tier
 from nagara.domain.usage import Meter, Usage, make_usage
 
 _Details = list[ModalityWire] | None
@@ -88,10 +89,15 @@ def count_of(details: _Details, modality: str) -> int:
     return sum(row.token_count or 0 for row in details if row.modality == modality)
 
 
-def write_usage(usage: Usage | None) -> dict[str, Any]:
-    """`usageMetadata` of an answer, whoever gave it."""
+def write_usage(usage: Usage | None, service_tier: str | None) -> dict[str, Any]:
+    """`usageMetadata` of an answer, whoever gave it. The tier stands in it, if it has a word."""
     if usage is None:
         return {}
+    tier = google_tier(service_tier)
+    return _write_counts(usage) | ({} if tier is None else {"serviceTier": tier})
+
+
+def _write_counts(usage: Usage) -> dict[str, Any]:
     counts = usage.quantities
     reasoning, cached = counts.get(Meter.REASONING, 0), counts.get(Meter.CACHE_READ, 0)
     said: dict[str, Any] = {

@@ -4,6 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/chat
 """
 
 from nagara.dialects.openai_chat.abilities import ABILITIES
+from nagara.dialects.openai_chat.demand import limit_output, measure
 from nagara.dialects.openai_chat.hosted import NAME
 from nagara.dialects.openai_chat.request import (
     forwarded_headers,
@@ -37,6 +38,8 @@ __all__ = [
     "encode_stream",
     "forward_stream",
     "forwarded_headers",
+    "limit_output",
+    "measure",
     "read_request",
     "read_usage",
     "write_request",

@@ -9,8 +9,6 @@ https://api-docs.deepseek.com/guides/thinking_mode https://docs.mistral.ai/capab
 
 from collections.abc import Iterable
 
-import msgspec
-
 from nagara.dialects.codec import Target, can_read
 from nagara.dialects.openai_chat.call_ids import fit_call_id
 from nagara.dialects.openai_chat.hosted import NAME
@@ -46,7 +44,6 @@ class AssistantEncoder:
         self._said: list[Text | Reasoning | Opaque] = []
         self._refusals: list[str] = []
         self._calls: list[Fields] = []
-        self._executed: list[msgspec.Raw] = []
         self._audio_id: str | None = None
 
     def can_say(self, media: Media) -> bool:
@@ -88,8 +85,6 @@ class AssistantEncoder:
             fields["refusal"] = "".join(self._refusals)
         if self._audio_id is not None:
             fields["audio"] = {"id": self._audio_id}
-        if self._executed:
-            fields["executed_tools"] = self._executed
         if self._calls:
             fields["tool_calls"] = self._calls
         # Null is taken only beside something that stands for it.
@@ -173,12 +168,9 @@ class AssistantEncoder:
         return fields
 
     def _add_hosted(self, part: HostedCall | HostedResult | Opaque) -> None:
-        is_own = part.dialect == NAME and Trait.EXECUTED_TOOLS in self._target.traits
-        if isinstance(part, HostedCall) and is_own and part.raw is not None:
-            self._executed.append(part.raw)
-        elif not (isinstance(part, HostedResult) and is_own):
-            # An own result is in the call's own block already.
-            self._drop(part.type if isinstance(part, Opaque) else part.name)
+        # Not even Groq takes back the `executed_tools` that it says; the model has their outcome
+        # in its text: https://github.com/groq/groq-python/blob/main/src/groq/types/chat/chat_completion_assistant_message_param.py
+        self._drop(part.type if isinstance(part, Opaque) else part.name)
 
     def _drop(self, name: str) -> None:
         self._dropped[name] = None

@@ -22,6 +22,7 @@ from nagara.dialects.openai_chat.tools import (
     encode_search,
 )
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.schema import tighten
 from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import (
     FunctionTool,
@@ -39,8 +40,10 @@ Fields = dict[str, object]
 SCHEMA_NAME = "answer"
 """What a schema is called whose caller gave it no name; OpenAI wants one."""
 
-# Anthropic's words for what is OpenAI's ordinary tier; `auto` means the same in both.
-# https://docs.anthropic.com/en/api/service-tiers
+_SAME_STRICT = frozenset({NAME, "openai_responses"})
+"""Whose callers mean by strict what is meant here."""
+
+_NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{},"additionalProperties":false}')
 
 _encoder = msgspec.json.Encoder()
 
@@ -54,7 +57,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     }
     fields |= _encode_stream(request, target)
     fields |= _encode_sampling(request, target)
-    fields |= _encode_answer(request, target)
+    fields |= _encode_answer(request, target, dropped)
     fields |= _encode_tier(request, dropped)
     fields |= _encode_tools(request, target, dropped)
     fields |= encode_cache(request.cache, target)
@@ -94,7 +97,7 @@ def _encode_sampling(request: Request, target: Target) -> Fields:
     return _present(fields)
 
 
-def _encode_answer(request: Request, target: Target) -> Fields:
+def _encode_answer(request: Request, target: Target, dropped: dict[str, None]) -> Fields:
     is_newer = Trait.MAX_COMPLETION_TOKENS in target.traits
     cap = "max_completion_tokens" if is_newer else "max_tokens"
     fields: Fields = {
@@ -105,7 +108,7 @@ def _encode_answer(request: Request, target: Target) -> Fields:
         "metadata": request.metadata or None,
     }
     if request.output_format is not None:
-        fields["response_format"] = _encode_format(request.output_format)
+        fields["response_format"] = _encode_format(request.output_format, request, dropped)
     if request.reasoning is not None:
         fields |= encode_reasoning(request.reasoning, target)
     return _present(fields)
@@ -123,16 +126,25 @@ def _encode_tier(request: Request, dropped: dict[str, None]) -> Fields:
     return {"service_tier": tier}
 
 
-def _encode_format(wanted: OutputFormat) -> Fields:
+def _encode_format(wanted: OutputFormat, request: Request, dropped: dict[str, None]) -> Fields:
     if wanted.kind is not OutputKind.JSON_SCHEMA:
         return {"type": str(wanted.kind)}
-    schema: Fields = {
-        "name": wanted.name or SCHEMA_NAME,
-        "description": wanted.description,
-        "schema": wanted.schema,
-        "strict": wanted.is_strict,
-    }
+    schema: Fields = {"name": wanted.name or SCHEMA_NAME, "description": wanted.description}
+    schema |= _encode_schema(wanted, request)
+    if wanted.is_strict and not schema["strict"]:
+        dropped["strict"] = None
     return {"type": "json_schema", "json_schema": _present(schema)}
+
+
+def _encode_schema(wanted: OutputFormat, request: Request) -> Fields:
+    """A strict schema as strict mode takes it, or else not strict: other dialects allow more.
+
+    https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    if wanted.is_strict and wanted.schema is not None and request.dialect not in _SAME_STRICT:
+        strict = tighten(wanted.schema)
+        return {"schema": strict or wanted.schema, "strict": strict is not None}
+    return {"schema": wanted.schema, "strict": wanted.is_strict}
 
 
 def _encode_tools(request: Request, target: Target, dropped: dict[str, None]) -> Fields:
@@ -159,13 +171,26 @@ def _encode_tool(
     if tool.kind is ToolKind.CUSTOM:
         fields = encode_custom(tool)
     else:
-        fields = {"type": "function", "function": encode_function(tool)}
+        function = encode_function(_fit_strict(tool, request, dropped))
+        fields = {"type": "function", "function": function}
     for name, raw in tool.extras.items():
         if request.dialect == NAME:
             fields[name] = raw
         else:
             dropped[name] = None
     return fields | encode_cache(tool.cache, target)
+
+
+def _fit_strict(tool: FunctionTool, request: Request, dropped: dict[str, None]) -> FunctionTool:
+    """A strict tool with arguments that strict mode takes, or else one that is not strict."""
+    if not tool.is_strict or request.dialect in _SAME_STRICT:
+        return tool
+    schema = tool.parameters or _NO_ARGUMENTS
+    strict = tighten(schema)
+    if strict is None:
+        dropped["tools.strict"] = None
+    is_strict = strict is not None
+    return msgspec.structs.replace(tool, parameters=strict or schema, is_strict=is_strict)
 
 
 def _encode_hosted(

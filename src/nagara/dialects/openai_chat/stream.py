@@ -23,9 +23,15 @@ class _Choice(msgspec.Struct, gc=False):
     delta: msgspec.Raw = NOTHING
 
 
+class _Groq(msgspec.Struct, gc=False):
+    usage: ChatUsage | None = None
+
+
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
+    # Where Groq says it unasked, and some of its models say it nowhere else.
+    x_groq: _Groq | None = None
     error: msgspec.Raw = NOTHING
 
 
@@ -51,8 +57,9 @@ class ChatStream(ForwardedStream):
             self.is_ended = self.is_complete = True
             return event
         chunk = read_view(data, _decoder, _Chunk)
-        if chunk.usage is not None:
-            self.usage = chunk.usage.to_usage() or self.usage
+        said = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
+        if said is not None:
+            self.usage = said.to_usage() or self.usage
         if chunk.choices:
             self._note_choices(chunk.choices)
         if chunk.error and chunk.error != NULL:

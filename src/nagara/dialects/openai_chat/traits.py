@@ -38,8 +38,6 @@ class Trait(enum.StrEnum):
     """Caching marks are Anthropic's `cache_control`; elsewhere `prompt_cache_breakpoint`."""
     SERVER_TOOLS = "server_tools"
     """Web search is a tool of the type `openrouter:web_search`; elsewhere `web_search_options`."""
-    EXECUTED_TOOLS = "executed_tools"
-    """Earlier calls that the provider ran go back as `executed_tools`."""
     VIDEO_URL = "video_url"
     """Video is taken as a part of the type `video_url`."""
     FILE_URL = "file_url"

@@ -9,7 +9,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/object
 
 import msgspec
 
-from nagara.domain.usage import Meter, Usage, make_usage
+from nagara.domain.usage import Meter, Usage
 
 
 class PromptDetails(msgspec.Struct, gc=False):
@@ -59,27 +59,29 @@ class ChatUsage(msgspec.Struct, gc=False):
         """The same as disjoint meters; None when it has no count."""
         if self.prompt_tokens is None and self.completion_tokens is None:
             return None
-        inputs = self.prompt_tokens_details or PromptDetails()
-        outputs = self.completion_tokens_details or CompletionDetails()
-        searches = self.server_tool_use_details or self.server_tool_use or ServerToolUse()
-        return make_usage(
-            *_split(
-                max(self.prompt_tokens or 0, 0),
-                Meter.INPUT,
-                (Meter.CACHE_READ, inputs.cached_tokens or self._cached_beside()),
-                (Meter.CACHE_WRITE_5M, inputs.cache_write_tokens),
-                (Meter.INPUT_AUDIO, inputs.audio_tokens),
-                (Meter.INPUT_IMAGE, inputs.image_tokens),
-            ),
-            *_split(
-                self._all_completion(),
-                Meter.OUTPUT,
-                (Meter.REASONING, outputs.reasoning_tokens or self.reasoning_tokens),
-                (Meter.OUTPUT_AUDIO, outputs.audio_tokens),
-                (Meter.OUTPUT_IMAGE, outputs.image_tokens),
-            ),
-            (Meter.SEARCHES, searches.web_search_requests or self.num_search_queries or 0),
-        )
+        counts: dict[Meter, int] = {}
+        inputs = self.prompt_tokens_details or _NO_PROMPT_DETAILS
+        rest = max(self.prompt_tokens or 0, 0)
+        rest = _take(counts, rest, Meter.CACHE_READ, inputs.cached_tokens or self._cached_beside())
+        rest = _take(counts, rest, Meter.CACHE_WRITE_5M, inputs.cache_write_tokens)
+        rest = _take(counts, rest, Meter.INPUT_AUDIO, inputs.audio_tokens)
+        rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
+        _take(counts, rest, Meter.INPUT, rest)
+        outputs = self.completion_tokens_details or _NO_COMPLETION_DETAILS
+        rest = self._all_completion()
+        reasoning = outputs.reasoning_tokens or self.reasoning_tokens
+        rest = _take(counts, rest, Meter.REASONING, reasoning)
+        rest = _take(counts, rest, Meter.OUTPUT_AUDIO, outputs.audio_tokens)
+        rest = _take(counts, rest, Meter.OUTPUT_IMAGE, outputs.image_tokens)
+        _take(counts, rest, Meter.OUTPUT, rest)
+        if searches := self._searches():
+            counts[Meter.SEARCHES] = searches
+        return Usage(counts)
+
+    def _searches(self) -> int:
+        counted = self.server_tool_use_details or self.server_tool_use
+        count = counted.web_search_requests if counted is not None else None
+        return max(count or self.num_search_queries or 0, 0)
 
     def _cached_beside(self) -> int | None:
         return self.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens
@@ -96,14 +98,18 @@ class ChatUsage(msgspec.Struct, gc=False):
         return max(completion, self.total_tokens - (self.prompt_tokens or 0))
 
 
-def _split(total: int, rest: Meter, *details: tuple[Meter, int | None]) -> list[tuple[Meter, int]]:
-    """The total as its details and what is left of it, which is metered as `rest`."""
-    parts = []
-    for meter, count in details:
-        taken = min(max(count or 0, 0), total)
-        total -= taken
-        parts.append((meter, taken))
-    return [(rest, total), *parts]
+_NO_PROMPT_DETAILS = PromptDetails()
+_NO_COMPLETION_DETAILS = CompletionDetails()
+
+
+def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) -> int:
+    """Count a detail, cut to what is left of its total, under its meter; what is left then."""
+    # Written out like this, and not over a list of details, because every answer comes by here.
+    if not count or count < 0 or not left:
+        return left
+    taken = count if count < left else left  # noqa: FURB136 - a call of min() costs as much as all of this
+    counts[meter] = taken
+    return left - taken
 
 
 def encode_usage(usage: Usage) -> dict[str, object]:

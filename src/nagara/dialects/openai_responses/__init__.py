@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/responses
 
 from nagara.dialects.openai_error import encode_error
 from nagara.dialects.openai_responses.abilities import ABILITIES
+from nagara.dialects.openai_responses.demand import limit_output, measure
 from nagara.dialects.openai_responses.request import (
     forwarded_headers,
     read_request,
@@ -38,6 +39,8 @@ __all__ = [
     "encode_stream",
     "forward_stream",
     "forwarded_headers",
+    "limit_output",
+    "measure",
     "read_request",
     "read_usage",
     "write_request",

@@ -149,7 +149,7 @@ class ItemEncoder:
     def _encode_media(self, media: Media) -> dict[str, Any]:
         match media.kind:
             case MediaKind.IMAGE:
-                return encode_image(media)
+                return self._encode_image(media)
             case MediaKind.DOCUMENT:
                 if media.has_citations:
                     self.dropped.append("citations")
@@ -160,6 +160,14 @@ class ItemEncoder:
                 return encode_audio(media)
             case _:
                 raise cannot_carry(media.kind.value, self._name("input"), self._target)
+
+    def _encode_image(self, media: Media) -> dict[str, Any]:
+        wire = encode_image(media)
+        if Trait.NO_IMAGE_DETAIL in self._target.traits:
+            del wire["detail"]
+            if media.detail is not None:
+                self.dropped.append("detail")
+        return wire
 
     def _add_part(self, part: Part) -> None:
         match part:

@@ -6,7 +6,8 @@ last form of each, so both see the same answer. An item's id comes from its plac
 Source: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -38,6 +39,16 @@ class Output:
     def write(self, data: bytes) -> None:
         """Write bytes that are no numbered event."""
         self._pieces.append(data)
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """What happens to the items meanwhile is not told, and takes no numbers."""
+        told = self._sequence_number, self._pieces
+        self._pieces = []
+        try:
+            yield
+        finally:
+            self._sequence_number, self._pieces = told
 
     def take(self) -> bytes:
         """The bytes of the events told since this was last called."""
@@ -305,9 +316,11 @@ class CallItem:
         return True
 
     def end(self, status: str) -> None:
-        """The call is whole. One without arguments has none, which is an empty object."""
+        """The call is whole, or as whole as it gets: `status` is `incomplete` where cut."""
         self.is_ended = True
-        if not self._pieces and not self._is_custom:
+        # A whole call without arguments has none, which is an empty object; those of one that was
+        # cut before them nobody knows.
+        if not self._pieces and not self._is_custom and status == "completed":
             self.add("{}")
         arguments = "".join(self._pieces)
         key = "input" if self._is_custom else "arguments"

@@ -17,11 +17,13 @@ from nagara.dialects.fit import name_parameter
 from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.json_fields import Fields
 from nagara.dialects.openai_responses.item_encoder import ItemEncoder
-from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools, tighten
+from nagara.dialects.openai_responses.tools import encode_tool_choice, encode_tools
 from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, encode_json
 from nagara.dialects.request_fields import wrong_field
+from nagara.dialects.schema import tighten
 from nagara.dialects.service_tier import openai_tier
+from nagara.domain.abilities import Ability
 from nagara.domain.messages import (
     Effort,
     Extras,
@@ -38,6 +40,8 @@ LOGPROBS = "message.output_text.logprobs"
 SEALED_REASONING = "reasoning.encrypted_content"
 # The API wants a name, and other dialects have none: https://platform.openai.com/docs/guides/structured-outputs
 _FORMAT_NAME = "answer"
+# Nearly every provider wants the word JSON said besides; this is for one with no field for it.
+JSON_ONLY = "Answer with one JSON object and nothing else."
 _NEEDED = (("choice_count", 1, "several answers"), ("stop", (), "stop sequences"))
 _UNPLACED = ("top_k", "seed", "frequency_penalty", "presence_penalty", "cache")
 
@@ -56,7 +60,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     if instructions is not None:
         wire["instructions"] = instructions
     wire["input"] = items.items
-    wire |= _encode_tools(request, items.dropped, is_own=is_own)
+    wire |= _encode_tools(request, items.dropped, target, is_own=is_own)
     wire |= _encode_options(request)
     if not is_own:
         _fit_service_tier(wire, items.dropped)
@@ -68,8 +72,10 @@ def encode_request(request: Request, target: Target) -> Encoded:
     form = request.output_format
     if form is not None and not is_own:
         form = _tighten(form, items.dropped)
-    if text := encode_text_options(form, request.verbosity):
-        wire["text"] = text
+    wire |= _encode_form(form, request.verbosity, target)
+    if form is not None and not _can_form(form, target):
+        wire["instructions"] = "\n\n".join(filter(None, (instructions, JSON_ONLY)))
+        items.dropped.append(name_parameter("output_format", request))
     wire |= _encode_own(request.extras, wire) if is_own else {"store": False}
     if not is_own:
         items.dropped.extend(request.extras)
@@ -91,12 +97,15 @@ def split_instructions(
     return part.text, messages[1:]
 
 
-def _encode_tools(request: Request, dropped: list[str], *, is_own: bool) -> dict[str, Any]:
+def _encode_tools(
+    request: Request, dropped: list[str], target: Target, *, is_own: bool
+) -> dict[str, Any]:
     wire: dict[str, Any] = {}
-    if request.tools:
-        wire["tools"] = encode_tools(request.tools, dropped, is_own=is_own)
+    tools, traits = request.tools, target.traits
+    if tools:
+        wire["tools"] = encode_tools(tools, dropped, is_own=is_own, traits=traits)
     if request.tool_choice is not None:
-        wire["tool_choice"] = encode_tool_choice(request.tool_choice, request.tools)
+        wire["tool_choice"] = encode_tool_choice(request.tool_choice, tools, traits)
     if request.is_parallel is not None:
         wire["parallel_tool_calls"] = request.is_parallel
     return wire
@@ -148,11 +157,33 @@ def encode_reasoning(options: ReasoningOptions | None, *, is_own: bool) -> dict[
     if effort is not None:
         # The caller's own word is theirs to answer for; not every model knows every one.
         wire["effort"] = effort.value if is_own else EFFORTS[effort].openai
+    # Only if the caller asked: OpenAI refuses it to organizations that it has not verified.
+    # https://github.com/home-assistant/core/issues/160212
     if options.summary is not None:
         wire["summary"] = options.summary
     elif options.is_shown:
         wire["summary"] = "auto"
     return wire
+
+
+def _encode_form(
+    form: OutputFormat | None, verbosity: str | None, target: Target
+) -> dict[str, Any]:
+    """The form of the answer in the field that this provider has for it."""
+    if form is not None and not _can_form(form, target):
+        form = None
+    if Trait.RESPONSE_FORMAT not in target.traits:
+        text = encode_text_options(form, verbosity)
+        return {"text": text} if text else {}
+    if form is None or form.kind is not OutputKind.JSON_SCHEMA:
+        return {}
+    schema = _encode_format(form)
+    return {"response_format": {"type": schema.pop("type"), "json_schema": schema}}
+
+
+def _can_form(form: OutputFormat, target: Target) -> bool:
+    """JSON without a schema is put into words where the provider has no field for it."""
+    return form.kind is not OutputKind.JSON_OBJECT or target.can(Ability.JSON_OBJECT)
 
 
 def encode_text_options(form: OutputFormat | None, verbosity: str | None) -> dict[str, Any]:
@@ -217,6 +248,8 @@ def _list_included(request: Request, items: ItemEncoder, target: Target) -> list
 def _wants_sealed(request: Request, items: ItemEncoder, target: Target) -> bool:
     """Whether sealed reasoning may be asked for: a model that does not reason refuses the wish.
 
+    "Encrypted content is not supported with this model", says OpenAI of 4o, 4.1 and 5-chat:
+    https://github.com/pydantic/pydantic-ai/issues/2865 and /3326
     So only where the caller asks for reasoning, or brings some of this provider's back.
     """
     if Trait.NO_ENCRYPTED_REASONING in target.traits:

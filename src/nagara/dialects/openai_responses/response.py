@@ -13,6 +13,8 @@ class InputDetails(msgspec.Struct, gc=False):
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    """What Perplexity calls tokens written to the cache; they lie inside the total as well."""
 
 
 class OutputDetails(msgspec.Struct, gc=False):
@@ -38,8 +40,9 @@ class ResponsesUsage(msgspec.Struct, gc=False):
         if self.input_tokens is None and self.output_tokens is None:
             return None
         inputs, outputs = self.input_tokens_details, self.output_tokens_details
-        cached = 0 if inputs is None else inputs.cached_tokens or 0
-        written = 0 if inputs is None else inputs.cache_write_tokens or 0
+        inputs = inputs or InputDetails()
+        cached = inputs.cached_tokens or 0
+        written = inputs.cache_write_tokens or inputs.cache_creation_input_tokens or 0
         reasoning = 0 if outputs is None else outputs.reasoning_tokens or 0
         return make_usage(
             (Meter.INPUT, (self.input_tokens or 0) - cached - written),

@@ -97,6 +97,8 @@ class ResponsesStreamEncoder(StreamEncoder):
         response = self._respond(Finish("in_progress"))
         self._output.tell("response.created", {"response": response})
         self._output.tell("response.in_progress", {"response": response})
+        # Where the answer fails, nothing more may be known of what it cost.
+        self._usage = event.usage
 
     def _begin_part(self, event: PartBegan) -> None:
         if event.choice:
@@ -234,13 +236,16 @@ class ResponsesStreamEncoder(StreamEncoder):
         self._end_items("incomplete" if is_cut else "completed")
 
     def _end_items(self, status: str) -> None:
+        self._end_growing(status)
+        self._hosted.end()
+
+    def _end_growing(self, status: str) -> None:
         self._end_message(status)
         for growing in list(self._parts.values()):
             if isinstance(growing, CallItem) and not growing.is_ended:
                 self._end_call(growing, status)
             elif isinstance(growing, ReasoningItem) and not growing.is_ended:
                 growing.end()
-        self._hosted.end()
 
     def _note_usage(self, event: UsageReported) -> None:
         # Encoded once, at the end: some providers count anew in every piece.
@@ -278,6 +283,9 @@ class ResponsesStreamEncoder(StreamEncoder):
         code = error.code or "server_error"
         said = {"code": code, "message": error.message, "param": error.param}
         self._output.tell("error", said)
+        with self._output.silence():
+            # Kept in the response, but never told as done: clients run a call that is done.
+            self._end_growing("incomplete")
         told = {"code": code, "message": error.message}
         self._output.tell("response.failed", {"response": self._respond(Finish("failed"), told)})
         return self._output.take() + DONE

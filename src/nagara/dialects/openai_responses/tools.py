@@ -8,15 +8,17 @@ description is kept, and another dialect is given only those that it has too.
 Source: https://platform.openai.com/docs/api-reference/responses/create#responses-create-tools
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from nagara.dialects.json_fields import encode_raw
+from nagara.dialects.openai_responses.search_tool import WEB_SEARCH, encode_search
+from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, Reader
 from nagara.dialects.request_fields import wrong_field
-from nagara.dialects.schema import OPENAI_STRICT, rewrite
+from nagara.dialects.schema import tighten
 from nagara.domain.messages import (
     FunctionTool,
     HostedKind,
@@ -43,7 +45,6 @@ _HOSTED_KINDS: Mapping[str, HostedKind] = {
 }
 # What a tool of another dialect is here, where it needs no settings that only this one has.
 _HOSTED_TYPES = {
-    HostedKind.WEB_SEARCH: "web_search",
     HostedKind.CODE_EXECUTION: "code_interpreter",
     HostedKind.IMAGE_GENERATION: "image_generation",
 }
@@ -125,14 +126,14 @@ def _decode_hosted(reader: Reader, kind: str) -> HostedTool:
 
 
 def encode_tools(
-    tools: Sequence[Tool], dropped: list[str], *, is_own: bool
+    tools: Sequence[Tool], dropped: list[str], *, is_own: bool, traits: Collection[str] = ()
 ) -> list[dict[str, Any] | msgspec.Raw]:
     """The tools as the wire has them. `is_own` says that their extras are of this dialect."""
     wire: list[dict[str, Any] | msgspec.Raw] = []
     groups: dict[str, list[dict[str, Any]]] = {}
     for tool in tools:
         if isinstance(tool, HostedTool):
-            if (hosted := _encode_hosted(tool, dropped)) is not None:
+            if (hosted := _encode_hosted(tool, dropped, traits)) is not None:
                 wire.append(hosted)
             continue
         if not is_own:
@@ -175,19 +176,13 @@ def _encode_own(tool: FunctionTool, dropped: list[str], *, is_own: bool) -> dict
     return wire | dict(tool.extras) if is_own else wire
 
 
-def tighten(schema: msgspec.Raw) -> msgspec.Raw | None:
-    """The schema as strict mode wants it; None where that would not mean the same.
-
-    Strict mode knows no optional properties: one that became nullable could come as a null that
-    the caller's own schema does not allow.
-    """
-    rewritten = rewrite(schema, OPENAI_STRICT)
-    return None if rewritten.lost or rewritten.is_widened else rewritten.schema
-
-
-def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msgspec.Raw | None:
+def _encode_hosted(
+    tool: HostedTool, dropped: list[str], traits: Collection[str]
+) -> dict[str, Any] | msgspec.Raw | None:
     if tool.dialect == NAME and tool.raw is not None:
         return tool.raw
+    if tool.kind is HostedKind.WEB_SEARCH:
+        return encode_search(tool, dropped, traits)
     kind = _HOSTED_TYPES.get(tool.kind)
     if kind is None:
         dropped.append(f"tools.{tool.name}")
@@ -195,15 +190,6 @@ def _encode_hosted(tool: HostedTool, dropped: list[str]) -> dict[str, Any] | msg
     wire: dict[str, Any] = {"type": kind}
     if tool.kind is HostedKind.CODE_EXECUTION:
         wire["container"] = {"type": "auto"}
-    if tool.kind is HostedKind.WEB_SEARCH:
-        if tool.allowed_domains:
-            wire["filters"] = {"allowed_domains": tool.allowed_domains}
-        if tool.location:
-            wire["user_location"] = {"type": "approximate", **tool.location}
-        if tool.blocked_domains:
-            dropped.append("tools.blocked_domains")
-        if tool.uses_max is not None:
-            dropped.append("tools.max_uses")
     return wire
 
 
@@ -250,9 +236,13 @@ def _decode_allowed(choice: Reader) -> ToolChoice:
     return ToolChoice(ToolChoiceMode(mode), allowed=tuple(allowed))
 
 
-def encode_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, Any]:
+def encode_tool_choice(
+    choice: ToolChoice, tools: Sequence[Tool], traits: Collection[str] = ()
+) -> str | dict[str, Any]:
     """The choice as the wire has it; `tools` tell which of the names are custom or hosted."""
     if choice.mode is ToolChoiceMode.NAMED:
+        if choice.hosted is HostedKind.WEB_SEARCH and Trait.SEARCH_FILTERS in traits:
+            return {"type": WEB_SEARCH}
         if choice.hosted is not None:
             return {"type": _HOSTED_CHOICES.get(choice.hosted, choice.hosted.value)}
         return _encode_choice(choice.name or "", tools) | (

@@ -86,7 +86,7 @@ CREATE TABLE rate_cards (
 );
 
 -- One row for each request that was let through. `id` is also its hold's; `request_id` is what
--- the caller knows it by, and may repeat. `lines` and `usage` are JSON.
+-- the caller knows it by, and may repeat. `usage` and `charge` are JSON.
 CREATE TABLE requests (
     seq GENERATED_ID,
     id TEXT NOT NULL UNIQUE,
@@ -115,7 +115,7 @@ CREATE TABLE requests (
     charge_nano BIGINT NOT NULL,
     cost_nano BIGINT,
     rate_card TEXT,
-    lines TEXT
+    charge TEXT
 );
 
 CREATE INDEX requests_by_account ON requests (account_id, seq);

@@ -271,3 +271,24 @@ def test_half_a_surrogate_pair_is_mended_both_ways() -> None:
     assert response.choices[0].parts == (Text("\ufffd!"),)
     encoded, _ = encode(answer(Text("\ud83d!")))
     assert encoded["content"][0]["text"] == "\ufffd!"
+
+
+def test_why_a_model_was_stopped_is_kept_and_told() -> None:
+    details = {"type": "refusal", "category": "bio", "explanation": "Not that."}
+    response = message(stop_reason="refusal", stop_details=details)
+    assert response.choices[0].explanation == "Not that."
+    assert encode(response)[0]["stop_details"] == details
+    other = answer(finish=FinishReason.CONTENT_FILTER, explanation="It was withheld.")
+    assert encode(other)[0]["stop_details"] == {
+        "type": "refusal",
+        "category": None,
+        "explanation": "It was withheld.",
+    }
+    called = answer(finish=FinishReason.MALFORMED_TOOL_CALL, explanation="No such tool.")
+    assert encode(called)[0]["stop_details"] is None
+
+
+@pytest.mark.parametrize("odd", [None, "refusal", {"explanation": 7}])
+def test_odd_details_of_a_stop_fail_no_answer(odd: Any) -> None:
+    response = message(stop_reason="refusal", stop_details=odd)
+    assert response.choices[0].explanation is None

@@ -454,3 +454,11 @@ def test_extras_go_back_in_their_own_dialect_and_are_named_in_any_other() -> Non
 def test_service_tiers(tier: str, sent: str | None, dropped: tuple[str, ...]) -> None:
     body, encoded = encode(chat(service_tier=tier))
     assert (body.get("service_tier"), encoded.dropped) == (sent, dropped)
+
+
+def test_what_a_schema_is_for_is_said_at_its_top() -> None:
+    own = msgspec.Raw(b'{"type":"object","properties":{},"description":"A person."}')
+    form = OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=own, description="Who is meant.")
+    sent, _ = encode(chat(output_format=form))
+    said = sent["output_config"]["format"]["schema"]["description"]
+    assert said == "Who is meant.\n\nA person."

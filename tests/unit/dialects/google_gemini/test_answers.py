@@ -11,6 +11,7 @@ from nagara.dialects.envelope import disclose
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import (
     Began,
+    Choice,
     ChoiceEnded,
     Ended,
     Event,
@@ -30,6 +31,7 @@ from nagara.domain.messages import (
     HostedKind,
     HostedResult,
     Opaque,
+    Part,
     Reasoning,
     Refusal,
     Request,
@@ -38,7 +40,7 @@ from nagara.domain.messages import (
     Text,
     ToolCall,
 )
-from nagara.domain.usage import Meter
+from nagara.domain.usage import Meter, Usage, make_usage
 
 TARGET = Target(provider="Google", model="gemini-3-flash", maker="google")
 FRAME = Frame(
@@ -194,6 +196,17 @@ def test_an_error_in_a_stream_is_the_providers_own(code: int, kind: ErrorKind) -
         assert decoder.is_ended
 
 
+def test_what_the_first_piece_counts_is_known_when_the_answer_begins() -> None:
+    body = {
+        "candidates": [{"content": {"parts": [{"text": "a"}]}}],
+        "usageMetadata": {"promptTokenCount": 80, "cachedContentTokenCount": 64},
+    }
+    decoder = google_gemini.decode_stream(10_000, TARGET)
+    began, *_ = decoder.feed(b"data: " + json.dumps(body).encode() + b"\n\n")
+    assert isinstance(began, Began)
+    assert began.usage == make_usage((Meter.INPUT, 16), (Meter.CACHE_READ, 64))
+
+
 def test_a_stream_without_a_finish_reason_was_cut() -> None:
     decoder = google_gemini.decode_stream(10_000, TARGET)
     decoder.feed(b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\n\n')
@@ -323,3 +336,63 @@ def test_an_error_has_googles_shape() -> None:
     assert said["details"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
     assert said["details"][0]["metadata"] == {"param": "p"}
     assert said["details"][1]["requestId"] == "req"
+
+
+def test_texts_of_another_are_one_part_so_that_places_count_the_same_in_both_readings() -> None:
+    cited = Text("It rains.", (Citation(kind=CitationKind.URL, url="https://a", start=0, end=9),))
+    response = Response(dialect="other", choices=(Choice(parts=(Text("Héllo. "), cited)),))
+    candidate = encode(response)["candidates"][0]
+    assert candidate["content"]["parts"] == [{"text": "Héllo. It rains."}]
+    segment = candidate["groundingMetadata"]["groundingSupports"][0]["segment"]
+    whole = candidate["content"]["parts"][0]["text"].encode()
+    assert whole[segment["startIndex"] : segment["endIndex"]] == b"It rains."
+
+
+@pytest.mark.parametrize("is_cited_first", [True, False])
+def test_a_page_found_without_the_title_it_is_cited_by_is_one_chunk(is_cited_first: bool) -> None:
+    parts: list[Part] = [
+        Text("It rains.", (Citation(kind=CitationKind.URL, url="https://a", title="A"),)),
+        HostedResult(
+            call_id="1",
+            kind=HostedKind.WEB_SEARCH,
+            name="web_search",
+            sources=(Source("https://b", "B"), Source("https://a")),
+        ),
+        Text("So there.", (Citation(kind=CitationKind.URL, url="https://a"),)),
+    ]
+    ordered = tuple(parts if is_cited_first else parts[::-1])
+    response = Response(dialect="other", choices=(Choice(parts=ordered),))
+    grounding = encode(response)["candidates"][0]["groundingMetadata"]
+    assert grounding["groundingChunks"] == [
+        {"web": {"uri": "https://b", "title": "B"}},
+        {"web": {"uri": "https://a", "title": "A"}},
+    ]
+    assert [s["groundingChunkIndices"] for s in grounding["groundingSupports"]] == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    ("tier", "word"),
+    [("default", "standard"), ("standard", "standard"), ("flex", "flex"), ("scale", None)],
+)
+def test_a_service_tier_is_told_in_a_word_that_googles_sdk_knows(
+    tier: str, word: str | None
+) -> None:
+    usage = Usage({Meter.INPUT: 1, Meter.OUTPUT: 1})
+    response = Response(dialect="other", choices=(), usage=usage, service_tier=tier)
+    assert encode(response)["usageMetadata"].get("serviceTier") == word
+    streamed = google_gemini.encode_stream(FRAME)
+    last = b"".join(streamed.encode(event) for event in unfold(response))
+    assert json.loads(last.removeprefix(b"data: "))["usageMetadata"].get("serviceTier") == word
+
+
+def test_why_an_answer_was_held_back_is_kept_and_told() -> None:
+    response = decode(finish="SAFETY", finishMessage="It was withheld.")
+    assert response.choices[0].explanation == "It was withheld."
+    other = Choice(parts=(), finish=FinishReason.REFUSAL, explanation="Not that.")
+    told = encode(Response(dialect="other", choices=(other,)))["candidates"][0]
+    assert (told["finishReason"], told["finishMessage"]) == ("SAFETY", "Not that.")
+
+
+@pytest.mark.parametrize("odd", [None, {"a": 1}])
+def test_an_odd_explanation_fails_no_answer(odd: Any) -> None:
+    assert decode(finish="SAFETY", finishMessage=odd).choices[0].explanation is None

@@ -371,3 +371,38 @@ def test_a_callers_mistake_is_named_by_its_path(body: Any, param: str) -> None:
         decode(**body)
     assert caught.value.kind is ErrorKind.INVALID_REQUEST
     assert caught.value.param == param
+
+
+def test_properties_are_in_the_order_that_the_caller_wants_them_written() -> None:
+    schema = {
+        "type": "OBJECT",
+        "properties": {"b": {"type": "STRING"}, "c": {"type": "STRING"}, "a": {"type": "STRING"}},
+        "propertyOrdering": ["a", "b", "unknown", 7],
+    }
+    asked = decode(generationConfig={"responseSchema": schema})
+    assert asked.output_format is not None
+    assert asked.output_format.schema is not None
+    assert list(json.loads(bytes(asked.output_format.schema))["properties"]) == ["a", "b", "c"]
+
+
+def test_an_answer_is_held_to_its_schema_as_google_holds_it() -> None:
+    config = {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}}
+    asked = decode(generationConfig=config)
+    assert asked.output_format is not None
+    assert asked.output_format.is_strict
+
+
+def test_what_a_schema_is_for_is_said_at_its_top() -> None:
+    form = OutputFormat(
+        kind=OutputKind.JSON_SCHEMA, schema=raw({"type": "object"}), description="Someone."
+    )
+    sent, _ = encode(user(Text("Hi")), output_format=form)
+    said = sent["generationConfig"]["responseJsonSchema"]
+    assert said == {"type": "object", "description": "Someone."}
+
+
+def test_a_text_document_keeps_its_title() -> None:
+    document = Media(kind=MediaKind.DOCUMENT, text="Deep.", filename="fjords.txt")
+    body, encoded = encode(user(document))
+    assert body["contents"][0]["parts"] == [{"text": "fjords.txt\n\nDeep."}]
+    assert encoded.dropped == ()

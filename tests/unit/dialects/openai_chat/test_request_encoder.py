@@ -321,9 +321,11 @@ def test_what_another_provider_ran_is_never_a_call_and_is_named() -> None:
     assert dropped(request) == ("web_search",)
 
 
-def test_what_groq_ran_goes_back_to_it() -> None:
-    said = {"role": "assistant", "content": "x", "executed_tools": [{"index": 0, "type": "search"}]}
-    assert messages(ask(said), Trait.EXECUTED_TOOLS) == [said]
+def test_what_groq_ran_is_not_taken_back_and_is_named() -> None:
+    ran = {"index": 0, "type": "search", "output": "x"}
+    request = ask({"role": "assistant", "content": "x", "executed_tools": [ran]})
+    assert messages(request) == [{"role": "assistant", "content": "x"}]
+    assert dropped(request) == ("search",)
 
 
 def test_caching_marks_go_in_the_providers_way() -> None:
@@ -370,7 +372,9 @@ def test_a_stream_is_asked_for_with_usage_except_where_that_is_refused() -> None
 
 
 def test_sampling_and_the_rest_have_openais_names() -> None:
-    wanted = OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=msgspec.Raw(b"{}"), is_strict=True)
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    raw = msgspec.Raw(msgspec.json.encode(schema))
+    wanted = OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=raw, is_strict=True)
     body = sent(
         from_elsewhere(
             temperature=0.0,
@@ -398,7 +402,7 @@ def test_sampling_and_the_rest_have_openais_names() -> None:
         "metadata": {"a": "b"},
         "response_format": {
             "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": {}, "strict": True},
+            "json_schema": {"name": "answer", "schema": schema, "strict": True},
         },
     }
 
@@ -424,3 +428,37 @@ def test_calls_without_ids_are_tied_to_their_results_by_order() -> None:
     ids = [call["id"] for call in said["tool_calls"]]
     assert ids == [first["tool_call_id"], second["tool_call_id"]]
     assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("age", "is_strict"), [({"type": ["integer", "null"]}, True), ({"type": "integer"}, False)]
+)
+def test_a_strict_schema_of_others_is_one_for_openai_too_or_not_strict_by_name(
+    age: dict[str, Any], is_strict: bool
+) -> None:
+    schema = {"type": "object", "properties": {"age": age}}
+    raw = msgspec.Raw(msgspec.json.encode(schema))
+    form = OutputFormat(kind=OutputKind.JSON_SCHEMA, schema=raw, is_strict=True)
+    asked = from_elsewhere(output_format=form)
+    said = sent(asked)["response_format"]["json_schema"]
+    closed = schema | {"required": ["age"], "additionalProperties": False}
+    assert said["schema"] == (closed if is_strict else schema)
+    assert said["strict"] is is_strict
+    assert dropped(asked) == (() if is_strict else ("strict",))
+
+
+def test_a_strict_schema_of_its_own_callers_is_theirs_to_get_right() -> None:
+    asked = {"name": "theirs", "schema": {"type": "object"}, "strict": True}
+    form = {"type": "json_schema", "json_schema": asked}
+    assert sent(ask(response_format=form))["response_format"] == form
+
+
+def test_a_strict_tool_of_others_is_one_for_openai_too_or_not_strict_by_name() -> None:
+    raw = msgspec.Raw(b'{"type":"object","properties":{"n":{"type":"integer"}}}')
+    loose = from_elsewhere(tools=(FunctionTool(name="f", parameters=raw, is_strict=True),))
+    assert sent(loose)["tools"][0]["function"]["strict"] is False
+    assert dropped(loose) == ("tools.strict",)
+    bare = from_elsewhere(tools=(FunctionTool(name="f", is_strict=True),))
+    function = sent(bare)["tools"][0]["function"]
+    assert function["strict"] is True
+    assert function["parameters"]["additionalProperties"] is False

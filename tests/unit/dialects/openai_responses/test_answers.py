@@ -267,6 +267,39 @@ def test_a_failure_in_the_midst_keeps_what_was_told() -> None:
     assert events[-1]["response"]["status"] == "failed"
     assert events[-1]["response"]["error"]["message"] == "It was cut."
     assert events[-1]["sequence_number"] == len(events) - 1
+    (message,) = events[-1]["response"]["output"]
+    assert message["status"] == "incomplete"
+    assert message["content"][0]["text"] == "Hel"
+
+
+def fail_after(*events: Event) -> list[dict[str, Any]]:
+    encoder = encode_stream(make_frame())
+    body = b"".join(encoder.encode(event) for event in events)
+    return read_events(body + encoder.fail(GatewayError(ErrorKind.UPSTREAM_CUT, "It was cut.")))
+
+
+def test_a_call_that_failed_halfway_is_kept_and_never_told_as_done() -> None:
+    signed = ToolCall(id="c2", name="f", signature=Signature("g", "google"))
+    first_call = PartBegan(0, ToolCall(id="c1", name="f"))
+    events = fail_after(BEGAN, first_call, PartDelta(0, '{"a":'), PartBegan(1, signed))
+    assert not any(event["type"].endswith(".done") for event in events)
+    numbers = [event["sequence_number"] for event in events]
+    assert numbers == list(range(len(events)))
+    first, second, *_ = events[-1]["response"]["output"]
+    assert (first["arguments"], first["status"]) == ('{"a":', "incomplete")
+    assert (second["arguments"], second["status"]) == ("", "incomplete")
+
+
+def test_a_call_that_was_cut_before_its_arguments_is_given_none() -> None:
+    begun = PartBegan(0, ToolCall(id="c1", name="f"))
+    (call,) = whole([BEGAN, begun, *end(FinishReason.LENGTH)])["output"]
+    assert (call["arguments"], call["status"]) == ("", "incomplete")
+
+
+def test_a_failure_tells_the_usage_that_was_known_when_the_answer_began() -> None:
+    events = fail_after(msgspec.structs.replace(BEGAN, usage=USAGE), *TEXT[1:3])
+    assert events[0]["response"]["usage"] is None
+    assert events[-1]["response"]["usage"]["input_tokens"] == USAGE.input_tokens
 
 
 def test_text_after_its_part_has_ended_is_not_lost() -> None:

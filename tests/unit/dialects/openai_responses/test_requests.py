@@ -9,6 +9,7 @@ from nagara.dialects.codec import Target
 from nagara.dialects.envelope import enclose
 from nagara.dialects.openai_responses import ABILITIES, decode_request, encode_request
 from nagara.dialects.openai_responses.traits import Trait
+from nagara.domain.abilities import Abilities
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     CacheMark,
@@ -38,6 +39,7 @@ from nagara.domain.messages import (
     ToolKind,
     ToolResult,
 )
+from nagara.providers import PROVIDERS
 
 TARGET = Target(provider="OpenAI", model="gpt-x", maker="openai", abilities=ABILITIES)
 
@@ -434,3 +436,67 @@ def test_half_a_surrogate_pair_passes() -> None:
     request = decode_request(body)
     assert request.messages[0].parts == (Text("a\ud83d"),)
     assert b"\\ud83d" in encode_request(request, TARGET).body
+
+
+STRICT = msgspec.structs.replace(
+    TARGET,
+    abilities=ABILITIES.varied(Abilities(), PROVIDERS["perplexity"].lacks),
+    traits=PROVIDERS["perplexity"].traits,
+)
+USER = Message(role=Role.USER, parts=(Text("Hi"),))
+
+
+def encode_strictly(*messages: Message, **fields: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    encoded = encode_request(ask(*messages, **fields), STRICT)
+    return msgspec.json.decode(encoded.body), encoded.dropped
+
+
+def test_form_of_the_answer_stands_where_the_provider_has_it() -> None:
+    schema = msgspec.Raw(b'{"type":"object"}')
+    form = OutputFormat(kind=OutputKind.JSON_SCHEMA, name="n", schema=schema)
+    wire, dropped = encode_strictly(USER, output_format=form)
+    assert "text" not in wire
+    assert wire["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": {"type": "object"}},
+    }
+    assert dropped == ()
+
+
+def test_json_without_a_schema_is_asked_for_in_words_where_there_is_no_field() -> None:
+    system = Message(role=Role.SYSTEM, parts=(Text("Be brief."),))
+    form = OutputFormat(kind=OutputKind.JSON_OBJECT)
+    wire, dropped = encode_strictly(system, USER, output_format=form)
+    assert not {"text", "response_format"} & wire.keys()
+    assert wire["instructions"].startswith("Be brief.\n\n")
+    assert "JSON" in wire["instructions"]
+    assert dropped == ("response_format",)
+
+
+def test_search_is_narrowed_in_the_providers_own_words() -> None:
+    search = HostedTool(
+        kind=HostedKind.WEB_SEARCH,
+        name="web_search",
+        dialect="anthropic_messages",
+        allowed_domains=("a.b",),
+        blocked_domains=("c.d",),
+        location={"city": "Bern", "timezone": "Europe/Zurich"},
+    )
+    choice = ToolChoice(ToolChoiceMode.NAMED, hosted=HostedKind.WEB_SEARCH)
+    wire, dropped = encode_strictly(USER, tools=(search,), tool_choice=choice)
+    (tool,) = wire["tools"]
+    assert tool == {
+        "type": "web_search",
+        "filters": {"search_domain_filter": ["a.b", "-c.d"]},
+        "user_location": {"city": "Bern"},
+    }
+    assert wire["tool_choice"] == {"type": "web_search"}
+    assert dropped == ("tools.user_location.timezone",)
+
+
+def test_picture_goes_without_a_detail_where_that_is_refused() -> None:
+    picture = Media(kind=MediaKind.IMAGE, url="https://x.y/z.png", detail="high")
+    wire, dropped = encode_strictly(Message(role=Role.USER, parts=(picture,)))
+    (item,) = wire["input"]
+    assert item["content"] == [{"type": "input_image", "image_url": "https://x.y/z.png"}]
+    assert dropped == ("detail",)

@@ -258,3 +258,26 @@ def test_one_event_of_a_megabyte_is_read() -> None:
     events = [event for piece in pieces for event in decoder.feed(piece)]
     assert len(events) == 2
     assert events[1].text == said  # type: ignore[union-attr]
+
+
+def test_tokens_that_perplexity_wrote_to_the_cache_lie_inside_its_input() -> None:
+    # From a recorded answer of the Agent API.
+    usage = {
+        "input_tokens": 3007,
+        "input_tokens_details": {
+            "cache_creation_input_tokens": 1224,
+            "cache_read_input_tokens": 1780,
+            "cached_tokens": 1780,
+        },
+        "output_tokens": 36,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 3043,
+    }
+    met = decode(message(text("Hi")), usage=usage).usage
+    assert met is not None
+    assert met.quantities == {
+        Meter.INPUT: 3,
+        Meter.CACHE_READ: 1780,
+        Meter.CACHE_WRITE_5M: 1224,
+        Meter.OUTPUT: 36,
+    }

@@ -1,0 +1,40 @@
+"""Usage times rates is a charge; and what a request may cost at the most, before it is made.
+
+`prices` finds the card in force and charges by it, `bounds` says what to hold and how much output
+an amount can pay. Pure integer arithmetic: rates in pico-dollars, amounts in nano-dollars, rounded
+once a request, up.
+"""
+
+from nagara.billing.bounds import (
+    BoundLimits,
+    Estimate,
+    bound_charge,
+    fit_output,
+    not_enough_credit,
+    price_output,
+)
+from nagara.billing.prices import (
+    complete_usage,
+    estimate_usage,
+    find_rate,
+    find_rate_card,
+    needs_price,
+    price,
+    settle_tier,
+)
+
+__all__ = [
+    "BoundLimits",
+    "Estimate",
+    "bound_charge",
+    "complete_usage",
+    "estimate_usage",
+    "find_rate",
+    "find_rate_card",
+    "fit_output",
+    "needs_price",
+    "not_enough_credit",
+    "price",
+    "price_output",
+    "settle_tier",
+]

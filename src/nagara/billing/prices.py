@@ -1,0 +1,193 @@
+"""The card in force, and the charge that it makes of usage.
+
+One rule for everyone: the whole request is charged at the rates of the tier that all its input
+tokens reach, and of the service tier that served it; a meter without a rate of its own is charged
+as the coarser one that contains it. What has no rate at all is named in the charge, never hidden.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.money import Charge, ChargeLine, sum_up
+from nagara.domain.rates import RateCard, Rates, RateTier
+from nagara.domain.usage import Meter, Usage, count_input
+
+DAY_S = 86_400
+BYTES_PER_TOKEN = 4
+"""The rule of thumb by which tokens are estimated from bytes of text."""
+
+# What a meter is charged as where the rate card has no price of its own for it.
+_FALLBACK = {
+    Meter.CACHE_READ: Meter.INPUT,
+    Meter.CACHE_WRITE_5M: Meter.INPUT,
+    Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE_5M,
+    Meter.INPUT_AUDIO: Meter.INPUT,
+    Meter.INPUT_IMAGE: Meter.INPUT,
+    Meter.REASONING: Meter.OUTPUT,
+    Meter.OUTPUT_AUDIO: Meter.OUTPUT,
+    Meter.OUTPUT_IMAGE: Meter.OUTPUT,
+}
+
+FindCard = Callable[[str], RateCard | None]
+"""The card in force of another model, by the name that a provider calls it."""
+
+
+def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
+    """The last of the cards that is in force at that moment; None if none is."""
+    for card in reversed(prices):
+        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
+            return card
+    return None
+
+
+def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
+    if hours_s is None:
+        return True
+    from_s, until_s = hours_s
+    time_s = now_s % DAY_S
+    if from_s <= until_s:
+        return from_s <= time_s < until_s
+    return time_s >= from_s or time_s < until_s
+
+
+def resolve_rates(card: RateCard, input_tokens: int, service_tier: str | None = None) -> Rates:
+    """The rates of a request with so much input, served so."""
+    rates = _climb(card.rates_pico, card.tiers, input_tokens)
+    service = card.service_tiers.get(service_tier) if service_tier is not None else None
+    if service is None:
+        # A tier without prices of its own is charged as the usual one.
+        return rates
+    return {**rates, **_climb(service.rates_pico, service.tiers, input_tokens)}
+
+
+def _climb(rates: Rates, tiers: Sequence[RateTier], input_tokens: int) -> Rates:
+    for tier in reversed(tiers):
+        if input_tokens >= tier.input_tokens_min:
+            return {**rates, **tier.rates_pico}
+    return rates
+
+
+def find_rate(rates_pico: Mapping[Meter, int], meter: Meter) -> int | None:
+    """Pico-dollars for one unit of `meter`; None where neither it nor its fallback has a price."""
+    step: Meter | None = meter
+    while step is not None:
+        rate = rates_pico.get(step)
+        if rate is not None:
+            return rate
+        step = _FALLBACK.get(step)
+    return None
+
+
+def price(
+    usage: Usage,
+    card: RateCard,
+    *,
+    service_tier: str | None = None,
+    account_markup_ppm: int | None = None,
+    find_card: FindCard | None = None,
+) -> Charge:
+    """The charge for `usage` by the card.
+
+    `service_tier` is what `settle_tier` says. The account's markup, where it has one, stands in
+    place of the card's. Rounds of another model are charged by that model's card, which
+    `find_card` finds, and else by this one.
+    """
+    unpriced: list[Meter] = []
+    lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
+    for side in usage.rounds:
+        other = find_card(side.model) if find_card is not None and side.model is not None else None
+        found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
+        lines += found if side.model is None else [_of(line, side.model, other) for line in found]
+    markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
+    return Charge(
+        amount_nano=sum_up(lines, markup_ppm),
+        lines=tuple(lines),
+        rate_card=card.version,
+        markup_ppm=markup_ppm,
+        service_tier=service_tier,
+        is_estimated=usage.is_estimated,
+        unpriced=tuple(dict.fromkeys(unpriced)),
+    )
+
+
+def _charge_lines(
+    quantities: Mapping[Meter, int],
+    card: RateCard,
+    service_tier: str | None,
+    unpriced: list[Meter],
+) -> list[ChargeLine]:
+    """A line for each meter; those that the card has no price for are added to `unpriced`."""
+    rates = card.rates_pico
+    if card.tiers or service_tier is not None:
+        rates = resolve_rates(card, count_input(quantities), service_tier)
+    lines = []
+    for meter, quantity in quantities.items():
+        rate = find_rate(rates, meter)
+        if rate is None:
+            unpriced.append(meter)
+        lines.append(ChargeLine(meter, quantity, rate or 0))
+    return lines
+
+
+def _of(line: ChargeLine, model: str, card: RateCard | None) -> ChargeLine:
+    version = None if card is None else card.version
+    return ChargeLine(line.meter, line.quantity, line.rate_pico, model, version)
+
+
+def settle_tier(card: RateCard, requested: str | None, served: str | None) -> str | None:
+    """The service tier to charge: the one that served, unless it is dearer and was not asked for.
+
+    A provider's project may be set to serve everything with priority. That is between it and the
+    operator: what was held for the caller is the usual tier, and the charge stays within it.
+    """
+    if served is None or served not in card.service_tiers:
+        return None
+    if served == requested:
+        return served
+    rates = card.service_tiers[served].rates_pico
+    wanted = resolve_rates(card, 0, requested)
+    is_dearer = any(rate > (find_rate(wanted, meter) or 0) for meter, rate in rates.items())
+    return requested if is_dearer else served
+
+
+def needs_price(model: str, advice: str = "") -> GatewayError:
+    """The error of a model that nobody gave a price."""
+    return GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        f"The model {model[:100]!r} has no price here, so it cannot be charged for. {advice}"
+        f'The operator gives it one with [models."{model[:100]}".prices] in the configuration '
+        'file, or lets models without a price be free with unpriced_models = "free" in [billing].',
+        param="model",
+        code="model_not_priced",
+    )
+
+
+def complete_usage(reported: Usage | None, request_bytes: int, answer_bytes: int) -> Usage:
+    """Usage of an answer that did not come to its end, marked as estimated.
+
+    Providers count input at the beginning and output at the end: what was written until then is
+    counted by the rule of thumb, and never as less than was reported.
+    """
+    estimated = estimate_usage(request_bytes, answer_bytes)
+    if reported is None:
+        return estimated
+    missing = estimated.output_tokens - reported.output_tokens
+    counts = dict(reported.quantities)
+    if missing > 0:
+        counts[Meter.OUTPUT] = counts.get(Meter.OUTPUT, 0) + missing
+    if not reported.input_tokens:
+        counts[Meter.INPUT] = estimated.input_tokens
+    return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
+
+
+def estimate_usage(request_bytes: int, answer_bytes: int) -> Usage:
+    """Usage by the rule of thumb, marked as estimated: for an answer that reports none."""
+    return Usage(
+        {
+            Meter.INPUT: -(-request_bytes // BYTES_PER_TOKEN),
+            Meter.OUTPUT: -(-answer_bytes // BYTES_PER_TOKEN),
+        },
+        is_estimated=True,
+    )

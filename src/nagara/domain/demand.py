@@ -1,0 +1,52 @@
+"""What a request may make a provider do at the most, before it does it.
+
+Read from the request alone by its dialect, without a price or a model: quantities that nothing in
+the answer can go beyond. `nagara.billing` makes of it the amount to hold.
+"""
+
+import msgspec
+
+
+class SideModel(msgspec.Struct, frozen=True):
+    """Another model that the provider may ask on the way, and how often at the most."""
+
+    model: str
+    calls_max: int
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The most that a request asks for.
+
+    `text_bytes` are the bytes of the request that become at most a token each: all of them but the
+    data of images. `has_unseen_input` says that input comes from where it cannot be counted
+    (files, links, stored conversations, what a provider's tools find). `rounds_max` is how often a
+    provider that runs tools may read the whole conversation. `output_tokens_max` is the caller's
+    cap on each of `choice_count` answers.
+    """
+
+    text_bytes: int
+    image_count: int = 0
+    has_unseen_input: bool = False
+    has_media_input: bool = False
+    """Whether input may be metered as audio or images."""
+    has_media_output: bool = False
+    has_hour_cache: bool = False
+    """Whether the cache may be written for an hour."""
+    rounds_max: int = 1
+    searches_max: int = 0
+    file_searches_max: int = 0
+    containers_max: int = 0
+    output_tokens_max: int | None = None
+    choice_count: int = 1
+    service_tier: str | None = None
+    side_models: tuple[SideModel, ...] = ()
+
+    def joined(self, earlier: "Demand") -> "Demand":
+        """The same with the input of an earlier part of the conversation."""
+        return msgspec.structs.replace(
+            self,
+            text_bytes=self.text_bytes + earlier.text_bytes,
+            image_count=self.image_count + earlier.image_count,
+            has_unseen_input=self.has_unseen_input or earlier.has_unseen_input,
+            has_media_input=self.has_media_input or earlier.has_media_input,
+        )
