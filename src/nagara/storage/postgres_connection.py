@@ -23,6 +23,7 @@ from nagara.storage.postgres_errors import (
     ServerError,
     tell_lost,
 )
+from nagara.storage.postgres_socket import wait_for_socket
 from nagara.storage.postgres_values import decode_rows, encode_params
 
 PREPARED_MAX = 500
@@ -62,7 +63,6 @@ class PostgresConnection:
         self._pgconn = pgconn
         self._where = where
         self._timeout_s = timeout_s
-        self._loop = asyncio.get_running_loop()
         self._names: dict[str, bytes] = {}
         self._named = 0
         self._is_closed = False
@@ -108,7 +108,7 @@ class PostgresConnection:
             return
         try:
             async with asyncio.timeout(within_s):
-                await self._wait()
+                await wait_for_socket(self._pgconn.socket)
             self._pgconn.consume_input()
             self._take_notices()
         except TimeoutError:
@@ -147,7 +147,7 @@ class PostgresConnection:
     async def _flush(self) -> None:
         # The server may stop reading until its answers are read, so both ways are watched.
         while self._pgconn.flush():
-            await self._wait(can_write=True)
+            await wait_for_socket(self._pgconn.socket, can_write=True)
             self._pgconn.consume_input()
 
     async def _receive(self) -> list[pq.abc.PGresult]:
@@ -155,7 +155,7 @@ class PostgresConnection:
         results: list[pq.abc.PGresult] = []
         while True:
             while self._pgconn.is_busy():
-                await self._wait()
+                await wait_for_socket(self._pgconn.socket)
                 self._pgconn.consume_input()
             result = self._pgconn.get_result()
             if result is None:
@@ -198,31 +198,12 @@ class PostgresConnection:
             found = True
         return found
 
-    async def _wait(self, *, can_write: bool = False) -> None:
-        """Wait until the socket can be read, or also until it can be written."""
-        ready: asyncio.Future[None] = self._loop.create_future()
-        socket = self._pgconn.socket
-        self._loop.add_reader(socket, _settle, ready)
-        if can_write:
-            self._loop.add_writer(socket, _settle, ready)
-        try:
-            await ready
-        finally:
-            self._loop.remove_reader(socket)
-            if can_write:
-                self._loop.remove_writer(socket)
-
 
 class _Sent(msgspec.Struct, frozen=True):
     """An answer that is to come: of the query itself, or of preparing it under `name`."""
 
     index: int
     name: bytes | None = None
-
-
-def _settle(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _read_result(result: pq.abc.PGresult) -> Result:

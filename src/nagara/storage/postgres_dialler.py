@@ -3,19 +3,17 @@
 While the server cannot be reached, whoever asks is told so at once: one at a time tries again, and
 not more often than every `RETRY_S`. So a server that is down costs callers nothing but the answer,
 and one that is back is found by whoever asks next.
-
-Invariant: no message or representation shows the password of the address.
 """
 
 import asyncio
+import contextlib
 import time
 
-import psycopg
 from psycopg import pq
 
 from nagara.domain.catalog import Secret
 from nagara.storage.bounds import PostgresBounds
-from nagara.storage.driver import StorageError
+from nagara.storage.postgres_address import Address
 from nagara.storage.postgres_connection import PostgresConnection, encode_query
 from nagara.storage.postgres_errors import (
     ConnectionLostError,
@@ -23,9 +21,9 @@ from nagara.storage.postgres_errors import (
     tell,
     tell_unreachable,
 )
+from nagara.storage.postgres_socket import wait_for_socket
 
 RETRY_S = 0.25
-SCHEMES = ("postgresql://", "postgres://")
 
 _SET = "SELECT " + ", ".join(f"set_config(${at}, ${at + 1}, false)" for at in range(1, 14, 2))
 
@@ -34,10 +32,9 @@ class PostgresDialler:
     """Dials one database. Raises `StorageError` for an address that is none."""
 
     def __init__(self, url: Secret, bounds: PostgresBounds) -> None:
-        options = _parse(url)
-        self.where = _describe(options)
+        self._address = Address(url, bounds)
+        self.where = self._address.where
         self.bounds = bounds
-        self._conninfo = Secret(_compose(options, bounds))
         self._failure: ConnectionLostError | None = None
         self._retry_at_s = 0.0
 
@@ -60,10 +57,7 @@ class PostgresDialler:
         return connection
 
     async def _connect(self, *, can_write: bool) -> PostgresConnection:
-        # libpq looks names up and shakes hands within its own bound, but blocks while it does.
-        pgconn = await asyncio.to_thread(pq.PGconn.connect, self._conninfo.reveal().encode())
-        if pgconn.status != pq.ConnStatus.OK:
-            raise tell_unreachable(pgconn.get_error_message(), self.where)
+        pgconn = await self._reach()
         connection = PostgresConnection(pgconn, self.where, self.bounds.timeout_s)
         query = encode_query(_SET, _session(self.bounds, can_write=can_write))
         outcome = (await connection.run([query]))[0]
@@ -71,6 +65,45 @@ class PostgresDialler:
             connection.close()
             raise tell(outcome, self.where)
         return connection
+
+    async def _reach(self) -> pq.abc.PGconn:
+        """Connected to the first of the servers that lets us in."""
+        failure = tell_unreachable("no server is named", self.where)
+        try:
+            async for conninfo in self._address.resolve():
+                try:
+                    return await self._shake_hands(conninfo)
+                except ConnectionLostError as error:
+                    failure = error
+        except OSError as error:
+            failure = tell_unreachable(f"could not translate host name: {error}", self.where)
+        raise failure
+
+    async def _shake_hands(self, conninfo: Secret) -> pq.abc.PGconn:
+        # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS
+        pgconn = pq.PGconn.connect_start(conninfo.reveal().encode())
+        with contextlib.ExitStack() as undo:
+            undo.callback(pgconn.finish)
+            try:
+                async with asyncio.timeout(self.bounds.connect_timeout_s):
+                    await _poll(pgconn)
+            except TimeoutError as error:
+                raise tell_unreachable("timeout expired", self.where) from error
+            if pgconn.status != pq.ConnStatus.OK:
+                raise tell_unreachable(pgconn.get_error_message(), self.where)
+            undo.pop_all()
+        return pgconn
+
+
+async def _poll(pgconn: pq.abc.PGconn) -> None:
+    """Do what libpq wants done until it has connected or given up."""
+    wanted = pq.PollingStatus.WRITING
+    while pgconn.status != pq.ConnStatus.BAD and wanted != pq.PollingStatus.OK:
+        is_reading = wanted == pq.PollingStatus.READING
+        await wait_for_socket(pgconn.socket, can_read=is_reading, can_write=not is_reading)
+        wanted = pq.PollingStatus(pgconn.connect_poll())
+        if wanted == pq.PollingStatus.FAILED:
+            return
 
 
 def _session(bounds: PostgresBounds, *, can_write: bool) -> tuple[str, ...]:
@@ -90,49 +123,3 @@ def _session(bounds: PostgresBounds, *, can_write: bool) -> tuple[str, ...]:
         "synchronous_commit": "on",
     }
     return tuple(word for pair in settings.items() for word in pair)
-
-
-def _parse(url: Secret) -> dict[str, str]:
-    """The address as libpq reads it, with what the environment adds to it (PGHOST and so on)."""
-    text = url.reveal()
-    try:
-        if not text.startswith(SCHEMES):
-            raise StorageError("no scheme of PostgreSQL's")
-        given = pq.Conninfo.parse(text.encode())
-        usual = pq.Conninfo.get_defaults()
-    except (psycopg.Error, StorageError):
-        # The library's own words would show parts of it, perhaps of the password.
-        raise StorageError(
-            "the database_url is no address of a PostgreSQL database: it looks like "
-            "postgresql://user:password@host:5432/name"
-        ) from None
-    options = {option.keyword.decode(): (option.val or b"").decode() for option in usual}
-    options |= {option.keyword.decode(): option.val.decode() for option in given if option.val}
-    return {name: value for name, value in options.items() if value}
-
-
-def _describe(options: dict[str, str]) -> str:
-    """Which database it is, for people: `"db.example:5432/nagara"`."""
-    host = options.get("host") or options.get("hostaddr") or "localhost"
-    name = options.get("dbname") or options.get("user", "")
-    return f"{host}:{options.get('port', '5432')}/{name}"
-
-
-def _compose(options: dict[str, str], bounds: PostgresBounds) -> str:
-    """The address with our bounds, as far as it has none of its own."""
-    ours = {
-        "fallback_application_name": "nagara",
-        # Whole seconds are all that libpq knows.
-        "connect_timeout": str(max(1, round(bounds.connect_timeout_s))),
-        "client_encoding": "UTF8",
-        "keepalives_idle": "10",
-        "keepalives_interval": "5",
-        "keepalives_count": "3",
-        "tcp_user_timeout": str(round(bounds.timeout_s * 1000)),
-    }
-    return " ".join(f"{name}={_quote(value)}" for name, value in (ours | options).items())
-
-
-def _quote(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
