@@ -27,6 +27,9 @@ from nagara.domain.usage import Meter, Round, Usage
 from nagara.operations import ENDPOINTS
 
 MODEL = Model(id="m", startup="s", display_name="M", output_tokens_max=1000)
+WINDOWED = Model(id="m", startup="s", display_name="M", context_window=5000)
+TINY_IMAGES = Model(id="m", startup="s", display_name="M", image_tokens_max=7)
+ACTING = Model(id="m", startup="s", display_name="M", has_own_tools=True)
 LIMITS = BoundLimits()
 CARD = RateCard(rates_pico={Meter.INPUT: 1000, Meter.OUTPUT: 2000})
 RATES = st.dictionaries(st.sampled_from(Meter), st.integers(0, 10**9))
@@ -124,15 +127,15 @@ def test_402_says_what_is_needed_what_is_there_and_what_fits() -> None:
     ("demand", "model", "tokens"),
     [
         (Demand(text_bytes=100), MODEL, 100 + OVERHEAD_TOKENS),
-        (Demand(text_bytes=10**9), Model(id="m", startup="s", display_name="M", context_window=5000), 5000),
+        (Demand(text_bytes=10**9), WINDOWED, 5000),
         (Demand(text_bytes=10**7), MODEL, 10**7 + OVERHEAD_TOKENS),
         (Demand(text_bytes=1, has_unseen_input=True, rounds_max=3), MODEL, 3 * 1_048_576),
-        (Demand(text_bytes=9000, is_one_context=False), Model(id="m", startup="s", display_name="M", context_window=5000), 9000 + OVERHEAD_TOKENS),
+        (Demand(text_bytes=9000, is_one_context=False), WINDOWED, 9000 + OVERHEAD_TOKENS),
         (Demand(text_bytes=0, image_count=2), MODEL, OVERHEAD_TOKENS + 2 * 16_384),
-        (Demand(text_bytes=0, image_count=1), Model(id="m", startup="s", display_name="M", image_tokens_max=7), OVERHEAD_TOKENS + 7),
-        (Demand(text_bytes=0), Model(id="m", startup="s", display_name="M", has_own_tools=True), 10 * 1_048_576),
+        (Demand(text_bytes=0, image_count=1), TINY_IMAGES, OVERHEAD_TOKENS + 7),
+        (Demand(text_bytes=0), ACTING, 10 * 1_048_576),
     ],
-)  # fmt: skip
+)
 def test_input_is_bounded_by_bytes_images_and_the_context(
     demand: Demand, model: Model, tokens: int
 ) -> None:
@@ -140,11 +143,10 @@ def test_input_is_bounded_by_bytes_images_and_the_context(
 
 
 def test_output_is_the_callers_cap_else_the_models_else_the_context() -> None:
-    window = Model(id="m", startup="s", display_name="M", context_window=5000)
     unknown = Model(id="m", startup="s", display_name="M")
     assert estimate(Demand(text_bytes=0, output_tokens_max=7)).output_tokens_max == 7
     assert estimate(Demand(text_bytes=0)).output_tokens_max == 1000
-    assert estimate(Demand(text_bytes=0), model=window).output_tokens_max == 5000
+    assert estimate(Demand(text_bytes=0), model=WINDOWED).output_tokens_max == 5000
     assert estimate(Demand(text_bytes=0), model=unknown).output_tokens_max == LIMITS.output_tokens
 
 
