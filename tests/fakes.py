@@ -53,6 +53,10 @@ class FakeClock:
         self._now_s += seconds
         self._monotonic_s += seconds
 
+    def set_now(self, now_s: float) -> None:
+        """Let somebody set the clock of the day."""
+        self._now_s = now_s
+
     def set_monotonic(self, monotonic_s: float) -> None:
         """Let the machine have been up for so long."""
         self._monotonic_s = monotonic_s

@@ -35,6 +35,7 @@ class ProviderTable(msgspec.Struct, kw_only=True, frozen=True):
     credential: Annotated[Text | None, Meta(description="A name in [credentials]; from the provider's own environment variable if left out.")] = None
     models: Annotated[list[Text] | None, Meta(description="Only these models; all that the catalogue knows of if left out.")] = None
     operations: Annotated[list[Text] | None, Meta(description="Only these of its kind's operations, the preferred conversation first; all if left out.")] = None
+    share_state: Annotated[bool, Meta(description="true lets every account name what the provider keeps under this credential: conversation and prompt of the Responses API, which are refused otherwise.")] = False
     priority: Annotated[Priority | None, Meta(description="Lower ones are tried first.")] = None
     weight: Annotated[Count, Meta(description="The share among those of the same priority.")] = 1
     enabled: Annotated[bool, Meta(description="false leaves the provider out, even if the environment has its credential.")] = True

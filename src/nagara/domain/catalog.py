@@ -186,6 +186,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """What its dialect's own provider can be asked for, and it cannot."""
     traits: frozenset[str] = frozenset()
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    is_state_shared: bool = False
+    """Whether callers may name what the provider keeps under the gateway's credential.
+
+    The operator says so, whose accounts all call with that one credential.
+    """
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
     evidence: Evidence | None = None
@@ -266,6 +271,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def has(self, operation: Operation) -> bool:
         """Whether this model can be asked for `operation` in that operation's own dialect."""
         return operation in self.operations
+
+    def without(self, operation: Operation) -> "Deployment":
+        """The same, as if its provider did not have `operation`."""
+        paths = {known: path for known, path in self.provider.paths.items() if known != operation}
+        provider = msgspec.structs.replace(self.provider, paths=paths)
+        return msgspec.structs.replace(self, provider=provider)
 
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""

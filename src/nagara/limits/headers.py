@@ -100,11 +100,9 @@ def _find_tightest(claims: Sequence[Claim], decision: Decision) -> tuple[Told | 
 
 
 def _is_tighter(state: State, other: State) -> bool:
-    if state.wait_ns != other.wait_ns:
-        return state.wait_ns > other.wait_ns
-    if state.remaining != other.remaining:
+    if state.wait_ns == other.wait_ns:
         return state.remaining < other.remaining
-    return state.reset_ns > other.reset_ns
+    return state.wait_ns > other.wait_ns
 
 
 def _way_out(claim: Claim, wait_ns: int, now_s: float) -> str:

@@ -53,7 +53,10 @@ class MemoryLimiter:
 
     def charge(self, limit: Limit, amount: int) -> None:
         """As `Limiter` says."""
-        if amount > 0 or limit.id in self._counters:
+        held = self._counters.get(limit.id)
+        if held is not None:
+            held[1].take(limit, amount, self._now_ns())
+        elif amount > 0:
             self._find(limit).take(limit, amount, self._now_ns())
 
     def release(self, limit: Limit) -> None:

@@ -38,7 +38,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `measure` is the most that a request asks for; `limit_output` is the same request with a lower
-    cap on its output. `is_free` marks what no provider bills. `forward_stream` of None: answers
+    cap on its output; `estimate` makes an answer of the request alone, for models at providers
+    that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is.
     """
@@ -58,6 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_passed_through: bool = True
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
+    estimate: Callable[[RequestView], bytes] | None = None
 
 
 class Conversation(Dialect, Inbound, Protocol):
@@ -72,6 +74,7 @@ def endpoint(
     is_translated: bool = True,
     is_free: bool = False,
     forwards_query: bool = True,
+    estimate: Callable[[RequestView], bytes] | None = None,
 ) -> Endpoint:
     """The endpoint of a conversation dialect, all of whose functions it takes."""
     return Endpoint(
@@ -88,4 +91,5 @@ def endpoint(
         forwards_query=forwards_query,
         dialect=dialect if is_translated else None,
         is_free=is_free,
+        estimate=estimate,
     )

@@ -168,14 +168,14 @@ def _open_migrated(path: Path) -> sqlite3.Connection:
         # Closing it also rolls back a migration that failed half-way.
         undo.callback(connection.close)
         try:
-            _migrate(connection, path)
+            migrate(connection, path)
         except sqlite3.Error as error:
             raise tell(error, path) from error
         undo.pop_all()
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply what is missing, in one transaction: a second process waits and finds it done."""
     # The lock is for writing from the start, or two starts could both find the file empty.
     connection.execute("BEGIN IMMEDIATE")

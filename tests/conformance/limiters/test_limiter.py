@@ -68,9 +68,8 @@ class WindowModel:
         self.taken_s += [now_s] * amount
 
     def remaining(self, now_s: Fraction) -> int:
-        within = [
-            at_s for at_s in self.taken_s if at_s > now_s - Fraction(self.limit.period_ns, NS_PER_S)
-        ]
+        begins_s = now_s - Fraction(self.limit.period_ns, NS_PER_S)
+        within = [at_s for at_s in self.taken_s if at_s > begins_s]
         return self.limit.amount_max - len(within)
 
 
@@ -110,6 +109,11 @@ some_steps = st.lists(
 )
 
 
+def claim(limits: Sequence[Limit], at: int, amount: int) -> Claim:
+    one = limits[at % len(limits)]
+    return Claim(one, min(amount, one.amount_max) if one.kind is Kind.EVENLY else 1)
+
+
 @on_every_limiter
 @given(shapes=some_limits, steps=some_steps, uptime_s=st.sampled_from([0, 1000, 10_000_000]))
 def test_as_much_is_let_through_as_the_model_lets_all_claims_or_none(
@@ -128,28 +132,21 @@ def test_as_much_is_let_through_as_the_model_lets_all_claims_or_none(
             now_ms += gap_ms
             clock.set_monotonic(now_ms / 1000)
             now_s = Fraction(now_ms, 1000)
-            claims = {
-                at % len(limits): Claim(
-                    limits[at % len(limits)],
-                    1 if limits[at % len(limits)].kind is not Kind.EVENLY
-                    else min(amount, limits[at % len(limits)].amount_max),
-                )
-                for at, amount in wanted
-            }  # fmt: skip
+            claims = {at % len(limits): claim(limits, at, amount) for at, amount in wanted}
             decision = await limiter.acquire(list(claims.values()))
-            fit = {at: models[at].fits(claim.amount, now_s) for at, claim in claims.items()}
+            fit = {at: models[at].fits(one.amount, now_s) for at, one in claims.items()}
             assert decision.is_taken is all(fit.values())
-            for at, claim in claims.items():
+            for at, one in claims.items():
                 if decision.is_taken:
-                    models[at].take(claim.amount, now_s)
-            for (at, claim), state in zip(claims.items(), decision.states, strict=True):
+                    models[at].take(one.amount, now_s)
+            for (at, one), state in zip(claims.items(), decision.states, strict=True):
                 assert (state.wait_ns == 0) is fit[at]
                 assert state.remaining == models[at].remaining(now_s)
-                if claim.limit.kind is Kind.EVENLY:
-                    limiter.charge(claim.limit, correction)
+                if one.limit.kind is Kind.EVENLY:
+                    limiter.charge(one.limit, correction)
                     models[at].take(correction, now_s)
-                elif claim.limit.kind is Kind.RELEASED and decision.is_taken and correction > 0:
-                    limiter.release(claim.limit)
+                elif one.limit.kind is Kind.RELEASED and decision.is_taken and correction > 0:
+                    limiter.release(one.limit)
                     models[at].take(-1, now_s)
 
     asyncio.run(compare())
