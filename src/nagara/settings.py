@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",
     "keys": "Keys and accounts.",
+    "billing": "What is held for a call, and how it is booked.",
     "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nagara.billing import (
@@ -52,13 +52,22 @@ def estimate(demand: Demand, card: RateCard = CARD, model: Model = MODEL) -> Est
     return bound_charge(demand, model, card, LIMITS)
 
 
+def share(total: int, meters: tuple[Meter, ...], shares: list[int]) -> dict[Meter, int]:
+    """Up to the total, each meter a percentage of what the ones before it left."""
+    counts = {}
+    for meter, percent in zip(meters, shares, strict=False):
+        counts[meter] = total * percent // 100
+        total -= counts[meter]
+    return counts
+
+
 @given(
     card=CARDS,
     text_bytes=st.integers(0, 30_000),
     cap=st.integers(0, 5_000),
     choices=st.integers(1, 4),
     searches=st.integers(0, 3),
-    split=st.lists(st.integers(0, 10_000), min_size=5, max_size=5),
+    shares=st.lists(st.integers(0, 100), min_size=5, max_size=5),
     tiers=st.sampled_from(list(itertools.product([None, "flex", "priority"], repeat=2))),
 )
 def test_no_charge_is_more_than_its_bound(
@@ -67,7 +76,7 @@ def test_no_charge_is_more_than_its_bound(
     cap: int,
     choices: int,
     searches: int,
-    split: list[int],
+    shares: list[int],
     tiers: tuple[str | None, str | None],
 ) -> None:
     requested, served = tiers
@@ -79,10 +88,14 @@ def test_no_charge_is_more_than_its_bound(
         service_tier=requested,
     )
     bound = estimate(demand, card)
-    quantities = dict(zip((*TEXT_INPUT, Meter.OUTPUT, Meter.REASONING), split, strict=True))
-    usage = Usage({**quantities, Meter.SEARCHES: searches}, service_tier=served)
-    assume(usage.input_tokens <= text_bytes + OVERHEAD_TOKENS)
-    assume(usage.output_tokens <= cap * choices)
+    usage = Usage(
+        {
+            **share(text_bytes + OVERHEAD_TOKENS, TEXT_INPUT, shares),
+            **share(cap * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
+            Meter.SEARCHES: searches,
+        },
+        service_tier=served,
+    )
     tier = settle_tier(card, requested, served)
     assert price(usage, card, service_tier=tier).amount_nano <= bound.needed_nano
 
