@@ -111,10 +111,20 @@ def settle_tier(card: RateCard, requested: str | None, served: str | None) -> st
         return None
     if served == requested:
         return served
-    rates = card.service_tiers[served].rates_pico
-    wanted = resolve_rates(card, 0, requested)
-    is_dearer = any(rate > (find_rate(wanted, meter) or 0) for meter, rate in rates.items())
-    return requested if is_dearer else served
+    asked = requested if requested in card.service_tiers else None
+    return asked if _is_dearer(card, served, asked) else served
+
+
+def _is_dearer(card: RateCard, served: str, asked: str | None) -> bool:
+    """Whether any meter costs more in one service tier than in the other, at any size of input."""
+    tiers = (*card.tiers, *card.service_tiers[served].tiers)
+    if asked is not None:
+        tiers += card.service_tiers[asked].tiers
+    for start in {0, *(tier.input_tokens_min for tier in tiers)}:
+        found, wanted = (resolve_rates(card, start, tier) for tier in (served, asked))
+        if any((find_rate(found, m) or 0) > (find_rate(wanted, m) or 0) for m in found):
+            return True
+    return False
 
 
 def needs_price(model: str, unpriced: Sequence[Meter] = ()) -> GatewayError:

@@ -54,7 +54,8 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
             return own.id
     if EXAMPLE_MODEL in able:
         return EXAMPLE_MODEL
-    priced = {id_: output_rate(route) for id_, route in able.items()}
+    # The last card is the newest; which of a model's prices counts today makes no odds here.
+    priced = {id_: _output_rate(route) for id_, route in able.items()}
     if priced:
         # What has no price is often no conversation, so it comes last.
         return min(priced, key=lambda id_: (not priced[id_], priced[id_], id_))
@@ -62,9 +63,9 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
     return f"{open_names[0]}/MODEL" if open_names else EXAMPLE_MODEL
 
 
-def output_rate(route: Route) -> int:
-    """Pico-dollars for a token of output by the newest card; zero where there is none."""
-    return route.prices[-1].rates_pico.get(Meter.OUTPUT, 0) if route.prices else 0
+def _output_rate(route: Route) -> int:
+    cards = route.model.prices
+    return cards[-1].rates_pico.get(Meter.OUTPUT, 0) if cards else 0
 
 
 def find_call(kind: KeyKind, secret: str, allowed: frozenset[str] | None, path: Path | None) -> str:

@@ -7,7 +7,7 @@ credentials that deployments name. Whether ids and aliases clash is known only w
 from collections.abc import Mapping
 
 from nagara.config.document import Document
-from nagara.config.prices import read_markup, read_prices
+from nagara.config.prices import has_price, read_markup, read_prices
 from nagara.config.providers import Credentials, UnusableError
 from nagara.config.tables import (
     DeploymentTable,
@@ -22,6 +22,8 @@ from nagara.domain.configuration import DeclaredAlias, DeclaredDeployment, Decla
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.routing.lookup import MODEL_ID_LENGTH_MAX
 
+FREE_SUFFIX = ":free"
+NOT_FREE = "is called free, so its prices have to be { free = true }"
 NO_MODEL_ID = "is no model id: it needs printable text, no spaces"
 
 
@@ -40,6 +42,9 @@ def read_models(
         fields = read_fields(ModelTable, document, keys, table, problems)
         if fields is None:
             continue
+        prices = read_prices(document, keys, fields.prices, problems)
+        if name.endswith(FREE_SUFFIX) and any(has_price(card) for card in prices or ()):
+            problems.add(document.where(*keys), NOT_FREE)
         deployments = (
             read_deployment(document, keys, entry, providers, credentials, problems)
             for entry in fields.deployments
@@ -52,7 +57,7 @@ def read_models(
                 context_window=fields.context_window,
                 output_tokens_max=fields.output_tokens_max,
                 aliases=tuple(fields.aliases),
-                prices=read_prices(document, keys, fields.prices, problems),
+                prices=prices,
                 markup_ppm=read_markup(document, keys, fields.markup_percent, problems),
                 deployments=tuple(d for d in deployments if d is not None),
             )

@@ -67,6 +67,11 @@ def read_prices(
     return tuple(sorted(cards, key=lambda card: card.effective_from_s))
 
 
+def has_price(card: RateCard) -> bool:
+    """Whether anything on the card costs something."""
+    return any(card.rates_pico.values())
+
+
 def _read_card(
     document: Document, keys: tuple[str, ...], table: object, problems: Problems
 ) -> RateCard | None:

@@ -192,7 +192,7 @@ async def test_catalogue_is_kept_whole_and_the_newest_wins(driver: Driver) -> No
 async def test_catalogue_that_cannot_be_read_counts_as_absent(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    insert = "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models', 1, $1)"
+    insert = "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models.2', 1, $1)"
     await driver.commit([Statement(insert, (b'{"models": 3}',))])
     assert await load_catalogue(driver) is None
     assert "rebuilt" in caplog.text

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nagara.billing import (
@@ -27,6 +27,9 @@ from nagara.domain.usage import Meter, Round, Usage
 from nagara.operations import ENDPOINTS
 
 MODEL = Model(id="m", startup="s", display_name="M", output_tokens_max=1000)
+WINDOWED = Model(id="m", startup="s", display_name="M", context_window=5000)
+TINY_IMAGES = Model(id="m", startup="s", display_name="M", image_tokens_max=7)
+ACTING = Model(id="m", startup="s", display_name="M", has_own_tools=True)
 LIMITS = BoundLimits()
 CARD = RateCard(rates_pico={Meter.INPUT: 1000, Meter.OUTPUT: 2000})
 RATES = st.dictionaries(st.sampled_from(Meter), st.integers(0, 10**9))
@@ -49,13 +52,22 @@ def estimate(demand: Demand, card: RateCard = CARD, model: Model = MODEL) -> Est
     return bound_charge(demand, model, card, LIMITS)
 
 
+def share(total: int, meters: tuple[Meter, ...], shares: list[int]) -> dict[Meter, int]:
+    """Up to the total, each meter a percentage of what the ones before it left."""
+    counts = {}
+    for meter, percent in zip(meters, shares, strict=False):
+        counts[meter] = total * percent // 100
+        total -= counts[meter]
+    return counts
+
+
 @given(
     card=CARDS,
     text_bytes=st.integers(0, 30_000),
     cap=st.integers(0, 5_000),
     choices=st.integers(1, 4),
     searches=st.integers(0, 3),
-    split=st.lists(st.integers(0, 10_000), min_size=5, max_size=5),
+    shares=st.lists(st.integers(0, 100), min_size=5, max_size=5),
     tiers=st.sampled_from(list(itertools.product([None, "flex", "priority"], repeat=2))),
 )
 def test_no_charge_is_more_than_its_bound(
@@ -64,7 +76,7 @@ def test_no_charge_is_more_than_its_bound(
     cap: int,
     choices: int,
     searches: int,
-    split: list[int],
+    shares: list[int],
     tiers: tuple[str | None, str | None],
 ) -> None:
     requested, served = tiers
@@ -76,10 +88,14 @@ def test_no_charge_is_more_than_its_bound(
         service_tier=requested,
     )
     bound = estimate(demand, card)
-    quantities = dict(zip((*TEXT_INPUT, Meter.OUTPUT, Meter.REASONING), split, strict=True))
-    usage = Usage({**quantities, Meter.SEARCHES: searches}, service_tier=served)
-    assume(usage.input_tokens <= text_bytes + OVERHEAD_TOKENS)
-    assume(usage.output_tokens <= cap * choices)
+    usage = Usage(
+        {
+            **share(text_bytes + OVERHEAD_TOKENS, TEXT_INPUT, shares),
+            **share(cap * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
+            Meter.SEARCHES: searches,
+        },
+        service_tier=served,
+    )
     tier = settle_tier(card, requested, served)
     assert price(usage, card, service_tier=tier).amount_nano <= bound.needed_nano
 
@@ -124,15 +140,15 @@ def test_402_says_what_is_needed_what_is_there_and_what_fits() -> None:
     ("demand", "model", "tokens"),
     [
         (Demand(text_bytes=100), MODEL, 100 + OVERHEAD_TOKENS),
-        (Demand(text_bytes=10**9), Model(id="m", startup="s", display_name="M", context_window=5000), 5000),
+        (Demand(text_bytes=10**9), WINDOWED, 5000),
         (Demand(text_bytes=10**7), MODEL, 10**7 + OVERHEAD_TOKENS),
         (Demand(text_bytes=1, has_unseen_input=True, rounds_max=3), MODEL, 3 * 1_048_576),
-        (Demand(text_bytes=9000, is_one_context=False), Model(id="m", startup="s", display_name="M", context_window=5000), 9000 + OVERHEAD_TOKENS),
+        (Demand(text_bytes=9000, is_one_context=False), WINDOWED, 9000 + OVERHEAD_TOKENS),
         (Demand(text_bytes=0, image_count=2), MODEL, OVERHEAD_TOKENS + 2 * 16_384),
-        (Demand(text_bytes=0, image_count=1), Model(id="m", startup="s", display_name="M", image_tokens_max=7), OVERHEAD_TOKENS + 7),
-        (Demand(text_bytes=0), Model(id="m", startup="s", display_name="M", has_own_tools=True), 10 * 1_048_576),
+        (Demand(text_bytes=0, image_count=1), TINY_IMAGES, OVERHEAD_TOKENS + 7),
+        (Demand(text_bytes=0), ACTING, 10 * 1_048_576),
     ],
-)  # fmt: skip
+)
 def test_input_is_bounded_by_bytes_images_and_the_context(
     demand: Demand, model: Model, tokens: int
 ) -> None:
@@ -140,11 +156,10 @@ def test_input_is_bounded_by_bytes_images_and_the_context(
 
 
 def test_output_is_the_callers_cap_else_the_models_else_the_context() -> None:
-    window = Model(id="m", startup="s", display_name="M", context_window=5000)
     unknown = Model(id="m", startup="s", display_name="M")
     assert estimate(Demand(text_bytes=0, output_tokens_max=7)).output_tokens_max == 7
     assert estimate(Demand(text_bytes=0)).output_tokens_max == 1000
-    assert estimate(Demand(text_bytes=0), model=window).output_tokens_max == 5000
+    assert estimate(Demand(text_bytes=0), model=WINDOWED).output_tokens_max == 5000
     assert estimate(Demand(text_bytes=0), model=unknown).output_tokens_max == LIMITS.output_tokens
 
 
