@@ -21,6 +21,7 @@ from nagara.app import SETTLE_S, Gateway, make_log, read_server_limits
 from nagara.cli.first_call import near, suggest_model, write_call
 from nagara.cli.workers import Part, Supervisor
 from nagara.config.load import Config, find_data_folder, find_path, load_config
+from nagara.config.values import mask_address
 from nagara.config.watch import keep_fixed
 from nagara.domain.configuration import ConfigError
 from nagara.observe.observations import Notice
@@ -206,7 +207,8 @@ def greet(gateway: Gateway, host: str, port: int) -> None:
     click.secho(f"Nagara {__version__} serves on {address}\n", bold=True)
     keys = gateway.first_keys
     lines = first_words(keys, gateway, near(host, port)) if keys else later_words(gateway.folder)
-    where = f"  Data       {gateway.folder.absolute()}"
+    url = gateway.config.settings.database_url
+    where = f"  Data       {mask_address(url) if url else gateway.folder.absolute()}"
     click.echo("\n".join([*lines, "", *describe_providers(gateway), where, ""]))
 
 

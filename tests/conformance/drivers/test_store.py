@@ -14,7 +14,7 @@ from nagara.domain.usage import Meter
 from nagara.storage.catalogue import load_catalogue, save_catalogue
 from nagara.storage.data_folder import secret_path
 from nagara.storage.driver import Driver, ExpectationError, Statement, StorageError
-from nagara.storage.first_start import open_first_account
+from nagara.storage.first_start import FirstKeys, open_first_account
 from nagara.storage.keys import (
     KeyChanges,
     change_key,
@@ -272,3 +272,22 @@ async def test_pepper_that_others_can_read_is_warned_of(
     secret_path(tmp_path).chmod(0o644)
     assert await open_pepper(driver, tmp_path) == pepper
     assert "chmod 600" in caplog.text
+
+
+async def test_of_two_secrets_that_begin_together_one_is_refused(
+    open_driver: Opener, tmp_path: Path
+) -> None:
+    async def begin(name: str) -> FirstKeys | None:
+        driver = await open_driver()
+        try:
+            pepper = await open_pepper(driver, tmp_path / name)
+            return await open_first_account(driver, pepper, now_s=1, opening_grant_nano=0)
+        finally:
+            await driver.close()
+
+    results = await asyncio.gather(*(begin(name) for name in "abcd"), return_exceptions=True)
+    assert sum(isinstance(result, FirstKeys) for result in results) == 1, results
+    refused = [str(result) for result in results if isinstance(result, StorageError)]
+    assert len(refused) == 3, results
+    # Whoever came when there were keys already misses its file, the others have another one.
+    assert all("secret" in text for text in refused), refused
