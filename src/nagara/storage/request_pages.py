@@ -152,3 +152,15 @@ def _match(wanted: RequestFilter, end: Position) -> tuple[Value, ...]:
 
 def _order(position: Position) -> tuple[int, int]:
     return position.at_ms, position.seq
+
+
+async def find_requests(driver: Driver, text: str) -> list[tuple[str, int]]:
+    """Ids and accounts of the request with that id, or else of some with that `request_id`.
+
+    The latter are looked for in the whole journal: this is for an operator, not for callers.
+    """
+    own = await driver.query("SELECT id, account_id FROM requests WHERE id = $1", (text,))
+    if not own:
+        sql = "SELECT id, account_id FROM requests WHERE request_id = $1 LIMIT 10"
+        own = await driver.query(sql, (text,))
+    return [(row[0], row[1]) for row in own]
