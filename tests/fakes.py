@@ -53,6 +53,14 @@ class FakeClock:
         self._now_s += seconds
         self._monotonic_s += seconds
 
+    def set_now(self, now_s: float) -> None:
+        """Let somebody set the clock of the day."""
+        self._now_s = now_s
+
+    def set_monotonic(self, monotonic_s: float) -> None:
+        """Let the machine have been up for so long."""
+        self._monotonic_s = monotonic_s
+
 
 class FakeAnswer:
     """An upstream's answer whose pieces are all here; an error among them is raised."""

@@ -13,28 +13,37 @@ from pathlib import Path
 
 import msgspec
 
+from nagara.billing import BoundLimits
 from nagara.catalogue.shipped import pick_newer
 from nagara.config.load import Config, find_data_folder
+from nagara.config.rate_limits import read_rate_limits
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
 from nagara.domain.configuration import ConfigError
+from nagara.limits.failed_keys import FailedKeys
+from nagara.limits.gate import Gate
 from nagara.limits.memory import MemoryLimiter
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import Pipeline, PipelineLimits
+from nagara.reaping import Reaping
 from nagara.responses.background import Background, BackgroundLimits
 from nagara.responses.following import Following
 from nagara.responses.keeper import Keeper, KeeperLimits
 from nagara.responses.stateful import StatefulResponses
 from nagara.routing.table import build_routes
-from nagara.runtime import Clock, SystemClock, Tasks
+from nagara.runtime import Clock, SystemClock, Tasks, make_id
 from nagara.sandbox.answer import Sandbox
 from nagara.settings import DAY_S, SECRET_VARIABLE, Settings
+from nagara.settlement import Settlements
 from nagara.storage.catalogue import load_catalogue
 from nagara.storage.data_folder import database_path, prepare_data_folder
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import FirstKeys, open_first_account
+from nagara.storage.ledger import Ledger
+from nagara.storage.runners import Reaper
 from nagara.storage.secret import open_pepper
 from nagara.storage.snapshots import Snapshots
+from nagara.storage.spool import Spool
 from nagara.storage.sqlite import SqliteDriver
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Upstreams
@@ -48,8 +57,10 @@ from nagara.web.account.endpoints import AccountEndpoints
 from nagara.web.account.keys import AccountKeys
 from nagara.web.account.reports import Reports
 from nagara.web.bounds import ConnectionLimits
+from nagara.web.client_address import TrustedProxies
 from nagara.web.cors import Origins
 from nagara.web.inference import InferenceEdge, InferenceLimits
+from nagara.web.refused_keys import RefusedKeys
 from nagara.web.responses import ResponsesEndpoints
 from nagara.web.rest import Rest
 from nagara.web.routes import Routes
@@ -79,6 +90,9 @@ class Gateway:
         self.routes: Routes
         self._catalogue: Catalogue
         self._pipeline: Pipeline
+        self._gate: Gate
+        self._failed_keys: FailedKeys
+        self._refused_keys: RefusedKeys
         self._edge: InferenceEdge | None = None
         self._driver: Driver
         self._pepper: bytes
@@ -106,7 +120,11 @@ class Gateway:
     async def _start(self, environment: Mapping[str, str]) -> None:
         settings = self.config.settings
         await self._open_store(environment)
-        self._rest = Rest(self.snapshots, self._clock, self._log, lambda: self._is_stopping)
+        self._open_limits()
+        self._open_ledger()
+        self._rest = Rest(
+            self.snapshots, self._refused_keys, self._clock, self._log, lambda: self._is_stopping
+        )
         pool = make_pool(settings, environment, self._clock)
         self._stack.push_async_callback(pool.close)
         self._local_servers = await find_running(
@@ -121,12 +139,15 @@ class Gateway:
         self._background.keep_running("watch keys", self.snapshots.watch)
         self._background.keep_running("watch configuration", watch.run)
         self._keep_responses_running()
+        self._keep_ledger_running()
 
     async def _open_store(self, environment: Mapping[str, str]) -> None:
         """What is kept: the database, the keys in it, and the catalogue."""
         settings = self.config.settings
         prepare_data_folder(self.folder)
-        driver = await SqliteDriver.open(database_path(self.folder), settings.key_check_ms / 1000)
+        driver = await SqliteDriver.open(
+            database_path(self.folder), settings.key_check_ms / 1000, writes_apart=True
+        )
         self._stack.push_async_callback(driver.close)
         self._driver = driver
         pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))
@@ -148,13 +169,33 @@ class Gateway:
         )
         await self.snapshots.reload_keys()
 
+    def _open_limits(self) -> None:
+        """What bounds how fast callers may be."""
+        settings, clock = self.config.settings, self._clock
+        self._gate = Gate(MemoryLimiter(clock), read_rate_limits(settings), clock, self._log)
+        self._failed_keys = FailedKeys(settings.failed_keys_per_minute_max, clock)
+        proxies = TrustedProxies(settings.trusted_proxies)
+        self._refused_keys = RefusedKeys(self.snapshots, self._failed_keys, proxies)
+
+    def _open_ledger(self) -> None:
+        """What holds and settles money."""
+        settings = self.config.settings
+        runner = make_id("run_")
+        ledger = Ledger(self._driver, runner)
+        spool = Spool(self.folder, runner)
+        self._settlements = Settlements(ledger, spool, self._log, settings.storage_patience_s)
+        self._stack.push_async_callback(self._settlements.close)
+        reaper = Reaper(self._driver, ledger, self._clock, settings.hold_lease_s)
+        self._reaping = Reaping(reaper, self._driver, self._clock, self._log, settings.hold_lease_s)
+
     def _open_edge(self, pool: Pool) -> None:
         """What serves: the pipeline, and the application over it."""
         settings = self.config.settings
         self._pipeline = Pipeline(
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
-            MemoryLimiter(),
+            self._gate,
+            self._settlements,
             KeptTurns(settings.kept_turns_bytes_max),
             read_pipeline_limits(settings),
             self._clock,
@@ -162,7 +203,12 @@ class Gateway:
         )
         self._responses = self._open_responses()
         self._edge = InferenceEdge(
-            self._pipeline, self._responses, read_edge_limits(settings), self._clock, self._log
+            self._pipeline,
+            self._responses,
+            self._refused_keys,
+            read_edge_limits(settings),
+            self._clock,
+            self._log,
         )
         origins = Origins(settings.allowed_origins)
         rest = self._rest.build(
@@ -196,6 +242,10 @@ class Gateway:
             log,
             settings.body_bytes_max,
         )
+
+    def _keep_ledger_running(self) -> None:
+        self._background.keep_running("settle later", self._settlements.work_forever)
+        self._background.keep_running("reap holds", self._reaping.run_forever)
 
     def _keep_responses_running(self) -> None:
         assert self._responses is not None
@@ -285,6 +335,8 @@ class Gateway:
         config = self._add_local_servers(config)
         self._take_config(config)
         self._pipeline.limits = read_pipeline_limits(config.settings)
+        self._gate.change_settings(read_rate_limits(config.settings))
+        self._failed_keys.change_limit(config.settings.failed_keys_per_minute_max)
         self.snapshots.stale_s = config.settings.storage_stale_s
         self.config = config
 
@@ -343,7 +395,11 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
         attempts_max=settings.attempts_max,
         event_bytes_max=settings.event_bytes_max,
         response_bytes_max=settings.response_bytes_max,
-        requests_per_minute_max=settings.requests_per_minute_max,
+        bounds=BoundLimits(
+            context_tokens=settings.context_tokens_assumed,
+            output_tokens=settings.output_tokens_assumed,
+            useful_output_tokens=settings.useful_output_tokens_min,
+        ),
     )
 
 

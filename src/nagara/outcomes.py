@@ -71,3 +71,11 @@ def shutting_down() -> GatewayError:
         "The gateway is shutting down. Send the request again; another process will take it.",
         retry_after_s=1,
     )
+
+
+def internal_error() -> GatewayError:
+    """What the caller reads of a mistake of ours; the log has the rest."""
+    return GatewayError(
+        ErrorKind.INTERNAL,
+        "The gateway made a mistake. Its log has the details under this request id.",
+    )

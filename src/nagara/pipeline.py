@@ -1,7 +1,8 @@
 """The life of one inference request, top to bottom.
 
-    admit   who calls, what they ask for, may they, where to, can they pay, not too fast   (pure)
-    serve   try candidates until one begins to answer, relay it, price it, note it         (I/O)
+    admit   who calls, what they ask for, may they, where to, can they pay                 (pure)
+    allow   not too fast: taken before it is served, ended after it                         (I/O)
+    serve   hold the money, try candidates until one begins to answer, relay it, settle     (I/O)
 
 No stage calls back up. Every way out of `admit`, and out of `serve` before the head of its answer
 is sent, is a `GatewayError` for the edge to render; after that, errors are events in the stream.
@@ -16,33 +17,24 @@ import msgspec
 
 from nagara.access import authorize, require_standard
 from nagara.answer_headers import name_deployment, name_dropped
-from nagara.billing import (
-    BoundLimits,
-    bound_charge,
-    estimate_usage,
-    find_rate_card,
-    fit_output,
-    needs_price,
-    not_enough_credit,
-    price,
-    settle_tier,
-)
+from nagara.bill import Bill, Ending, Terms
+from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
+from nagara.dialects.base import RequestView
 from nagara.dialects.turns import Turn
-from nagara.domain.catalog import Deployment, Key, KeyKind, Route, Snapshot, Transport
-from nagara.domain.demand import Demand
+from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
-from nagara.domain.money import format_dollars
 from nagara.domain.usage import Usage
-from nagara.limits.base import Limit, Limiter
+from nagara.limits.gate import Allowance, Gate
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import Asking, Bounds
+from nagara.operations.lanes import AnswerStream, Asking, Bounds
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
 from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
+from nagara.settlement import Settlements
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.answer import Headers
@@ -55,18 +47,19 @@ TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
 
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one request, and of the requests of one key. Zero a minute is no limit."""
+    """Bounds of one request."""
 
     attempts_max: int
     event_bytes_max: int
     response_bytes_max: int
-    requests_per_minute_max: int
+    bounds: BoundLimits = BoundLimits()
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock. `fit` makes of `call` the one
+    `began_s` is when it came, on the monotonic clock. `allowance` is its share of its limits: who
+    admits it takes that before it is served, and ends it afterwards. `fit` makes of `call` the one
     that a deployment gets, where that differs from one to the other.
     """
 
@@ -75,7 +68,8 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     route: Route
     candidates: Sequence[Deployment]
-    limit_headers: ResponseHeaders
+    terms: Terms
+    allowance: Allowance
     fit: Callable[[Call, Deployment], Call] | None = None
 
 
@@ -86,7 +80,8 @@ class Pipeline:
         self,
         snapshots: Snapshots,
         upstreams: Upstreams,
-        limiter: Limiter,
+        gate: Gate,
+        settlements: Settlements,
         turns: KeptTurns,
         limits: PipelineLimits,
         clock: Clock,
@@ -95,7 +90,8 @@ class Pipeline:
         self.limits = limits
         self._snapshots = snapshots
         self._upstreams = upstreams
-        self._limiter = limiter
+        self._gate = gate
+        self._settlements = settlements
         self._turns = turns
         self._clock = clock
         self._observe = observe
@@ -109,7 +105,7 @@ class Pipeline:
         began_s: float,
         ended: RequestEnded,
     ) -> Admitted:
-        """Stages 2 to 7. Nothing but memory is looked at; nothing is spent yet."""
+        """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
         ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
         require_standard(key)
@@ -117,9 +113,7 @@ class Pipeline:
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
-        if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            check_credit(snapshot, key, route, endpoint.measure(view), self._clock.now_s())
-        limit_headers = self._take_turn(key)
+        terms = self._find_terms(snapshot, key, route, endpoint, view)
         asking = Asking(
             endpoint=endpoint,
             view=view,
@@ -136,36 +130,79 @@ class Pipeline:
             key=key,
             route=route,
             candidates=candidates,
-            limit_headers=limit_headers,
+            terms=terms,
+            allowance=self._open_allowance(terms.account, key, route.model.id, endpoint, len(body)),
         )
 
-    async def may_try_again(self, refusal: GatewayError, headers: Headers) -> bool:
-        """Whether `admit` should be asked once more: its key was made a moment ago."""
-        is_about_key = refusal.kind is ErrorKind.AUTHENTICATION
-        return is_about_key and await self._snapshots.knows_by_now(headers)
+    def _open_allowance(
+        self, account: Account, key: Key, model_id: str, endpoint: Endpoint, body_bytes: int
+    ) -> Allowance:
+        """Stage 7, not taken yet."""
+        input_bytes = 0 if endpoint.is_free else body_bytes
+        return self._gate.open(account, key, model_id, endpoint.operation, input_bytes)
+
+    def _find_terms(
+        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, view: RequestView
+    ) -> Terms:
+        """Stage 6: who pays, and by which prices. Raises `GatewayError` where there are none."""
+        now_ms = int(self._clock.now_s() * 1000)
+        card = None
+        if key.kind is not KeyKind.TEST and not endpoint.is_free:
+            card = find_rate_card(route.prices, now_ms / 1000)
+            if card is None:
+                raise needs_price(route.model.id)
+        return Terms(
+            snapshot=snapshot,
+            account=snapshot.accounts[key.account_id],
+            key=key,
+            route=route,
+            card=card,
+            demand=endpoint.measure(view),
+            came_at_ms=now_ms,
+        )
 
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
-        """Stages 9 to 12: get an answer and hand it on.
+        """Stages 8 to 12: hold the money, get an answer and hand it on, settle.
 
         Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
         the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
         """
-        begun, deployment = await self._attempt(admitted, ended)
+        bill = Bill(
+            admitted.call.asking.seed,
+            admitted.terms,
+            self._settlements,
+            self.limits.bounds,
+            self._clock,
+            ended,
+        )
+        await bill.open()
+        try:
+            await self._serve_held(admitted, bill, reply, ended)
+        except BaseException as error:
+            bill.void(error)
+            raise
+
+    async def _serve_held(
+        self, admitted: Admitted, bill: Bill, reply: Reply, ended: RequestEnded
+    ) -> None:
+        begun, deployment = await self._attempt(admitted, bill, ended)
         call = admitted.call
-        headers = head_of(admitted, deployment, ended)
+        answer = Answering(begun, deployment, bill, head_of(admitted, deployment, bill, ended))
         ended.dropped = begun.lane.dropped
         if call.asking.view.is_streamed and call.asking.endpoint.forward_stream is not None:
-            await self._serve_stream(admitted, begun, headers, reply, ended)
-        else:
-            try:
-                await self._serve_whole(admitted, begun, headers, reply, ended)
-            except GatewayError as error:
-                # It broke off after it had begun: what was generated may be billed, so it is not
-                # asked for again elsewhere.
-                self._observe(describe_failure(call, deployment, error))
-                raise sum_up([(deployment, error)], ended.attempts) from error
+            await self._serve_stream(admitted, answer, reply, ended)
+            return
+        try:
+            await self._serve_whole(admitted, answer, reply, ended)
+        except GatewayError as error:
+            # It broke off after it had begun: what was generated may be billed, so it is not
+            # asked for again elsewhere.
+            self._observe(describe_failure(call, deployment, error))
+            raise sum_up([(deployment, error)], ended.attempts) from error
 
-    async def _attempt(self, admitted: Admitted, ended: RequestEnded) -> tuple[Begun, Deployment]:
+    async def _attempt(
+        self, admitted: Admitted, bill: Bill, ended: RequestEnded
+    ) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
         for deployment in admitted.candidates[: self.limits.attempts_max]:
@@ -175,6 +212,8 @@ class Pipeline:
                 call = admitted.call
                 if admitted.fit is not None:
                     call = admitted.fit(call, deployment)
+                if bill.output_cap is not None:
+                    call = lower_output(call, deployment, bill.output_cap)
                 return await self._upstreams.attempt(call, deployment), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
@@ -185,16 +224,13 @@ class Pipeline:
         raise sum_up(failed, ended.attempts)
 
     async def _serve_stream(
-        self,
-        admitted: Admitted,
-        begun: Begun,
-        headers: ResponseHeaders,
-        reply: Reply,
-        ended: RequestEnded,
+        self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
+        begun, bill = answer.begun, answer.bill
         stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
         relay = StreamRelay(begun, stream, reply, ended.request_id)
-        headers += [
+        headers = [
+            *answer.headers,
             *name_dropped(begun.lane.dropped),
             (b"content-type", admitted.call.asking.endpoint.stream_media_type),
             (b"cache-control", b"no-cache"),
@@ -203,40 +239,41 @@ class Pipeline:
         ]
         ended.status = 200
         ended.first_byte_ms = round((self._clock.monotonic_s() - admitted.began_s) * 1000, 3)
+
+        async def settle(last: bytes) -> None:
+            ended.bytes_out = stream.output_bytes
+            ending = note_ending(relay, stream, ended)
+            self._note(admitted, answer, stream.usage, stream.text_bytes, ending)
+            self._keep(admitted, stream.turn, stream.dropped, ended)
+            await bill.settle(reply.statements_for(last))
+
         try:
-            await relay.run(headers)
+            await relay.run(headers, settle)
         except asyncio.CancelledError:
             relay.interrupt(interruption(ended))
+            if not bill.is_settled:
+                ended.bytes_out = stream.output_bytes
+                ending = note_ending(relay, stream, ended)
+                self._note(admitted, answer, stream.usage, stream.text_bytes, ending)
+                bill.settle_soon()
             raise
-        finally:
-            ended.bytes_out = stream.output_bytes
-            self._note(admitted, stream.usage, stream.text_bytes, ended)
-            self._keep(admitted, stream.turn, stream.dropped, ended)
-            if relay.failure is not None or stream.has_failed:
-                ended.outcome = "cut"
-                ended.error = relay.failure.code if relay.failure else "upstream_error_event"
 
     async def _serve_whole(
-        self,
-        admitted: Admitted,
-        begun: Begun,
-        headers: ResponseHeaders,
-        reply: Reply,
-        ended: RequestEnded,
+        self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
-        whole = await read_whole(begun, self._bounds())
-        ended.bytes_out = len(whole.body)
-        self._note(admitted, whole.usage, len(whole.body), ended)
+        whole = await read_whole(answer.begun, self._bounds())
+        ended.bytes_out, ended.status = len(whole.body), 200
+        self._note(admitted, answer, whole.usage, len(whole.body), Ending.DELIVERED)
         self._keep(admitted, whole.turn, whole.dropped, ended)
-        headers += name_dropped(ended.dropped)
+        headers = [*answer.headers, *name_dropped(ended.dropped)]
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
         headers += [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(whole.body)).encode()),
         ]
-        ended.status = 200
         reply.start(200, headers)
+        await answer.bill.settle(reply.statements_for(whole.body))
         reply.end(whole.body)
 
     def _bounds(self) -> Bounds:
@@ -252,46 +289,46 @@ class Pipeline:
             self._turns.keep(admitted.key.account_id, turn)
 
     def _note(
-        self, admitted: Admitted, usage: Usage | None, text_bytes: int, ended: RequestEnded
+        self,
+        admitted: Admitted,
+        answer: "Answering",
+        usage: Usage | None,
+        text_bytes: int,
+        ending: Ending,
     ) -> None:
-        """Stages 11 and 12, as far as they go without the ledger: what it was, what it costs."""
-        if admitted.call.asking.endpoint.is_free:
-            return
-        if usage is None:
-            usage = estimate_usage(ended.bytes_in, text_bytes)
-        ended.usage = usage.quantities
-        ended.is_usage_estimated = usage.is_estimated
-        is_free = admitted.key.kind is KeyKind.TEST
-        card = find_rate_card(admitted.route.prices, admitted.call.asking.now_s)
-        if is_free or card is None:
-            ended.charge_usd = format_dollars(0)
-            return
-        requested = admitted.call.asking.endpoint.measure(admitted.call.asking.view).service_tier
-        tier = settle_tier(card, requested, usage.service_tier)
-        ended.charge_usd = format_dollars(price(usage, card, service_tier=tier).amount_nano)
+        """What the answer was, and what it costs."""
+        if not admitted.call.asking.endpoint.is_free:
+            usage = answer.bill.charge(usage, text_bytes, answer.deployment, ending)
+            admitted.allowance.charge(usage.input_tokens + usage.output_tokens)
 
-    def _take_turn(self, key: Key) -> ResponseHeaders:
-        """Stage 7: one request of the key's minute."""
-        amount = self.limits.requests_per_minute_max
-        if not amount:
-            return []
-        limit = Limit("requests per minute", amount, 60)
-        decision = self._limiter.acquire(str(key.id), limit, self._clock.monotonic_s())
-        said = {
-            "x-ratelimit-limit-requests": str(amount),
-            "x-ratelimit-remaining-requests": str(decision.remaining),
-            "x-ratelimit-reset-requests": f"{decision.reset_s:.3f}s",
-        }
-        if decision.is_allowed:
-            return [(name.encode(), value.encode()) for name, value in said.items()]
-        retry_after_s = -int(-decision.retry_after_s // 1)
-        raise GatewayError(
-            ErrorKind.RATE_LIMIT,
-            f"Too fast: this key may make {amount} requests per minute. "
-            f"The next one is free in {retry_after_s} s.",
-            retry_after_s=retry_after_s,
-            headers=said,
-        )
+
+class Answering(msgspec.Struct, frozen=True):
+    """An answer that has begun: where it comes from, who pays for it, and its head."""
+
+    begun: Begun
+    deployment: Deployment
+    bill: Bill
+    headers: ResponseHeaders
+
+
+def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -> Ending:
+    """How a stream came to its end, said in the record too."""
+    failure = relay.failure
+    if failure is None and not stream.has_failed:
+        return Ending.DELIVERED
+    ended.outcome = "cut"
+    ended.error = failure.code if failure is not None else "upstream_error_event"
+    if ended.has_client_left:
+        return Ending.LEFT
+    return Ending.FAILED
+
+
+def lower_output(call: Call, deployment: Deployment, cap: int) -> Call:
+    """The call with a cap on its output that can be paid."""
+    asking = call.asking
+    view = asking.endpoint.limit_output(asking.view, cap, deployment.provider.traits)
+    asking = msgspec.structs.replace(asking, view=view)
+    return msgspec.structs.replace(call, asking=asking)
 
 
 def find_route(snapshot: Snapshot, model: str, key: Key) -> Route:
@@ -330,24 +367,14 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
 
 
-def check_credit(snapshot: Snapshot, key: Key, route: Route, demand: Demand, now_s: float) -> None:
-    """Stage 6: whether the account can pay what the request may cost. Raises `GatewayError`."""
-    card = find_rate_card(route.prices, now_s)
-    if card is None:
-        raise needs_price(route.model.id)
-    limits = BoundLimits()
-    estimate = bound_charge(demand, route.model, card, limits)
-    available_nano = snapshot.accounts[key.account_id].balance_nano
-    if estimate.needed_nano > available_nano:
-        fits = fit_output(estimate, available_nano, limits)
-        raise not_enough_credit(estimate, available_nano, fits)
-
-
-def head_of(admitted: Admitted, deployment: Deployment, ended: RequestEnded) -> ResponseHeaders:
+def head_of(
+    admitted: Admitted, deployment: Deployment, bill: Bill, ended: RequestEnded
+) -> ResponseHeaders:
     """The headers that every answer has, whatever its body."""
     return [
         (b"x-request-id", ended.request_id.encode()),
         *name_deployment(deployment.name, deployment.model),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
-        *admitted.limit_headers,
+        *admitted.allowance.headers,
+        *bill.headers,
     ]

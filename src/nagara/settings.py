@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from nagara.domain.limits import RATE_MAX
 from nagara.domain.money import parse_dollars
 
 ENVIRONMENT_PREFIX = "NAGARA_"
@@ -23,6 +24,7 @@ SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",
     "keys": "Keys and accounts.",
+    "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
     "config": "This configuration itself.",
@@ -51,6 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     is_live: bool = False
     is_dollars: bool = False
+    is_networks: bool = False
 
 
 def _server(help_: str, at_least: float | None = None, at_most: float | None = None) -> Row:
@@ -61,14 +64,23 @@ def _upstream(help_: str, at_least: float | None = None, at_most: float | None =
     return Row(section="upstream", help=help_, at_least=at_least, at_most=at_most)
 
 
+def _limit(help_: str, at_most: float) -> Row:
+    return Row(section="limits", help=help_, at_least=0, at_most=at_most, is_live=True)
+
+
 def _responses(help_: str, at_least: float, at_most: float) -> Row:
     return Row(section="responses", help=help_, at_least=at_least, at_most=at_most)
+
+
+def _billing(help_: str, at_least: float, at_most: float) -> Row:
+    return Row(section="billing", help=help_, at_least=at_least, at_most=at_most)
 
 
 DAY_S = 86_400
 MIB = 2**20
 BODY_BYTES_LIMIT = 2**32
 COUNT_LIMIT = 1_000_000
+FREE_REQUESTS_LIMIT = 10_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_on_disconnect: Annotated[bool, _server("When a client leaves, read the provider's answer to its end to learn the usage, instead of stopping it.")] = False
     drain_bytes_max: Annotated[int, _server("The most that is read on for a client that left.", 0, BODY_BYTES_LIMIT)] = 16 * MIB
     drain_timeout_s: Annotated[float, _server("The longest that is read on for a client that left.", 0, DAY_S)] = 60.0
+    trusted_proxies: Annotated[tuple[str, ...], Row(section="server", help="Addresses or networks of proxies whose x-forwarded-for says which address a client has.", is_networks=True)] = ("127.0.0.1", "::1")
     allowed_origins: Annotated[tuple[str, ...], _server("Web origins whose pages may call, such as https://app.example; keys do not belong in browsers.")] = ()
 
     connect_timeout_s: Annotated[float, _upstream("How long a connection may take, TLS included.", 0.01, DAY_S)] = 10.0
@@ -115,9 +128,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     discovery_timeout_s: Annotated[float, _upstream("How long they have to answer.", 0.01, 60)] = 0.5
 
     opening_grant_usd: Annotated[str, Row(section="keys", help="What the account default opens with, as decimal text.", is_dollars=True)] = "100"
-    requests_per_minute_max: Annotated[int, Row(section="keys", help="The most requests a minute for each key; 0 for no limit.", at_least=0, at_most=COUNT_LIMIT, is_live=True)] = 0
     key_check_ms: Annotated[int, Row(section="keys", help="How often changed keys are looked for in the database.", at_least=10, at_most=60_000)] = 200
     storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 1.0
+
+    storage_patience_s: Annotated[float, _billing("How long a call waits for the database to hold or book its money; then 503, or the charge is kept on the local disk.", 0.05, 60)] = 3.0
+    hold_lease_s: Annotated[float, _billing("How long after its last sign of life a process counts as dead, and what it held is given back.", 1, DAY_S)] = 30.0
+    context_tokens_assumed: Annotated[int, _billing("Input held for where it cannot be seen and the model's context is not known, in tokens.", 1, 1_000_000_000)] = 1_048_576
+    output_tokens_assumed: Annotated[int, _billing("Output held for where neither the caller nor the catalogue names a cap, in tokens.", 1, 1_000_000_000)] = 131_072
+    useful_output_tokens_min: Annotated[int, _billing("The least output that a call is lowered to when the balance cannot pay more.", 1, 1_000_000)] = 16
+
+    key_requests_per_minute_max: Annotated[int, _limit("The most requests a minute of a key; 0 for no limit.", RATE_MAX)] = 0
+    key_tokens_per_minute_max: Annotated[int, _limit("The most tokens a minute, in and out, of a key; 0 for no limit.", RATE_MAX)] = 0
+    key_requests_in_flight_max: Annotated[int, _limit("The most requests of a key that run at once; 0 for no limit.", RATE_MAX)] = 0
+    account_requests_per_minute_max: Annotated[int, _limit("The most requests a minute of an account, with all its keys; 0 for no limit.", RATE_MAX)] = 0
+    account_tokens_per_minute_max: Annotated[int, _limit("The most tokens a minute of an account; 0 for no limit.", RATE_MAX)] = 0
+    account_requests_in_flight_max: Annotated[int, _limit("The most requests of an account that run at once; 0 for no limit.", RATE_MAX)] = 0
+    free_requests_per_minute_max: Annotated[int, _limit("The most requests of an account within any minute to models in ':free', all together; 0 for no limit.", FREE_REQUESTS_LIMIT)] = 10
+    free_requests_per_day_max: Annotated[int, _limit("The same within any 24 hours.", FREE_REQUESTS_LIMIT)] = 100
+    failed_keys_per_minute_max: Annotated[int, _limit("How often an address (an IPv6 /64) may fail to authenticate a minute; 0 for no limit. Good keys pass all the same.", COUNT_LIMIT)] = 60
 
     responses_retention_days: Annotated[int, _responses("How long responses are kept for previous_response_id and retrieval; 0 keeps none.", 0, 3650)] = 30
     stored_response_bytes_max: Annotated[int, _responses("A response that is larger than this, with its conversation, is not kept.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
@@ -163,6 +191,8 @@ class Setting(msgspec.Struct, frozen=True):
             return " or ".join(f'"{choice}"' for choice in row.choices)
         if row.is_dollars:
             return 'US dollars as decimal text, such as "12.50"'
+        if row.is_networks:
+            return "a list of addresses or networks, such as 10.0.0.0/8"
         if self.type in (int, float):
             kind = "a whole number" if self.type is int else "a number"
             return f"{kind}{unit}, {row.at_least:.12g} to {row.at_most:.12g}"

@@ -9,8 +9,9 @@ what it has done:
     settle_later   for those who cannot wait (the client left, the call failed): in the queue
     the spool      read back when the database answers again, by this process or the next one
 
-A hold or a settlement whose outcome is not known (cancelled, timed out, connection lost) is
-repeated from the queue: a void of what was never held does nothing, nor does a second post.
+A settlement whose outcome is not known (cancelled, timed out, connection lost) is repeated: the
+second time it is recognised. A hold of which nobody knows whether it was made is given back by
+`storage.runners` after a while, since its request was refused.
 """
 
 import asyncio
@@ -20,11 +21,13 @@ from collections.abc import Sequence
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Notice, Observe
-from nagara.storage.driver import Statement, StorageError
-from nagara.storage.ledger import Hold, Ledger, Settlement, Shortage
+from nagara.storage.driver import ConflictError, ExpectationError, Statement, StorageError
+from nagara.storage.ledger import Ledger, LedgerError, Shortage
+from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.spool import Spool
 
 RETRY_S = 0.5
+TOGETHER_MAX = 64
 RETRY_AFTER_S = 2
 
 
@@ -52,17 +55,13 @@ class Settlements:
             async with asyncio.timeout(self.patience_s):
                 return await self._ledger.hold(hold, extra)
         except (StorageError, TimeoutError) as error:
-            self._undo(hold)
             raise money_unavailable() from error
-        except asyncio.CancelledError:
-            self._undo(hold)
-            raise
 
     async def settle(self, settlement: Settlement) -> None:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:
             async with asyncio.timeout(self.patience_s):
-                await self._ledger.settle(settlement)
+                await self._settle_one(settlement)
         except (StorageError, TimeoutError) as error:
             self._tell_failing(error)
             await self._keep(settlement)
@@ -97,15 +96,36 @@ class Settlements:
             if self._is_spooled:
                 await self._empty_spool()
             while self._queue:
-                # It leaves the queue only when it is done: this may be cancelled.
-                await self._ledger.settle(self._queue[0])
-                self._queue.popleft()
+                await self._settle_some()
         except StorageError as error:
             self._tell_failing(error)
             self._has_work.set()
             return False
         self._tell_working()
         return True
+
+    async def _settle_some(self) -> None:
+        """Settle the first of the queue side by side, so that they become one commit.
+
+        They leave the queue only when they are done: this may be cancelled.
+        """
+        some = [self._queue[at] for at in range(min(len(self._queue), TOGETHER_MAX))]
+        outcomes = await asyncio.gather(*map(self._settle_one, some), return_exceptions=True)
+        for settlement, outcome in zip(some, outcomes, strict=True):
+            self._queue.popleft()
+            if outcome is not None:
+                self._queue.append(settlement)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    async def _settle_one(self, settlement: Settlement) -> None:
+        try:
+            await self._ledger.settle(settlement)
+        except (LedgerError, ExpectationError, ConflictError) as error:
+            # It will never be otherwise, and must not hold up the rest.
+            message = f"the request {settlement.record.id} cannot be settled: {error}"
+            self._observe(Notice(message=message, level=logging.ERROR))
 
     async def _keep(self, settlement: Settlement) -> None:
         """Into the spool; or, should the disk not take that either, into the queue."""
@@ -126,20 +146,16 @@ class Settlements:
     async def _empty_spool(self) -> None:
         async with self._spooling:
             for settlement in await asyncio.to_thread(self._spool.read):
-                await self._ledger.settle(settlement)
+                await self._settle_one(settlement)
             await asyncio.to_thread(self._spool.clear)
             self._is_spooled = False
 
     async def _adopt(self) -> None:
         for left in self._spool.adopt():
             for settlement in left:
-                await self._ledger.settle(settlement)
+                await self._settle_one(settlement)
             notice = f"settled {len(left)} requests that an earlier process could not"
             self._observe(Notice(message=notice))
-
-    def _undo(self, hold: Hold) -> None:
-        """Void a hold that may have been made."""
-        self.settle_later(Settlement(hold=hold))
 
     def _tell_failing(self, error: BaseException) -> None:
         if not self._is_failing:

@@ -129,6 +129,7 @@ def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> Non
     made = shell.json(
         *("keys", "create", "ci", "--expires", "2999-01-31", "--models", "b, a,"),
         *("--credit-limit", "0.000000001"),
+        *("--requests-per-minute", "5", "--requests-in-flight", "0"),
     )
     assert is_well_formed(made.pop("key"))
     created_at, hint = made.pop("created_at"), made.pop("hint")
@@ -141,6 +142,11 @@ def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> Non
         "is_enabled": True,
         "credit_limit": 1e-9,
         "allowed_models": ["a", "b"],
+        "limits": {
+            "requests_per_minute": 5,
+            "tokens_per_minute": None,
+            "requests_in_flight": 0,
+        },
     }
     shown = shell.json("keys", "show", "ci")
     assert shown == {**made, "created_at": created_at, "hint": hint}
@@ -148,6 +154,17 @@ def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> Non
     assert shell.json("keys", "disable", "1") == {"keys": [{**shown, "is_enabled": False}]}
     assert shell.json("keys", "delete", "1", "--yes") == {"deleted": [1]}
     assert shell.json("keys", "list") == {"keys": []}
+
+
+def test_limits_are_changed_one_by_one(shell: Shell) -> None:
+    shell.ok("keys", "create", "ci", "--requests-per-minute", "5")
+    said = shell.ok("keys", "limit", "ci", "--tokens-per-minute", "700")
+    assert "ci" in said
+    limits = {"requests_per_minute": 5, "tokens_per_minute": 700, "requests_in_flight": None}
+    assert shell.json("keys", "show", "ci")["limits"] == limits
+    changed = shell.json("keys", "limit", "1", "--requests-per-minute", "default")["keys"]
+    assert [key["limits"] for key in changed] == [{**limits, "requests_per_minute": None}]
+    assert "700 tokens per minute" in shell.ok("keys", "show", "ci")
 
 
 def test_list_is_plain_aligned_text_when_piped_and_shows_no_secret(shell: Shell) -> None:
@@ -232,6 +249,12 @@ def test_nothing_is_changed_when_one_key_is_unknown(shell: Shell) -> None:
         (["create", "a", "--models", ","], "list of models"),
         (["create", "a", "--models", b"\xff"], "list of models"),
         (["create", "a", "--provisioning", "--models", "x"], "calls no models"),
+        (["create", "a", "--provisioning", "--requests-in-flight", "1"], "calls no models"),
+        (["create", "a", "--requests-per-minute", "-1"], "whole number"),
+        (["create", "a", "--tokens-per-minute", "1e3"], "whole number"),
+        (["create", "a", "--requests-in-flight", "9" * 5000], "whole number"),
+        (["limit", "a"], "nothing to change"),
+        (["limit", "--requests-per-minute", "1"], "Missing argument"),
         (["show"], "Missing argument"),
         (["frobnicate"], "No such command"),
         (["list", "--colour"], "No such option"),

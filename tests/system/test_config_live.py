@@ -117,7 +117,7 @@ def test_setting_that_needs_a_restart_is_named(edited: Edited) -> None:
 
 
 def test_live_limit_is_taken_by_the_next_request(edited: Edited) -> None:
-    edited.append("[keys]\nrequests_per_minute_max = 1\n")
+    edited.append("[limits]\nkey_requests_per_minute_max = 1\n")
     wait_for_line(edited.gateway, lambda line: "reloaded" in line.get("message", ""))
     statuses = [
         requests.post(

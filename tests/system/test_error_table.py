@@ -205,7 +205,7 @@ def test_a_test_key_needs_no_credit(penniless: GatewayProcess) -> None:
 
 @pytest.fixture
 def slow_lane(tmp_path: Path) -> Iterator[GatewayProcess]:
-    with served(tmp_path, {"requests_per_minute_max": 1}) as gateway:
+    with served(tmp_path, {"key_requests_per_minute_max": 1}) as gateway:
         yield gateway
 
 

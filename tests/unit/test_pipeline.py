@@ -21,10 +21,13 @@ from nagara.domain.catalog import (
     Snapshot,
 )
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.money import NANO_PER_DOLLAR
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
+from nagara.limits.gate import Gate
 from nagara.limits.memory import MemoryLimiter
+from nagara.limits.rules import LimitSettings
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Lane, choose_lane
@@ -63,6 +66,9 @@ def deployment(name: str, priority: int = 0, model: str = "mini") -> Deployment:
         credential=credential,
         priority=priority,
     )
+
+
+REQUEST: dict[str, Any] = {"model": "mini", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 class Keys:
@@ -137,7 +143,7 @@ class Gateway:
         self,
         *deployments: Deployment,
         upstreams: FakeUpstreams | None = None,
-        per_minute: int = 0,
+        key_limits: RateLimits = AS_SETTINGS_SAY,
         attempts_max: int = 3,
     ) -> None:
         self.clock = FakeClock()
@@ -171,12 +177,12 @@ class Gateway:
             attempts_max=attempts_max,
             event_bytes_max=10_000,
             response_bytes_max=1000,
-            requests_per_minute_max=per_minute,
         )
+        rates = LimitSettings(key=key_limits)
         self.pipeline = Pipeline(
             self.snapshots,
             self.upstreams,
-            MemoryLimiter(),
+            Gate(MemoryLimiter(self.clock), rates, self.clock, self.said.append),
             KeptTurns(0),
             limits,
             self.clock,
@@ -184,11 +190,17 @@ class Gateway:
         )
 
     def admit(self, key: str | None = "standard", **fields: Any) -> Admitted:
-        body = {"model": "mini", "messages": [{"role": "user", "content": "Hi"}]} | fields
+        body = REQUEST | fields
         headers = [(b"x-api-key", KEYS.secrets[key].encode())] if key else []
         return self.pipeline.admit(
             CHAT, headers, b"", json.dumps(body).encode(), self.clock.monotonic_s(), self.ended
         )
+
+    async def allow(self, key: str = "standard") -> Admitted:
+        """A request that has passed its limits."""
+        admitted = self.admit(key)
+        await admitted.allowance.take()
+        return admitted
 
     async def serve(self, **fields: Any) -> bytes:
         """The body that was sent."""
@@ -252,19 +264,48 @@ def test_cap_of_zero_is_a_cap() -> None:
     assert gateway.pipeline.admit(messages, headers, b"", body, 0.0, gateway.ended)
 
 
-def test_too_fast_is_429_with_when_it_resets() -> None:
-    gateway = Gateway(per_minute=2)
-    first = dict(gateway.admit().limit_headers)
-    assert first[b"x-ratelimit-limit-requests"] == b"2"
-    assert first[b"x-ratelimit-remaining-requests"] == b"1"
-    gateway.admit()
-    error = refusal(gateway)
-    assert error.kind is ErrorKind.RATE_LIMIT
-    assert error.retry_after_s == 30
-    assert error.headers["x-ratelimit-remaining-requests"] == "0"
-    assert gateway.admit("test")
+async def test_too_fast_is_429_with_when_it_resets() -> None:
+    gateway = Gateway(key_limits=RateLimits(requests_per_minute=2))
+    headers = dict((await gateway.allow()).allowance.headers)
+    assert headers[b"x-ratelimit-limit-requests"] == b"2"
+    assert headers[b"x-ratelimit-remaining-requests"] == b"1"
+    await gateway.allow()
+    with pytest.raises(GatewayError) as caught:
+        await gateway.allow()
+    assert caught.value.kind is ErrorKind.RATE_LIMIT
+    assert caught.value.retry_after_s == 30
+    assert caught.value.headers["x-ratelimit-remaining-requests"] == "0"
+    assert await gateway.allow("test")
     gateway.clock.advance(30)
-    assert gateway.admit()
+    assert await gateway.allow()
+
+
+async def test_tokens_are_taken_by_size_and_corrected_by_what_was_used() -> None:
+    upstreams = FakeUpstreams(openai=whole())
+    gateway = Gateway(upstreams=upstreams, key_limits=RateLimits(tokens_per_minute=1000))
+    admitted = await gateway.allow()
+    estimated = -(-len(json.dumps(REQUEST)) // 4)
+    assert tokens_left(admitted) == 1000 - estimated
+    await gateway.pipeline.serve(admitted, gateway.reply, gateway.ended)
+    admitted.allowance.end()
+    # The answer reported one token in and two out.
+    assert tokens_left(await gateway.allow()) == 1000 - 3 - estimated
+
+
+async def test_request_that_no_provider_answered_used_no_tokens() -> None:
+    upstreams = FakeUpstreams(openai=failing(ErrorKind.UPSTREAM_ERROR))
+    limits = RateLimits(tokens_per_minute=1000, requests_in_flight=1)
+    gateway = Gateway(upstreams=upstreams, key_limits=limits)
+    for _ in range(3):
+        admitted = await gateway.allow()
+        assert tokens_left(admitted) == 1000 - -(-len(json.dumps(REQUEST)) // 4)
+        with pytest.raises(GatewayError, match="Tried"):
+            await gateway.pipeline.serve(admitted, gateway.reply, gateway.ended)
+        admitted.allowance.end()
+
+
+def tokens_left(admitted: Admitted) -> int:
+    return int(dict(admitted.allowance.headers)[b"x-ratelimit-remaining-tokens"])
 
 
 def test_test_key_is_served_by_the_sandbox_alone_and_for_nothing() -> None:

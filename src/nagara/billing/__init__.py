@@ -11,8 +11,10 @@ from nagara.billing.bounds import (
     bound_charge,
     fit_output,
     not_enough_credit,
+    price_output,
 )
 from nagara.billing.prices import (
+    complete_usage,
     estimate_usage,
     find_rate,
     find_rate_card,
@@ -25,6 +27,7 @@ __all__ = [
     "BoundLimits",
     "Estimate",
     "bound_charge",
+    "complete_usage",
     "estimate_usage",
     "find_rate",
     "find_rate_card",
@@ -32,5 +35,6 @@ __all__ = [
     "needs_price",
     "not_enough_credit",
     "price",
+    "price_output",
     "settle_tier",
 ]

@@ -153,15 +153,28 @@ def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> 
     return fits if fits >= min(limits.useful_output_tokens, estimate.output_tokens_max) else None
 
 
-def not_enough_credit(estimate: Estimate, available_nano: int, fits: int | None) -> GatewayError:
-    """The 402: what is needed, what is there, and how many output tokens would still fit."""
+def price_output(estimate: Estimate, output_tokens: int) -> int:
+    """What the request may cost with that cap on each of its answers, in nano-dollars."""
+    amount_pico = estimate.input_pico + output_tokens * estimate.output_rate_pico
+    return mark_up(amount_pico, estimate.markup_ppm)
+
+
+def not_enough_credit(
+    estimate: Estimate, available_nano: int, fits: int | None, *, is_key: bool = False
+) -> GatewayError:
+    """The 402: what is needed, what is there, and how many output tokens would still fit.
+
+    `is_key`: it is the key's own limit that leaves so little, not the account's balance.
+    """
+    where = " within this key's credit limit" if is_key else ""
+    top_up = "raise the key's limit or use another key" if is_key else "top up the account"
     way_out = (
         f"With the output capped at {fits} tokens it would fit."
         if fits
-        else "No useful output would fit; top up the account."
+        else f"No output would fit; {top_up}."
     )
     return GatewayError(
         ErrorKind.INSUFFICIENT_QUOTA,
         f"Not enough credit: this request may cost up to ${format_dollars(estimate.needed_nano)} "
-        f"and ${format_dollars(max(0, available_nano))} is available. {way_out}",
+        f"and ${format_dollars(max(0, available_nano))} is available{where}. {way_out}",
     )

@@ -7,6 +7,8 @@ as the coarser one that contains it. What has no rate at all is named in the cha
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
 from nagara.domain.rates import RateCard, Rates, RateTier
@@ -160,6 +162,24 @@ def needs_price(model: str, advice: str = "") -> GatewayError:
         param="model",
         code="model_not_priced",
     )
+
+
+def complete_usage(reported: Usage | None, request_bytes: int, answer_bytes: int) -> Usage:
+    """Usage of an answer that did not come to its end, marked as estimated.
+
+    Providers count input at the beginning and output at the end: what was written until then is
+    counted by the rule of thumb, and never as less than was reported.
+    """
+    estimated = estimate_usage(request_bytes, answer_bytes)
+    if reported is None:
+        return estimated
+    missing = estimated.output_tokens - reported.output_tokens
+    counts = dict(reported.quantities)
+    if missing > 0:
+        counts[Meter.OUTPUT] = counts.get(Meter.OUTPUT, 0) + missing
+    if not reported.input_tokens:
+        counts[Meter.INPUT] = estimated.input_tokens
+    return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
 
 
 def estimate_usage(request_bytes: int, answer_bytes: int) -> Usage:

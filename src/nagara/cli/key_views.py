@@ -10,9 +10,22 @@ import msgspec
 
 from nagara.access import mask_key
 from nagara.domain.catalog import Key, KeyKind
+from nagara.domain.limits import RateLimits
 from nagara.domain.money import format_dollars
 
-COLUMNS = ("id", "name", "kind", "key", "state", "expires", "limit", "models", "account", "created")
+COLUMNS = (
+    "id",
+    "name",
+    "kind",
+    "key",
+    "state",
+    "expires",
+    "limit",
+    "models",
+    "rates",
+    "account",
+    "created",
+)
 """The first are the last that a narrow terminal leaves out."""
 
 _ADDRESS = "http://127.0.0.1:8080"
@@ -42,6 +55,7 @@ def view_key(key: Key, account: str) -> dict[str, object]:
         "is_enabled": key.is_enabled,
         "credit_limit": None if limit is None else msgspec.Raw(format_dollars(limit).encode()),
         "allowed_models": None if key.allowed_models is None else sorted(key.allowed_models),
+        "limits": msgspec.structs.asdict(key.limits),
     }
 
 
@@ -62,6 +76,7 @@ def key_facts(key: Key, account: str) -> list[tuple[str, str]]:
         "never" if key.expires_at_s is None else _minute(key.expires_at_s),
         "none" if limit is None else f"${format_dollars(limit)}",
         "all" if key.allowed_models is None else ", ".join(sorted(key.allowed_models)),
+        _rates(key.limits),
         account,
         _minute(key.created_at_s),
     )
@@ -78,6 +93,12 @@ def _state(key: Key) -> str:
     if key.expires_at_s is not None and key.expires_at_s <= time.time():
         return "expired"
     return "enabled" if key.is_enabled else "disabled"
+
+
+def _rates(limits: RateLimits) -> str:
+    own = {name: n for name, n in msgspec.structs.asdict(limits).items() if n is not None}
+    words = (f"{n or 'any'} {name.replace('_', ' ')}" for name, n in own.items())
+    return ", ".join(words) or "as set for all"
 
 
 def _iso(time_s: int) -> str:

@@ -11,14 +11,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
+import msgspec
 
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.cli.key_views import COLUMNS, key_facts, key_row, try_it, view_key
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
+from nagara.cli.rate_options import RateChanges, takes_rates
 from nagara.cli.store import open_store
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
 from nagara.domain.catalog import Account, Key, KeyKind
+from nagara.domain.limits import RateLimits
 from nagara.settings import SECRET_VARIABLE, Settings
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
@@ -40,7 +43,7 @@ some_keys = click.argument("keys", nargs=-1, required=True, metavar="ID...")
 
 @click.group(no_args_is_help=True)
 def keys() -> None:
-    """Make, list, switch off and delete keys.
+    """Make, list, limit, switch off and delete keys.
 
     A key is named by its id, or by its name if no other key has the same.
     """
@@ -54,6 +57,7 @@ def keys() -> None:
 @click.option("--models", metavar="A,B", callback=read_models, help="The only models it may use.")
 @click.option("--credit-limit", metavar="USD", callback=read_dollars, help="The most it may spend.")
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Who pays.")
+@takes_rates
 @as_json
 @takes_place
 def create(
@@ -62,6 +66,7 @@ def create(
     expires: int | None,
     models: frozenset[str] | None,
     credit_limit: int | None,
+    rates: RateChanges,
     account: str,
     is_json: bool,
     place: Place,
@@ -71,10 +76,14 @@ def create(
     Only the secret goes to stdout, so KEY=$(nagara keys create ci) works. Before the first start
     this makes the database and the account 'default'.
     """
-    if kind == KeyKind.PROVISIONING and (models or credit_limit is not None):
-        raise click.UsageError("a provisioning key calls no models: no --models, no --credit-limit")
+    if kind == KeyKind.PROVISIONING and (models or credit_limit is not None or rates):
+        raise click.UsageError("a provisioning key calls no models: give it no limits of calls")
     terms = KeyTerms(
-        name=name, expires_at_s=expires, credit_limit_nano=credit_limit, allowed_models=models
+        name=name,
+        expires_at_s=expires,
+        credit_limit_nano=credit_limit,
+        allowed_models=models,
+        limits=RateLimits(**rates),
     )
     key, secret = asyncio.run(_create(place, account, KeyKind(kind or "standard"), terms))
     if is_json:
@@ -162,9 +171,36 @@ def enable(keys: tuple[str, ...], is_json: bool, place: Place) -> None:
     _switch(place, keys, is_json, is_enabled=True)
 
 
+@keys.command()
+@some_keys
+@takes_rates
+@as_json
+@takes_place
+def limit(keys: tuple[str, ...], rates: RateChanges, is_json: bool, place: Place) -> None:
+    """Change how fast keys may call. What is not named stays as it is."""
+    if not rates:
+        raise click.UsageError("nothing to change: give --requests-per-minute, say")
+
+    def change(key: Key) -> KeyChanges:
+        return KeyChanges(limits=msgspec.structs.replace(key.limits, **rates))
+
+    _change(place, keys, is_json, change, "Changed")
+
+
 def _switch(place: Place, given: Sequence[str], is_json: bool, *, is_enabled: bool) -> None:
+    done = "Enabled" if is_enabled else "Disabled"
+    _change(place, given, is_json, lambda _: KeyChanges(is_enabled=is_enabled), done)
+
+
+def _change(
+    place: Place,
+    given: Sequence[str],
+    is_json: bool,
+    choose: Callable[[Key], KeyChanges],
+    done: str,
+) -> None:
     async def change(driver: Driver, key: Key) -> Key | None:
-        return await change_key(driver, key.id, KeyChanges(is_enabled=is_enabled))
+        return await change_key(driver, key.id, choose(key))
 
     names, found = asyncio.run(_load(place))
     changed = asyncio.run(_each(place, _choose(found, given), change))
@@ -172,7 +208,7 @@ def _switch(place: Place, given: Sequence[str], is_json: bool, *, is_enabled: bo
         print_json({"keys": [view_key(key, names[key.account_id]) for key in changed if key]})
         return
     for key in filter(None, changed):
-        click.echo(f"{'Enabled' if is_enabled else 'Disabled'} key {key.id}, {key.name!r}.")
+        click.echo(f"{done} key {key.id}, {key.name!r}.")
 
 
 @keys.command()

@@ -5,6 +5,7 @@ sources win, but a mistake in an earlier one is still told.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 
 from nagara.config.document import Document
 from nagara.config.tables import Problems, nearest, read_tables, show
@@ -121,7 +122,8 @@ def check_value(setting: Setting, value: object) -> SettingValue | None:
         return None if needs_text or (row.is_dollars and not _is_amount(value)) else value
     items = tuple(value) if isinstance(value, list | tuple) else ()
     is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in items)
-    return items if is_list else None
+    is_wrong = row.is_networks and not all(_is_network(str(item)) for item in items)
+    return items if is_list and not is_wrong else None
 
 
 def _check_number(setting: Setting, value: object) -> int | float | None:
@@ -135,6 +137,14 @@ def _check_number(setting: Setting, value: object) -> int | float | None:
     if not row.at_least <= value <= row.at_most:
         return None
     return value if setting.type is int else float(value)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_amount(text: str) -> bool:

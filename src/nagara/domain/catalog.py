@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from nagara.domain.abilities import Abilities
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
 
@@ -58,6 +59,7 @@ class Account(msgspec.Struct, frozen=True):
     created_at_s: int
     balance_nano: int
     markup_ppm: int | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class LimitPeriod(enum.StrEnum):
@@ -88,6 +90,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     credit_limit_nano: int | None = None
     limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 class Operation(enum.StrEnum):

@@ -40,3 +40,13 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     choice_count: int = 1
     service_tier: str | None = None
     side_models: tuple[SideModel, ...] = ()
+
+    def joined(self, earlier: "Demand") -> "Demand":
+        """The same with the input of an earlier part of the conversation."""
+        return msgspec.structs.replace(
+            self,
+            text_bytes=self.text_bytes + earlier.text_bytes,
+            image_count=self.image_count + earlier.image_count,
+            has_unseen_input=self.has_unseen_input or earlier.has_unseen_input,
+            has_media_input=self.has_media_input or earlier.has_media_input,
+        )

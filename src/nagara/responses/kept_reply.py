@@ -6,13 +6,14 @@ Where the answer must say something else than the provider's (`previous_response
 put into every response object; only then is anything rebuilt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from nagara.dialects.json_fields import Fields, read_fields, write_fields
 from nagara.dialects.sse import SseSplitter, read_data, replace_data
 from nagara.operations.response_state import TERMINAL_EVENTS, edit_response, read_event
+from nagara.storage.driver import Statement
 from nagara.upstream.reply import Reply, ResponseHeaders
 
 _RESPONSE_FIELD = b'"response"'
@@ -92,6 +93,10 @@ class KeptReply:
             head = [header for header in self._held_head if header[0] != b"content-length"]
             self._reply.start(200, [*head, (b"content-length", str(len(body)).encode())])
         self._reply.end(body)
+
+    def statements_for(self, last: bytes) -> Sequence[Statement]:
+        """As `Reply.statements_for`."""
+        return self._reply.statements_for(last)
 
     def abandon(self, bytes_max: int) -> None:
         """As `Reply.abandon`."""

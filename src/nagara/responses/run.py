@@ -16,7 +16,7 @@ provider is not read until it was written.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -34,6 +34,7 @@ from nagara.operations.response_state import (
     read_response,
     write_event,
 )
+from nagara.storage.driver import Statement
 from nagara.storage.responses import EventBlock, StoredResponse
 from nagara.upstream.reply import ResponseHeaders
 
@@ -240,6 +241,10 @@ class RunReply:
         """Take the last piece."""
         self.is_ended = True
         self._run.take(body, is_event_stream=self._is_event_stream)
+
+    def statements_for(self, last: bytes) -> Sequence[Statement]:  # noqa: ARG002 - kept already
+        """Nothing: a run is written as it goes."""
+        return ()
 
     def abandon(self, bytes_max: int) -> None:
         """No client can leave it."""

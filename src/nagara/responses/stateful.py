@@ -31,7 +31,6 @@ from nagara.outcomes import shutting_down
 from nagara.pipeline import (
     Admitted,
     Pipeline,
-    check_credit,
 )
 from nagara.responses.background import Background
 from nagara.responses.continuation import (
@@ -170,7 +169,8 @@ class StatefulResponses:
             kept, maker = whole_history(previous), previous.maker
             history = encode_kept(kept)
             ended.bytes_in += len(history)
-            self._check_size(admitted, ended.bytes_in)
+            self._check_size(ended.bytes_in)
+            admitted = with_history(admitted, history)
         continuation = Continuation(kept, fields)
         candidates = prefer(admitted.candidates, maker)
         admitted = msgspec.structs.replace(admitted, fit=continuation.fit, candidates=candidates)
@@ -191,7 +191,7 @@ class StatefulResponses:
             )
         return previous
 
-    def _check_size(self, admitted: Admitted, request_bytes: int) -> None:
+    def _check_size(self, request_bytes: int) -> None:
         """Hold the whole conversation to the bounds that its last turn was held to."""
         if request_bytes > self._request_bytes_max:
             raise GatewayError(
@@ -200,16 +200,6 @@ class StatefulResponses:
                 f"bytes, more than the {self._request_bytes_max} that this gateway takes. Begin "
                 "another conversation.",
                 param="previous_response_id",
-            )
-        if admitted.key.kind is not KeyKind.TEST:
-            asking = admitted.call.asking
-            demand = asking.endpoint.measure(asking.view)
-            check_credit(
-                self._snapshots.current,
-                admitted.key,
-                admitted.route,
-                msgspec.structs.replace(demand, text_bytes=request_bytes),
-                asking.now_s,
             )
 
     def _keep(
@@ -240,12 +230,18 @@ class StatefulResponses:
         self.background.check_room()
         run = self._prepare_run(admitted, history)
         body = run.stored.response
+        # The run is in flight until it ends, which is long after this request.
+        allowance = admitted.allowance.hand_over()
+        made = msgspec.structs.replace(as_stream(admitted), allowance=allowance)
         try:
-            await self.background.start(run, partial(self._make, as_stream(admitted), ended))
+            await self.background.start(run, partial(self._make, made, ended))
         except StorageError as error:
             raise store_unavailable() from error
+        finally:
+            if run.task is None:
+                allowance.end()
         ended.status = 200
-        head = [(b"x-request-id", ended.request_id.encode()), *admitted.limit_headers]
+        head = [(b"x-request-id", ended.request_id.encode()), *admitted.allowance.headers]
         if admitted.call.asking.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
             return
@@ -305,10 +301,20 @@ class StatefulResponses:
             self._observe(describe_mistake(ended.request_id, error))
             run.end("failed", _mistake())
         finally:
+            admitted.allowance.end()
             made_by = [d for d in admitted.candidates if d.name == ended.provider]
             run.set_maker(maker_of(made_by[0]) if made_by else None)
             ended.duration_ms = round((self._clock.monotonic_s() - admitted.began_s) * 1000, 3)
             self._observe(ended)
+
+
+def with_history(admitted: Admitted, history: bytes) -> Admitted:
+    """The same, asking for what was said before too: that is read, and paid for, again."""
+    asking = admitted.call.asking
+    said_before = msgspec.structs.replace(asking.view, fields={"input": msgspec.Raw(history)})
+    demand = admitted.terms.demand.joined(asking.endpoint.measure(said_before))
+    terms = msgspec.structs.replace(admitted.terms, demand=demand)
+    return msgspec.structs.replace(admitted, terms=terms)
 
 
 def owner_of(key: Key) -> Owner:

@@ -14,20 +14,22 @@ import msgspec
 
 from nagara.access import IssuedKey
 from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
+from nagara.domain.limits import RateLimits
 from nagara.storage.driver import Driver, ExpectationError, Row, Statement, Value
 from nagara.storage.opening import KeyTerms, check_limit, encode_models, open_account, open_key
+from nagara.storage.rate_limits import decode_limits, encode_limits, set_account_limits
 
 ID_MAX = 2**63 - 1
 KEYS_CHANGED = Statement("UPDATE revisions SET number = number + 1 WHERE name = 'keys'")
 
 _ACCOUNT = (
-    "SELECT accounts.id, name, created_at_s, credits_nano - debits_nano - pending_nano, markup_ppm "
-    "FROM accounts JOIN ledger_accounts AS kept "
+    "SELECT accounts.id, name, created_at_s, credits_nano - debits_nano - pending_nano, "
+    "markup_ppm, limits FROM accounts JOIN ledger_accounts AS kept "
     "ON kept.kind = 'customer' AND kept.owner = accounts.id"
 )
 _KEY = (
     "SELECT keys.id, account_id, name, keys.kind, digest, hint, created_at_s, expires_at_s, "
-    "is_enabled, limit_nano, limit_period, allowed_models FROM keys "
+    "is_enabled, limit_nano, limit_period, allowed_models, limits FROM keys "
     "JOIN ledger_accounts AS kept ON kept.kind = 'key' AND kept.owner = keys.id "
     "WHERE deleted_at_s IS NULL"
 )
@@ -57,6 +59,7 @@ class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     credit_limit_nano: int | msgspec.UnsetType | None = msgspec.UNSET
     limit_period: LimitPeriod | msgspec.UnsetType = msgspec.UNSET
     allowed_models: frozenset[str] | msgspec.UnsetType | None = msgspec.UNSET
+    limits: RateLimits | msgspec.UnsetType = msgspec.UNSET
 
 
 async def load_revision(driver: Driver, name: str = "keys") -> int:
@@ -75,6 +78,15 @@ async def create_account(
     except ExpectationError:
         return None
     return Account(int(results[0].rows[0][0]), name, created_at_s, opening_grant_nano)
+
+
+async def change_account_limits(driver: Driver, account_id: int, limits: RateLimits) -> bool:
+    """Hold an account to these rate limits; False when there is no such account."""
+    try:
+        await driver.commit([set_account_limits(account_id, limits), KEYS_CHANGED])
+    except ExpectationError:
+        return False
+    return True
 
 
 async def load_accounts(driver: Driver) -> list[Account]:
@@ -106,6 +118,7 @@ async def create_key(
         credit_limit_nano=terms.credit_limit_nano,
         limit_period=terms.limit_period,
         allowed_models=terms.allowed_models,
+        limits=terms.limits,
     )
 
 
@@ -199,6 +212,8 @@ def _change_limit(key_id: int, given: dict[str, Any]) -> list[Statement]:
 def _column(name: str, value: Any) -> Value:
     if name == "allowed_models":
         return encode_models(value)
+    if name == "limits":
+        return encode_limits(value)
     # PostgreSQL takes no Boolean for a number.
     return int(value) if isinstance(value, bool) else cast(Value, value)
 
@@ -208,12 +223,13 @@ def _decode_models(text: str | None) -> frozenset[str] | None:
 
 
 def _account(row: Row) -> Account:
-    return Account(*row)
+    id_, name, created_at_s, balance_nano, markup_ppm, limits = row
+    return Account(id_, name, created_at_s, balance_nano, markup_ppm, decode_limits(limits))
 
 
 def _key(row: Row) -> Key:
     id_, account_id, name, kind, digest, hint, created_at_s, expires_at_s, *rest = row
-    is_enabled, credit_limit_nano, limit_period, allowed_models = rest
+    is_enabled, credit_limit_nano, limit_period, allowed_models, limits = rest
     return Key(
         id=id_,
         account_id=account_id,
@@ -227,4 +243,5 @@ def _key(row: Row) -> Key:
         credit_limit_nano=credit_limit_nano,
         limit_period=LimitPeriod(limit_period),
         allowed_models=_decode_models(allowed_models),
+        limits=decode_limits(limits),
     )

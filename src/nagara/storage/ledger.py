@@ -50,6 +50,17 @@ class Shortage(msgspec.Struct, frozen=True):
     available_nano: int
     key_available_nano: int | None
 
+    @property
+    def is_of_key(self) -> bool:
+        """Whether it is the key's limit that leaves the least."""
+        return self.key_available_nano is not None and self.key_available_nano < self.available_nano
+
+    @property
+    def least_nano(self) -> int:
+        """What a hold could be at the most."""
+        room_nano = self.key_available_nano
+        return self.available_nano if room_nano is None else min(room_nano, self.available_nano)
+
 
 class Balance(msgspec.Struct, frozen=True):
     """A customer's sums: all it ever got, all it ever spent, and what is held at present."""

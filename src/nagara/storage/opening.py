@@ -9,8 +9,10 @@ import msgspec
 
 from nagara.access import IssuedKey
 from nagara.domain.catalog import LimitPeriod
+from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.money import AMOUNT_NANO_MAX
 from nagara.storage.driver import Statement
+from nagara.storage.rate_limits import encode_limits
 
 _INSERT_ACCOUNT = (
     "INSERT INTO accounts (name, created_at_s) VALUES ($1, $2) "
@@ -37,8 +39,8 @@ _INSERT_GRANT = (
 )
 _INSERT_KEY = (
     "INSERT INTO keys (account_id, name, kind, digest, hint, created_at_s, expires_at_s, "
-    "allowed_models) "
-    "SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM accounts WHERE name = $1 RETURNING id"
+    "allowed_models, limits) "
+    "SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM accounts WHERE name = $1 RETURNING id"
 )
 _INSERT_KEY_LIMIT = (
     "INSERT INTO ledger_accounts (kind, owner, limit_nano, limit_period) "
@@ -54,6 +56,7 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     credit_limit_nano: int | None = None
     limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
+    limits: RateLimits = AS_SETTINGS_SAY
 
 
 def open_account(name: str, created_at_s: int, opening_grant_nano: int) -> list[Statement]:
@@ -91,6 +94,7 @@ def open_key(
         created_at_s,
         terms.expires_at_s,
         encode_models(terms.allowed_models),
+        encode_limits(terms.limits),
     )
     limit = (issued.digest, terms.credit_limit_nano, terms.limit_period.value)
     return [

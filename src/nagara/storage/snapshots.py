@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from nagara.access import authenticate, digest_key, is_well_formed, read_key_text
+from nagara.access import KEY_CHARS_MAX, authenticate, digest_key, is_well_formed, read_key_text
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Key, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, StorageFailed, StorageRecovered
@@ -95,6 +95,16 @@ class Snapshots:
         """
         with contextlib.suppress(StorageError):
             await self._catch_up()
+
+    def knows(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether the key in these headers is among those read last, whatever it may do."""
+        try:
+            text = read_key_text(headers)
+        except GatewayError:
+            return False
+        if text is None or len(text) > KEY_CHARS_MAX:
+            return False
+        return digest_key(self._pepper, text) in self.current.keys
 
     async def knows_by_now(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether the key in these headers is known, after looking into the store if it was not.

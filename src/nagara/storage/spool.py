@@ -1,29 +1,42 @@
 """Settlements that the database could not take, on the local disk until it can.
 
-One file for each process, in a folder below the data folder: a line of JSON for each settlement,
-on the disk before `append` returns. Whoever has settled all of them removes the file. A process
-that died leaves its file to the next one that looks: a living one holds a lock on its own.
+One file for each process, in a folder below the data folder: MessagePack behind its length for each
+settlement, on the disk before `append` returns. Whoever has settled all of them removes the file. A
+process that died leaves its file to the next one that looks: a living one holds a lock on its own.
 
-    <data>/unsettled/<runner>.jsonl
+    <data>/unsettled/<runner>.spool
 
-A line that was cut by a crash was never acknowledged, and is skipped.
+What was cut by a crash was never acknowledged, and is skipped.
 """
 
 import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
-from nagara.storage.driver import StorageError
-from nagara.storage.ledger import Settlement
+from nagara.storage.driver import Statement, StorageError
+from nagara.storage.journal import RequestRecord
+from nagara.storage.ledger_statements import Hold, Settlement
 
 FOLDER = "unsettled"
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Settlement)
+LENGTH_BYTES = 4
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """A settlement as it is written: statements with parameters of any type a database has."""
+
+    hold: Hold | None
+    record: RequestRecord
+    costs: tuple[tuple[str, int], ...]
+    extra: list[tuple[str, tuple[Any, ...], int | None]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
 
 
 class Spool:
@@ -31,14 +44,14 @@ class Spool:
 
     def __init__(self, data_folder: Path, runner: str) -> None:
         self._folder = data_folder / FOLDER
-        self._path = self._folder / f"{runner}.jsonl"
+        self._path = self._folder / f"{runner}.spool"
         self._file: BinaryIO | None = None
 
     def append(self, settlement: Settlement) -> None:
         """Keep one settlement, durably. Raises `StorageError` if the disk does not take it."""
         try:
             file = self._file or self._open()
-            file.write(_encoder.encode(settlement) + b"\n")
+            file.write(_encode(settlement))
             file.flush()
             os.fsync(file.fileno())
         except OSError as error:
@@ -59,7 +72,7 @@ class Spool:
 
     def adopt(self) -> Iterator[list[Settlement]]:
         """The settlements of each process that is gone; its file is removed after its turn."""
-        for path in sorted(self._folder.glob("*.jsonl")):
+        for path in sorted(self._folder.glob("*.spool")):
             if path == self._path:
                 continue
             with path.open("rb") as file:
@@ -86,11 +99,24 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
+def _encode(settlement: Settlement) -> bytes:
+    extra = [(s.sql, s.params, s.rows_expected) for s in settlement.extra]
+    entry = Entry(settlement.hold, settlement.record, settlement.costs, extra)
+    data = _encoder.encode(entry)
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+
+
 def _read(path: Path) -> list[Settlement]:
-    settlements = []
-    for line in path.read_bytes().splitlines():
-        try:
-            settlements.append(_decoder.decode(line))
-        except msgspec.DecodeError:
-            continue
+    data, at, settlements = path.read_bytes(), 0, []
+    while at + LENGTH_BYTES <= len(data):
+        begin = at + LENGTH_BYTES
+        at = begin + int.from_bytes(data[at:begin], "big")
+        if at <= len(data):
+            settlements.append(_decode(data[begin:at]))
     return settlements
+
+
+def _decode(data: bytes) -> Settlement:
+    entry = _decoder.decode(data)
+    extra = tuple(Statement(*statement) for statement in entry.extra)
+    return Settlement(hold=entry.hold, record=entry.record, costs=entry.costs, extra=extra)

@@ -33,6 +33,7 @@ from nagara.storage.sqlite_connection import (
     open_connection,
     tell,
 )
+from nagara.storage.sqlite_process import SqliteProcess
 from nagara.storage.sqlite_writer import SqliteWriter
 
 READERS_MAX = 2
@@ -46,7 +47,9 @@ _ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
 class SqliteDriver:
     """A `Driver` over one SQLite file. Made by `open`; must be closed."""
 
-    def __init__(self, writer: SqliteWriter, path: Path, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, writer: SqliteWriter | SqliteProcess, path: Path, poll_s: float = POLL_S
+    ) -> None:
         self._poll_s = poll_s
         self._writer = writer
         self._path = path
@@ -58,10 +61,18 @@ class SqliteDriver:
         self._closed = asyncio.Event()
 
     @classmethod
-    async def open(cls, path: Path, poll_s: float = POLL_S) -> "SqliteDriver":
-        """Open or make the file and bring its schema up to date. Raises `StorageError`."""
+    async def open(
+        cls, path: Path, poll_s: float = POLL_S, *, writes_apart: bool = False
+    ) -> "SqliteDriver":
+        """Open or make the file and bring its schema up to date. Raises `StorageError`.
+
+        `writes_apart`: a process of its own writes, as a busy program needs it.
+        """
         connection = await asyncio.to_thread(_open_migrated, path)
-        return cls(SqliteWriter(connection, path), path, poll_s)
+        if not writes_apart:
+            return cls(SqliteWriter(connection, path), path, poll_s)
+        connection.close()
+        return cls(SqliteProcess(path), path, poll_s)
 
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """As `Driver.query`; `StorageError` at once when too many wait already."""

@@ -161,7 +161,7 @@ class _Link(asyncio.Protocol):
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "nagara.storage.sqlite_writer_main", str(path)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 # A Ctrl-C goes to the whole group; this process ends when we let it.
                 start_new_session=True,

@@ -84,10 +84,11 @@ class SqliteWriter:
             raise StorageError(
                 f"{self._waiting} commits wait for the database {self._path}: the disk is too slow"
             )
-        batch = Batch(statements, self._loop.create_future())
+        future: asyncio.Future[list[Result]] = self._loop.create_future()
+        batch = Batch(statements, future)
         self._waiting += 1
         self._queue.put(batch)
-        return await batch.future
+        return await future
 
     async def close(self) -> None:
         """Commit what waits, then end the thread and close the connection."""

@@ -28,6 +28,8 @@ from nagara.operations.lanes import AnswerStream, Bounds
 from nagara.upstream.attempt import Begun
 from nagara.upstream.reply import Reply, ResponseHeaders
 
+Settle = Callable[[bytes], Awaitable[None]]
+
 END_OF_CONNECTION_S = 1.0
 """How long a finished upstream may take to end its body before its connection is closed."""
 
@@ -75,11 +77,11 @@ class StreamRelay:
         self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         """The last bytes for the client, or why there are no more."""
 
-    async def run(self, headers: ResponseHeaders, settle: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, headers: ResponseHeaders, settle: Settle) -> None:
         """Send the answer's head and pump its events until it is ended, one way or another.
 
-        `settle` is awaited once, before the end is sent. However this is left, cancelled too, the
-        upstream is then at its end or aborted.
+        `settle` is awaited once with the end, before that is sent. However this is left, cancelled
+        too, the upstream is then at its end or aborted.
         """
         try:
             self._reply.start(200, headers)
@@ -88,7 +90,7 @@ class StreamRelay:
             except GatewayError as error:
                 self.failure = error
                 last = self.stream.fail(error, self._request_id)
-            await settle()
+            await settle(last)
             self._reply.end(last)
             if self.failure is None:
                 await self._finish_upstream()

@@ -6,10 +6,11 @@ back and memory stays flat. The server's own answers (`web.cycle`) are of this s
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.storage.driver import Statement
 
 ResponseHeaders = list[tuple[bytes, bytes]]
 
@@ -43,6 +44,9 @@ class Reply(Protocol):
 
     def end(self, body: bytes = b"") -> None:
         """Send the last piece and end the answer."""
+
+    def statements_for(self, last: bytes) -> Sequence[Statement]:
+        """What is to be committed with the charge, once `last` is all that is still to be sent."""
 
     def abandon(self, bytes_max: int) -> None:
         """The client has gone, and its answer is read on for its usage: drop what is written.

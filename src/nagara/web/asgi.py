@@ -30,7 +30,7 @@ def _make_scope(cycle: Cycle) -> Message:
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": head.version,
         "server": None,
-        "client": None,
+        "client": cycle.connection.peername or None,
         "scheme": head.scheme,
         "method": head.method,
         "root_path": "",

@@ -102,6 +102,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # The transport's own method: a chunk of a stream should not cost a call more.
         self.send = self._transport.write
+        self.peername: object = transport.get_extra_info("peername")
         if transport.get_extra_info("sslcontext") is not None:
             self._scheme = "https"
         self._server.connections.add(self)  # type: ignore[arg-type]

@@ -16,10 +16,11 @@ Must not parse, and must not decide what an answer says.
 
 import asyncio
 import http
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.storage.driver import Statement
 from nagara.upstream.reply import ResponseHeaders, client_left
 from nagara.web.request_head import RequestHead
 
@@ -39,6 +40,9 @@ class Connection(Protocol):
     """Called once when the client has gone before its answer has ended."""
     send: Callable[[bytes], None]
     """Writes to the socket, as much as it takes now and the rest later."""
+
+    peername: object
+    """Who is at the other end, as the transport says it."""
 
     def resume_body(self) -> None:
         """Take more of the body from the socket again, if that was paused."""
@@ -68,6 +72,7 @@ class Cycle:
         "is_full",
         "is_gone",
         "keeps_alive",
+        "on_end",
         "on_room",
         "unread_bytes",
     )
@@ -85,6 +90,8 @@ class Cycle:
         self.has_started = self.is_ended = False
         self.is_full = is_full
         self.on_room: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Called before the end of the answer is sent, once the client has all but that."""
         self._expects_continue = head.named.get(b"expect", b"").lower() == b"100-continue"
         self._pieces: list[bytes] = []
         self._news: asyncio.Future[None] | None = None
@@ -193,6 +200,9 @@ class Cycle:
         if self.is_ended:
             raise RuntimeError("this answer has ended")
         self.is_ended = True
+        if self.on_end is not None:
+            # Whoever has the end may ask again at once, while ours still has things to put away.
+            self.on_end()
         if not self.is_gone:
             if not self._is_chunked:
                 self._send_plain(body)
@@ -209,6 +219,10 @@ class Cycle:
         self.connection.finish(self)
         if has_wrong_length:
             raise RuntimeError("the body was not as long as its content-length")
+
+    def statements_for(self, last: bytes) -> Sequence[Statement]:  # noqa: ARG002 - nothing is kept
+        """Nothing: what was sent is gone."""
+        return ()
 
     def abandon(self, bytes_max: int) -> None:
         """The client has gone, and its answer is read on for its usage; see `Reply.abandon`."""

@@ -49,14 +49,6 @@ def send_error(reply: Reply, error: GatewayError, request_id: str, encode: Encod
     reply.end(body)
 
 
-def internal_error() -> GatewayError:
-    """What the caller reads of a mistake of ours; the log has the rest."""
-    return GatewayError(
-        ErrorKind.INTERNAL,
-        "The gateway made a mistake. Its log has the details under this request id.",
-    )
-
-
 def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError:
     """404 that names the right base URL, and the mistake if it is a usual one."""
     nearest = difflib.get_close_matches(path[:100], known, n=1, cutoff=0.7)

@@ -14,12 +14,13 @@ from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
-from nagara.outcomes import interruption, shutting_down
-from nagara.pipeline import Pipeline
+from nagara.outcomes import internal_error, interruption, shutting_down
+from nagara.pipeline import Admitted, Pipeline
 from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
 from nagara.web.cycle import Cycle
-from nagara.web.errors import internal_error, send_error
+from nagara.web.errors import send_error
+from nagara.web.refused_keys import RefusedKeys
 from nagara.web.request_id import choose_request_id
 
 SETTLE_CHECK_S = 0.01
@@ -42,6 +43,7 @@ class InferenceEdge:
         self,
         pipeline: Pipeline,
         responses: StatefulResponses,
+        refused_keys: RefusedKeys,
         limits: InferenceLimits,
         clock: Clock,
         observe: Observe,
@@ -49,6 +51,7 @@ class InferenceEdge:
         self.is_closing = False
         self._pipeline = pipeline
         self._responses = responses
+        self._refused_keys = refused_keys
         self._limits = limits
         self._clock = clock
         self._observe = observe
@@ -67,20 +70,20 @@ class InferenceEdge:
         self._in_flight += 1
         try:
             self._check_load()
+            self._refused_keys.check(cycle.connection.peername, head.headers)
             body = await self._read_body(cycle)
             ended.bytes_in = len(body)
-            headers, query = head.headers, head.query
+            admitted = await self._admit(endpoint, cycle, body, began_s, ended)
             try:
-                admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
-            except GatewayError as refusal:
-                if not await self._pipeline.may_try_again(refusal, headers):
-                    raise
-                admitted = self._pipeline.admit(endpoint, headers, query, body, began_s, ended)
-            self._attend(cycle, ended)
-            if endpoint.operation is Operation.RESPONSES:
-                await self._responses.serve(admitted, cycle, ended)
-            else:
-                await self._pipeline.serve(admitted, cycle, ended)
+                await admitted.allowance.take()
+                cycle.on_end = admitted.allowance.release
+                self._attend(cycle, ended)
+                if endpoint.operation is Operation.RESPONSES:
+                    await self._responses.serve(admitted, cycle, ended)
+                else:
+                    await self._pipeline.serve(admitted, cycle, ended)
+            finally:
+                admitted.allowance.end()
         except GatewayError as error:
             self._refuse(endpoint, error, cycle, ended)
         except asyncio.CancelledError:
@@ -91,6 +94,19 @@ class InferenceEdge:
             self._confess(endpoint, error, cycle, ended)
         finally:
             self._end(began_s, ended)
+
+    async def _admit(
+        self, endpoint: Endpoint, cycle: Cycle, body: bytes, began_s: float, ended: RequestEnded
+    ) -> Admitted:
+        head, admit = cycle.head, self._pipeline.admit
+        headers, query = head.headers, head.query
+        try:
+            return admit(endpoint, headers, query, body, began_s, ended)
+        except GatewayError as refusal:
+            peername = cycle.connection.peername
+            if not await self._refused_keys.may_try_again(refusal, peername, headers):
+                raise
+            return admit(endpoint, headers, query, body, began_s, ended)
 
     @property
     def in_flight(self) -> int:

@@ -15,9 +15,10 @@ from starlette.routing import Route
 from nagara import __version__
 from nagara.access import KEY_HEADERS
 from nagara.domain.catalog import Key
-from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.errors import GatewayError
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import ENDPOINTS
+from nagara.outcomes import internal_error
 from nagara.runtime import Clock
 from nagara.storage.snapshots import Snapshots
 from nagara.web.account.endpoints import AccountEndpoints
@@ -26,10 +27,10 @@ from nagara.web.documents import DocumentAnswer
 from nagara.web.errors import (
     choose_encoder,
     encode_head,
-    internal_error,
     no_such_path,
     wrong_method,
 )
+from nagara.web.refused_keys import RefusedKeys
 from nagara.web.request_id import choose_request_id
 from nagara.web.responses import ResponsesEndpoints
 
@@ -43,9 +44,15 @@ class Rest:
     """The handlers, over the gateway's state."""
 
     def __init__(
-        self, snapshots: Snapshots, clock: Clock, observe: Observe, is_stopping: Callable[[], bool]
+        self,
+        snapshots: Snapshots,
+        refused_keys: RefusedKeys,
+        clock: Clock,
+        observe: Observe,
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._snapshots = snapshots
+        self._refused_keys = refused_keys
         self._clock = clock
         self._observe = observe
         self._is_stopping = is_stopping
@@ -166,8 +173,8 @@ class Rest:
         try:
             return await handler(request)
         except GatewayError as refusal:
-            is_about_key = refusal.kind is ErrorKind.AUTHENTICATION
-            if is_about_key and await self._snapshots.knows_by_now(request.headers.raw):
+            client, headers = request.scope["client"], request.headers.raw
+            if await self._refused_keys.may_try_again(refusal, client, headers):
                 return await handler(request)
             raise
 

@@ -61,7 +61,7 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
     texts = {
         s.variable: {bool: "true", tuple[str, ...]: "ollama"}.get(s.type, str(s.default))  # type: ignore[call-overload]
         for s in TABLE.values()
-    }
+    } | {"NAGARA_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}
     sources = load_config(None, texts).sources
     # An empty text cannot be told from a variable that is not set.
     assert {n for n, s in sources.items() if s == "default"} == {"data", "ca_bundle"}
@@ -81,6 +81,11 @@ def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
         ("[sever]", '1: sever is not known; did you mean "server"?'),
         ("[server]\nprot = 1", '2: server.prot is not known; did you mean "port"?'),
         ("[log]\nport = 1", "2: log.port is not known; it belongs in [server]"),
+        (
+            '[server]\ntrusted_proxies = ["10.0.0.0/33"]',
+            "2: server.trusted_proxies is ['10.0.0.0/33']; it has to be a list of addresses or "
+            "networks, such as 10.0.0.0/8",
+        ),
         ("[server]\nport = -1", "2: server.port is -1; it has to be a whole number, 0 to 65535"),
         ("[server]\nport = true", "2: server.port is True; it has to be a whole number, 0 to 65535"),
         ("[server]\nport = 1.0", "2: server.port is 1.0; it has to be a whole number, 0 to 65535"),

@@ -32,13 +32,27 @@ class FakeDriver(Driver):
         if self.error is not None:
             raise self.error
         if "FROM accounts" in sql:
-            return [(1, "default", 0, 0, None)]
+            return [(1, "default", 0, 0, None, None)]
         if "FROM revisions" in sql:
             return [(self.revisions if params == ("keys",) else 0,)]
         if "FROM keys" not in sql:
             return []
         return [
-            (number, 1, "k", "standard", key.digest, key.hint, 0, None, 1, None, "total", None)
+            (
+                number,
+                1,
+                "k",
+                "standard",
+                key.digest,
+                key.hint,
+                0,
+                None,
+                1,
+                None,
+                "total",
+                None,
+                None,
+            )
             for number, key in enumerate(self.keys)
         ]
 

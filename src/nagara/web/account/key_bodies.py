@@ -19,6 +19,7 @@ from nagara.dialects.json_fields import NULL, Fields, read_fields
 from nagara.dialects.request_fields import wrong_field
 from nagara.domain.catalog import KeyKind, LimitPeriod
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.limits import AS_SETTINGS_SAY, RATE_MAX, RateLimits
 from nagara.domain.money import parse_dollars
 from nagara.storage.keys import KeyChanges
 from nagara.storage.opening import KeyTerms
@@ -30,8 +31,10 @@ MODEL_CHARS_MAX = 256
 OVERLAP_DEFAULT_S = 86_400
 OVERLAP_MAX_S = 30 * 86_400
 
-_TERMS = ("name", "credit_limit", "credit_limit_period", "expires_at", "allowed_models")
+_TERMS = ("name", "credit_limit", "credit_limit_period", "expires_at", "allowed_models", "limits")
 _NUMBER = re.compile(rb"-?[0-9]+(\.[0-9]+)?")
+RATES = RateLimits.__struct_fields__
+_RATE = f"must be a whole number from 0 (no limit) to {RATE_MAX}, or null for the gateway's own."
 _fields_decoder = msgspec.json.Decoder(Fields)
 
 Type = TypeVar("Type")
@@ -56,14 +59,16 @@ def read_new_key(body: bytes, now_s: float) -> NewKey:
         limit_period=_read_period(fields),
         expires_at_s=_read_expiry(fields, now_s),
         allowed_models=_read_models(fields),
+        limits=_read_limits(fields, AS_SETTINGS_SAY),
     )
     return NewKey(_read_kind(fields), terms)
 
 
-def read_changes(body: bytes, now_s: float) -> KeyChanges:
+def read_changes(body: bytes, now_s: float, limits: RateLimits) -> KeyChanges:
     """The body of `PATCH /v1/account/keys/{id}`: what is absent stays as it is.
 
     Null takes a bound away; for a name and a switch, which cannot be nothing, it is like absent.
+    `limits` are the key's rate limits up to now, of which single ones may be changed.
     """
     fields = _read_object(body, (*_TERMS, "is_enabled"))
     name = _read_name(fields)
@@ -78,6 +83,7 @@ def read_changes(body: bytes, now_s: float) -> KeyChanges:
         limit_period=_read_period(fields) if "credit_limit_period" in fields else unset,
         expires_at_s=_read_expiry(fields, now_s) if "expires_at" in fields else unset,
         allowed_models=_read_models(fields) if "allowed_models" in fields else unset,
+        limits=_read_limits(fields, limits) if "limits" in fields else unset,
     )
 
 
@@ -187,6 +193,23 @@ def _read_expiry(fields: Fields, now_s: float) -> int | None:
     if not now_s < expires_at_s <= TIME_S_MAX:
         raise wrong_field("expires_at", "must be in the future, and before the year 10000.")
     return expires_at_s
+
+
+def _read_limits(fields: Fields, before: RateLimits) -> RateLimits:
+    """The rate limits as they will be: null, for one or for all, is what the settings say."""
+    what = f"must be an object of {', '.join(RATES)}."
+    given = _read(fields, "limits", Fields, what)
+    if given is None:
+        return AS_SETTINGS_SAY
+    for name, raw in given.items():
+        full_name = f"limits.{name[:100]}"
+        if name not in RATES:
+            raise wrong_field(full_name, f"is no limit that can be set here. 'limits' {what}")
+        rate = _read({full_name: raw}, full_name, int, _RATE)
+        if rate is not None and not 0 <= rate <= RATE_MAX:
+            raise wrong_field(full_name, _RATE)
+        before = msgspec.structs.replace(before, **{name: rate})
+    return before
 
 
 def _read_models(fields: Fields) -> frozenset[str] | None:

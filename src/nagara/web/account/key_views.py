@@ -27,9 +27,12 @@ class CreditLimitView(msgspec.Struct, frozen=True):
 
 
 class LimitsView(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a key is held to; None where it is not."""
+    """All that a key is held to. A rate of None is as the settings say, and 0 is no limit."""
 
     credit: CreditLimitView | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    requests_in_flight: int | None
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +74,9 @@ def view_key(key: Key, spending: Spending, now_ms: int) -> KeyView:
         kind=key.kind.value,
         hint=mask_key(key),
         spent=format_dollars(spending.spent_nano),
-        limits=LimitsView(credit=_view_credit(key, spending, now_ms)),
+        limits=LimitsView(
+            credit=_view_credit(key, spending, now_ms), **msgspec.structs.asdict(key.limits)
+        ),
         allowed_models=None if key.allowed_models is None else sorted(key.allowed_models),
     )
 

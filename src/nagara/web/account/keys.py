@@ -92,7 +92,7 @@ class AccountKeys:
         return answer_change(view_secret(view, issued.secret.reveal()), 201)
 
     async def _change(self, request: Request, key: Key) -> Response:
-        changes = read_changes(await read_body(request), self._clock.now_s())
+        changes = read_changes(await read_body(request), self._clock.now_s(), key.limits)
         changed = await change_key(self._driver, key.id, changes, account_id=key.account_id)
         if changed is None:
             raise _no_such_key(str(key.id))

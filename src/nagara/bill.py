@@ -1,0 +1,252 @@
+"""What one request owes: bounded and held before it is served, settled exactly once after.
+
+    open()     the most that it can cost is held, or there is an error and no provider is asked
+    charge()   what it was, and what it costs
+    settle()   the charge is durable when this returns: awaited before an answer's end is sent
+    void()     nothing is charged, for whatever reason the request failed; no-op once it is settled
+
+A caller pays for what was delivered: a whole answer, or what a model wrote until the caller left.
+An answer that failed on its way is not charged; what it cost the operator is recorded.
+"""
+
+import enum
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from nagara.billing import (
+    BoundLimits,
+    Estimate,
+    bound_charge,
+    complete_usage,
+    estimate_usage,
+    find_rate_card,
+    fit_output,
+    not_enough_credit,
+    price,
+    price_output,
+    settle_tier,
+)
+from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot
+from nagara.domain.demand import Demand
+from nagara.domain.errors import GatewayError
+from nagara.domain.money import Charge, format_dollars
+from nagara.domain.rates import RateCard
+from nagara.domain.usage import Usage
+from nagara.observe.observations import RequestEnded
+from nagara.outcomes import internal_error, interruption
+from nagara.runtime import Clock
+from nagara.settlement import Settlements
+from nagara.storage.driver import Statement
+from nagara.storage.journal import RequestRecord
+from nagara.storage.ledger import Shortage
+from nagara.storage.ledger_statements import Hold, Settlement
+from nagara.upstream.reply import ResponseHeaders
+
+HOLD_TRIES = 3
+"""How often a hold is lowered to what is there, while others take it away."""
+
+
+class Ending(enum.Enum):
+    """How an answer that had begun came to its end."""
+
+    DELIVERED = "whole"
+    LEFT = "the caller did not wait for the rest"
+    FAILED = "it broke off, or its provider said that it had failed"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Who pays for a request, and by which card. `card` of None: nobody does."""
+
+    snapshot: Snapshot
+    account: Account
+    key: Key
+    route: Route
+    card: RateCard | None
+    demand: Demand
+    came_at_ms: int
+
+    @property
+    def now_s(self) -> int:
+        """The moment whose prices count."""
+        return self.came_at_ms // 1000
+
+    def find_card(self, model: str) -> RateCard | None:
+        """The card in force of another model that a provider asks on the way."""
+        route = self.snapshot.routes.get(model)
+        return None if route is None else find_rate_card(route.prices, self.now_s)
+
+
+class Bill:
+    """The bill of one request. `output_cap` is set when less output was paid for than asked for."""
+
+    def __init__(
+        self,
+        request: str,
+        terms: Terms,
+        settlements: Settlements,
+        limits: BoundLimits,
+        clock: Clock,
+        ended: RequestEnded,
+    ) -> None:
+        """`request` is our own id of the request, which no other has."""
+        self.output_cap: int | None = None
+        self.is_settled = False
+        self._request = request
+        self._terms = terms
+        self._settlements = settlements
+        self._limits = limits
+        self._clock = clock
+        self._ended = ended
+        self._hold: Hold | None = None
+        self._usage: Usage | None = None
+        self._charge: Charge | None = None
+        self._costs: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """What the caller is told beside the answer."""
+        cap = self.output_cap
+        return [] if cap is None else [(b"x-nagara-max-output-tokens", str(cap).encode())]
+
+    async def open(self) -> None:
+        """Hold the most that the request can cost, with less output if that is what can be paid.
+
+        Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE.
+        """
+        terms = self._terms
+        if terms.card is None:
+            return
+        estimate = bound_charge(
+            terms.demand,
+            terms.route.model,
+            terms.card,
+            self._limits,
+            account_markup_ppm=terms.account.markup_ppm,
+            find_card=terms.find_card,
+        )
+        if estimate.needed_nano:
+            await self._hold_money(estimate)
+
+    async def _hold_money(self, estimate: Estimate) -> None:
+        amount_nano, shortage = estimate.needed_nano, Shortage(0, None)
+        for _ in range(HOLD_TRIES):
+            hold = Hold(
+                id=self._request,
+                account_id=self._terms.account.id,
+                key_id=self._terms.key.id,
+                amount_nano=amount_nano,
+                made_at_ms=self._now_ms(),
+            )
+            refused = await self._settlements.hold(hold)
+            if refused is None:
+                self._hold = hold
+                return
+            shortage = refused
+            self.output_cap, amount_nano = self._lower(estimate, shortage)
+        raise self._too_little(estimate, shortage)
+
+    def _lower(self, estimate: Estimate, shortage: Shortage) -> tuple[int, int]:
+        """The output that what is left can pay, and what that costs. Raises `GatewayError`."""
+        fits = fit_output(estimate, shortage.least_nano, self._limits)
+        if fits is None or estimate.output_tokens_max == 0:
+            raise self._too_little(estimate, shortage)
+        return fits, price_output(estimate, fits)
+
+    def _too_little(self, estimate: Estimate, shortage: Shortage) -> GatewayError:
+        anything = msgspec.structs.replace(self._limits, useful_output_tokens=1)
+        fits = fit_output(estimate, shortage.least_nano, anything)
+        return not_enough_credit(estimate, shortage.least_nano, fits, is_key=shortage.is_of_key)
+
+    def charge(
+        self, usage: Usage | None, answer_bytes: int, deployment: Deployment, ending: Ending
+    ) -> Usage:
+        """What the answer was, by the provider's count or else by ours; and what that costs."""
+        ended, terms = self._ended, self._terms
+        if ending is Ending.DELIVERED:
+            if usage is None:
+                usage = estimate_usage(ended.bytes_in, answer_bytes)
+        else:
+            usage = complete_usage(usage, ended.bytes_in, answer_bytes)
+        self._usage = usage
+        ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
+        priced = partial(
+            price, usage, account_markup_ppm=terms.account.markup_ppm, find_card=terms.find_card
+        )
+        if terms.card is not None and ending is not Ending.FAILED:
+            tier = settle_tier(terms.card, terms.demand.service_tier, usage.service_tier)
+            self._charge = priced(terms.card, service_tier=tier)
+        ended.charge_usd = format_dollars(0 if self._charge is None else self._charge.amount_nano)
+        self._costs = self._find_costs(usage, deployment)
+        return usage
+
+    def _find_costs(self, usage: Usage, deployment: Deployment) -> tuple[tuple[str, int], ...]:
+        if not deployment.costs:
+            return ()
+        card = find_rate_card(deployment.costs, self._terms.now_s)
+        if card is None:
+            return ()
+        cost = price(usage, card, service_tier=usage.service_tier, account_markup_ppm=0)
+        return ((deployment.name, cost.amount_nano),)
+
+    async def settle(self, extra: Sequence[Statement] = ()) -> None:
+        """Book what `charge` found. When this returns it cannot be lost any more.
+
+        `extra` is committed with it. Who pays nothing does not wait.
+        """
+        if self.is_settled:
+            return
+        self.is_settled = True
+        settlement = self._make_settlement(extra)
+        if self._hold is None and not extra:
+            self._settlements.settle_later(settlement)
+        else:
+            await self._settlements.settle(settlement)
+
+    def settle_soon(self) -> None:
+        """As `settle`, for those who cannot wait."""
+        if not self.is_settled:
+            self.is_settled = True
+            self._settlements.settle_later(self._make_settlement(()))
+
+    def void(self, error: BaseException) -> None:
+        """Charge nothing, because of `error`."""
+        if self.is_settled:
+            return
+        ended = self._ended
+        told = internal_error() if isinstance(error, Exception) else interruption(ended)
+        if isinstance(error, GatewayError):
+            told = error
+        ended.status, ended.outcome, ended.error = told.status, "error", told.code
+        self._charge = None
+        self.settle_soon()
+
+    def _make_settlement(self, extra: Sequence[Statement]) -> Settlement:
+        ended, terms = self._ended, self._terms
+        record = RequestRecord(
+            id=self._request,
+            request_id=ended.request_id,
+            account_id=terms.account.id,
+            key_id=terms.key.id,
+            at_ms=terms.came_at_ms,
+            operation=ended.operation or "",
+            model=terms.route.model.id,
+            status=ended.status,
+            outcome=ended.outcome,
+            duration_ms=self._now_ms() - terms.came_at_ms,
+            provider=ended.provider,
+            deployment=ended.deployment,
+            error=ended.error,
+            is_streamed=ended.is_streamed,
+            is_test=terms.key.kind is KeyKind.TEST,
+            attempts=ended.attempts,
+            first_byte_ms=None if ended.first_byte_ms is None else int(ended.first_byte_ms),
+            dropped=", ".join(ended.dropped) or None,
+            usage=self._usage,
+            charge=self._charge,
+        )
+        return Settlement(hold=self._hold, record=record, costs=self._costs, extra=tuple(extra))
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now_s() * 1000)
