@@ -170,7 +170,8 @@ def test_limits_are_changed_one_by_one(shell: Shell) -> None:
     shell.ok("keys", "create", "ci", "--requests-per-minute", "5")
     said = shell.ok("keys", "limit", "ci", "--tokens-per-minute", "700")
     assert "ci" in said
-    limits = {"requests_per_minute": 5, "tokens_per_minute": 700, "requests_in_flight": None}
+    rates = {"requests_per_minute": 5, "tokens_per_minute": 700, "requests_in_flight": None}
+    limits = {"credit": None, **rates}
     assert shell.json("keys", "show", "ci")["limits"] == limits
     changed = shell.json("keys", "limit", "1", "--requests-per-minute", "default")["keys"]
     assert [key["limits"] for key in changed] == [{**limits, "requests_per_minute": None}]
