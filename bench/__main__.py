@@ -5,8 +5,8 @@ compared. Calls of 1 KB are measured twice, because the two say different things
 is driven as fast as it goes, many times as fast for nginx: its messages come in batches, and it
 never has to wake a sleeping client or upstream, which the kernel charges to the sender. At a fixed
 rate both do the same work in the same time. Translation between dialects is measured without
-sockets, in this process. It ends by itself in under 120 seconds, leaves nothing running and no file
-behind.
+sockets, in this process; so are holds and posts, with `--ledger` alone. It ends by itself in under
+120 seconds, leaves nothing running and no file behind.
 Exit codes: 0 with figures, met or not; 1 when a run failed; 2 when a program is missing.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import load, processes, report, subjects, translation
+from bench import ledger, load, processes, report, subjects, translation
 from bench.processes import BenchError, Cores
 from bench.report import Line, Round
 from bench.subjects import Subject
@@ -38,7 +38,19 @@ Measure = Callable[[Subject], float]
 def main() -> int:
     """Run everything and print it; the exit code."""
     options = _read_options()
+    if options.ledger:
+        return run_ledger(options)
     return run_translation(options) if options.translation else run_all(options)
+
+
+def run_ledger(options: argparse.Namespace) -> int:
+    """Only the ledger, which needs no other program; the exit code."""
+    pairs, flush_us = ledger.measure_sqlite(options.seconds)
+    if options.json:
+        print(json.dumps({"flush_us": flush_us, "pairs": [each._asdict() for each in pairs]}))
+    else:
+        print(ledger.render(pairs, flush_us))
+    return 0
 
 
 def run_translation(options: argparse.Namespace) -> int:
@@ -85,6 +97,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="length of a plain round")
     parser.add_argument("--turns", type=int, default=2, help="streams a connection in a round")
     parser.add_argument("--translation", action="store_true", help="only between dialects")
+    parser.add_argument("--ledger", action="store_true", help="only holds and posts")
     parser.add_argument("--json", action="store_true", help="print records, not a table")
     return parser.parse_args()
 

@@ -399,6 +399,7 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
             context_tokens=settings.context_tokens_assumed,
             output_tokens=settings.output_tokens_assumed,
             useful_output_tokens=settings.useful_output_tokens_min,
+            is_unpriced_free=settings.unpriced_models == "free",
         ),
     )
 

@@ -30,7 +30,7 @@ from nagara.limits.memory import MemoryLimiter
 from nagara.limits.rules import LimitSettings
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
-from nagara.operations.lanes import Lane, choose_lane
+from nagara.operations.lanes import Lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.storage.driver import StorageError
@@ -42,15 +42,15 @@ from tests.fakes import FakeAnswer, FakeClock, FakeReply
 PEPPER = b"p" * 32
 CHAT = ENDPOINTS["/v1/chat/completions"]
 DOLLAR_A_TOKEN = 10**12
+PRICES = (RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN}),)
 MODEL = Model(
     id="mini",
     startup="openai",
     display_name="Mini",
     aliases=("small",),
     output_tokens_max=10,
-    rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN},
+    prices=PRICES,
 )
-PRICES = (RateCard(rates_pico=MODEL.rates_pico),)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
 ANSWER = json.dumps({"model": "theirs", "choices": [], "usage": USAGE}).encode()
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
@@ -116,12 +116,12 @@ class FakeUpstreams(Upstreams):
         self.outcomes = outcomes
         self.asked: list[str] = []
 
-    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
+    async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
         self.asked.append(deployment.name)
         outcome = self.outcomes[deployment.name]
         if isinstance(outcome, GatewayError):
             raise outcome
-        return msgspec.structs.replace(outcome, lane=choose_lane(call.asking, deployment))
+        return msgspec.structs.replace(outcome, lane=lane)
 
 
 def whole(*pieces: bytes | GatewayError) -> Begun:

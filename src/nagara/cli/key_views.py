@@ -8,7 +8,7 @@ import time
 import msgspec
 
 from nagara.access import mask_key
-from nagara.domain.catalog import Key, KeyKind, LimitPeriod
+from nagara.domain.catalog import Key, LimitPeriod
 from nagara.domain.limits import RateLimits
 from nagara.domain.money import format_dollars
 from nagara.storage.spending import Spending
@@ -31,18 +31,6 @@ COLUMNS = (
     "created",
 )
 """The first are the last that a narrow terminal leaves out."""
-
-_ADDRESS = "http://127.0.0.1:8080"
-_INFERENCE = """\
-Try it against a gateway on this machine:
-  curl {address}/v1/responses \\
-    -H 'Authorization: Bearer {secret}' \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"model": "gpt-4.1-mini", "input": "Say hello."}}'"""
-_BALANCE = """\
-Try it against a gateway on this machine:
-  curl {address}/v1/account/balance \\
-    -H 'Authorization: Bearer {secret}'"""
 
 
 class ShownKey(msgspec.Struct, frozen=True):
@@ -82,12 +70,6 @@ def key_facts(shown: ShownKey) -> list[tuple[str, str]]:
         _minute(key.created_at_s),
     )
     return list(zip(COLUMNS, values, strict=True))
-
-
-def try_it(kind: KeyKind, secret: str) -> str:
-    """A curl line that shows that the key works."""
-    line = _BALANCE if kind is KeyKind.PROVISIONING else _INFERENCE
-    return line.format(address=_ADDRESS, secret=secret)
 
 
 def _state(key: Key) -> str:

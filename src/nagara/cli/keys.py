@@ -15,7 +15,8 @@ import msgspec
 
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.cli.accounts import find_payer
-from nagara.cli.key_views import COLUMNS, ShownKey, key_facts, key_row, try_it, view_key
+from nagara.cli.first_call import find_call
+from nagara.cli.key_views import COLUMNS, ShownKey, key_facts, key_row, view_key
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.rate_options import RateChanges, takes_rates
@@ -103,7 +104,7 @@ def create(
         return
     click.echo(f"The {key.kind} key {key.id}, {key.name!r}, shown this once:", err=True)
     click.echo(secret)
-    click.echo(try_it(key.kind, secret), err=True)
+    click.echo(find_call(key.kind, secret, models, place.config), err=True)
 
 
 async def _create(

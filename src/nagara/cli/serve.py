@@ -14,6 +14,7 @@ import click
 
 from nagara import __version__
 from nagara.app import Gateway, read_server_limits
+from nagara.cli.first_call import near, suggest_model, write_call
 from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.domain.configuration import ConfigError
 from nagara.settings import SettingValue
@@ -21,7 +22,6 @@ from nagara.storage.driver import StorageError
 from nagara.storage.first_start import FirstKeys
 from nagara.web.server import Server, open_socket
 
-EXAMPLE_MODEL = "gpt-4.1-mini"
 GC_THRESHOLD = 20_000
 
 
@@ -75,11 +75,10 @@ async def run(load: Callable[[], Config]) -> None:
     try:
         host, port = listener.getsockname()[:2]
         settle_memory()
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         server = Server(
             gateway.routes.serve,
             read_server_limits(settings),
-            lambda: greet(gateway, address),
+            lambda: greet(gateway, host, port),
             gateway.stop_accepting,
         )
         gateway.join_tasks(server.server_state.tasks)
@@ -99,16 +98,17 @@ def settle_memory() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def greet(gateway: Gateway, address: str) -> None:
+def greet(gateway: Gateway, host: str, port: int) -> None:
     """Say on standard output where the gateway is and how to call it."""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     click.secho(f"Nagara {__version__} serves on {address}\n", bold=True)
     keys = gateway.first_keys
-    lines = first_words(keys, near(address)) if keys else later_words(gateway.folder)
+    lines = first_words(keys, gateway, near(host, port)) if keys else later_words(gateway.folder)
     where = f"  Data       {gateway.folder.absolute()}"
     click.echo("\n".join([*lines, "", *describe_providers(gateway), where, ""]))
 
 
-def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
+def first_words(keys: FirstKeys, gateway: Gateway, address: str) -> Iterator[str]:
     """The first start: both keys, shown this once, and a line to paste. 80 columns hold it."""
     key = keys.standard.reveal()
     yield "  First start: the account 'default' was made. Keep its keys, shown once:"
@@ -118,10 +118,8 @@ def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
     yield ""
     yield "  Try it:"
     yield ""
-    yield f"  curl {address}/v1/responses \\"
-    yield f"    -H 'Authorization: Bearer {key}' \\"
-    yield "    -H 'Content-Type: application/json' \\"
-    yield f'    -d \'{{"model": "{EXAMPLE_MODEL}", "input": "Say hello."}}\''
+    model = suggest_model(gateway.config.declared, gateway.snapshot.routes)
+    yield from (f"  {line}" for line in write_call(address, key, model))
 
 
 def later_words(folder: Path) -> Iterator[str]:
@@ -132,11 +130,6 @@ def later_words(folder: Path) -> Iterator[str]:
     is_usual = find_data_folder("", os.environ).absolute() == folder.absolute()
     where = "" if is_usual else f" --data {shlex.quote(str(folder.absolute()))}"
     yield f"  Make a key with: {program} keys create NAME{where}"
-
-
-def near(address: str) -> str:
-    """The address as a client on this machine calls it: nobody can call 'all interfaces'."""
-    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def describe_providers(gateway: Gateway) -> Iterator[str]:

@@ -17,6 +17,8 @@ from nagara.config.tables import (
     ModelTable,
     PricesTable,
     ProviderTable,
+    ServiceTable,
+    TierTable,
     describe,
 )
 from nagara.domain.catalog import Provider
@@ -56,6 +58,8 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[credentials.NAME]", CredentialTable),
     ("[models.NAME]", ModelTable),
     ("prices of a model", PricesTable),
+    ("tiers of prices", TierTable),
+    ("service_tiers of prices", ServiceTable),
     ("deployments of a model", DeploymentTable),
 )
 

@@ -62,17 +62,19 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = {Grouping.DAY: "day", Grouping.MODEL: "model", Grouping.API_KEY: "key_id"}
-# Summed to days, keys and models once, and from there to each of the answer's parts.
-_SELECTED = (
-    "WITH selected AS MATERIALIZED (SELECT day, key_id, model, requests, charge_nano, "
-    "input_tokens, output_tokens FROM activity "
-    "WHERE account_id = $1 AND day >= $2 AND day <= $3 "
+_CHOSEN = (
+    "activity WHERE account_id = $1 AND day >= $2 AND day <= $3 "
     "AND (CAST($4 AS BIGINT) IS NULL OR key_id = $4) "
-    "AND (CAST($5 AS TEXT) IS NULL OR model = $5))"
+    "AND (CAST($5 AS TEXT) IS NULL OR model = $5)"
 )
-_SUMMED = (
-    "CAST(SUM(requests) AS BIGINT), CAST(SUM(charge_nano) AS BIGINT), "
-    "CAST(SUM(input_tokens) AS BIGINT), CAST(SUM(output_tokens) AS BIGINT)"
+_SUMMED = ", ".join(
+    f"CAST(SUM({name}) AS BIGINT) AS {name}"
+    for name in ("requests", "charge_nano", "input_tokens", "output_tokens")
+)
+# Days lie together in the table; models and keys have to be sorted, so that is done once for both.
+_PAIRS = (
+    f"WITH pairs AS MATERIALIZED (SELECT key_id, model, {_SUMMED} FROM {_CHOSEN} "
+    "GROUP BY key_id, model)"
 )
 
 
@@ -86,7 +88,7 @@ async def load_activity(
     parts: list[frozenset[Grouping]] = [frozenset((one,)) for one in Grouping]
     if group_by:
         parts.append(group_by)
-    sql = f"{_SELECTED} {' UNION ALL '.join(map(_part, range(len(parts)), parts))}"
+    sql = f"{_PAIRS} {' UNION ALL '.join(map(_part, range(len(parts)), parts))}"
     params: tuple[Value, ...] = (
         selection.account_id,
         selection.first_day,
@@ -108,15 +110,16 @@ def _part(number: int, by: frozenset[Grouping]) -> str:
         name if name in kept else f"CAST(NULL AS {kind})"
         for name, kind in (("day", "BIGINT"), ("key_id", "BIGINT"), ("model", "TEXT"))
     ]
-    # The parentheses are for the LIMIT, which is the part's and not the whole's.
+    source = _CHOSEN if Grouping.DAY in by else "pairs"
     columns = f"{number}, {', '.join(chosen[:2])}, {_name_of(kept)}, {chosen[2]}, {_SUMMED}"
     grouped = f"GROUP BY {', '.join(kept)} LIMIT {GROUPS_MAX + 1}"
-    return f"SELECT * FROM (SELECT {columns} FROM selected {grouped}) AS part{number}"
+    # In parentheses, since the LIMIT is the part's and not the whole's.
+    return f"SELECT * FROM (SELECT {columns} FROM {source} {grouped}) AS part{number}"
 
 
 def _name_of(kept: list[str]) -> str:
     if "key_id" in kept:
-        return "(SELECT name FROM keys WHERE keys.id = selected.key_id)"
+        return "(SELECT name FROM keys WHERE keys.id = key_id)"
     return "CAST(NULL AS TEXT)"
 
 

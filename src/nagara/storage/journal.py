@@ -66,8 +66,24 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.charge is None else self.charge.amount_nano
 
 
-def insert_request(record: RequestRecord, held_nano: int, cost_nano: int | None) -> Statement:
-    """The row of a request. `cost_nano` is what all its attempts cost us; None if nobody knows."""
+def record_statements(
+    record: RequestRecord, held_nano: int, cost_nano: int | None
+) -> list[Statement]:
+    """The row of a request, and its part of the sums of its day.
+
+    `cost_nano` is what all its attempts cost us; None if nobody knows.
+    """
+    usage = record.usage
+    tokens = (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
+    return [
+        _insert_request(record, tokens, held_nano, cost_nano),
+        _add_activity(record, tokens, cost_nano),
+    ]
+
+
+def _insert_request(
+    record: RequestRecord, tokens: tuple[int, int], held_nano: int, cost_nano: int | None
+) -> Statement:
     usage, charge = record.usage, record.charge
     params = (
         record.id,
@@ -90,8 +106,7 @@ def insert_request(record: RequestRecord, held_nano: int, cost_nano: int | None)
         record.dropped,
         None if usage is None else _encode(usage.quantities).decode(),
         0 if usage is None else int(usage.is_estimated),
-        0 if usage is None else usage.input_tokens,
-        0 if usage is None else usage.output_tokens,
+        *tokens,
         held_nano,
         record.charge_nano,
         cost_nano,
@@ -101,9 +116,9 @@ def insert_request(record: RequestRecord, held_nano: int, cost_nano: int | None)
     return Statement(_INSERT_REQUEST, params, rows_expected=1)
 
 
-def add_activity(record: RequestRecord, cost_nano: int | None) -> Statement:
-    """Count a request into the sums of its day."""
-    usage = record.usage
+def _add_activity(
+    record: RequestRecord, tokens: tuple[int, int], cost_nano: int | None
+) -> Statement:
     params = (
         record.account_id,
         record.at_ms // (1000 * DAY_S),
@@ -111,7 +126,6 @@ def add_activity(record: RequestRecord, cost_nano: int | None) -> Statement:
         record.model,
         record.charge_nano,
         cost_nano or 0,
-        0 if usage is None else usage.input_tokens,
-        0 if usage is None else usage.output_tokens,
+        *tokens,
     )
     return Statement(_ADD_ACTIVITY, params, rows_expected=1)

@@ -26,7 +26,9 @@ from nagara.storage.ledger_statements import (
 )
 from nagara.storage.transfers import cost_parties
 
-HOLD_TRIES = 3
+HOLD_TRIES = 5
+_IS_SETTLED = 2
+"""The statement of a hold that expects its request not to be settled."""
 
 _OPEN_HOUSE = (
     "INSERT INTO ledger_accounts (kind, owner) VALUES ($1, 0) ON CONFLICT (kind, owner) DO NOTHING"
@@ -42,8 +44,9 @@ class LedgerError(ValueError):
 
 
 class Shortage(msgspec.Struct, frozen=True):
-    """Why a hold was refused, as of then: what the account, and the key's limit, have left.
+    """Why a hold was refused: what the account, and the key's limit, have left just after.
 
+    Where many holds come and go at once, that may be enough again; then trying again helps.
     `key_available_nano` of None: the key has no limit.
     """
 
@@ -121,6 +124,8 @@ class Ledger:
             # A repetition meets its own first time: as a conflict, or as credit that is taken.
             if await self._has_hold(hold):
                 return True
+            if error.index == _IS_SETTLED and isinstance(error, ExpectationError):
+                raise LedgerError(f"the request {hold.id!r} was settled already") from error
             if isinstance(error, ConflictError) or error.index >= len(own):
                 raise
             return False
@@ -233,9 +238,11 @@ def _would_fit(shortage: Shortage, amount_nano: int) -> bool:
 def _check_settlement(settlement: Settlement) -> None:
     record, hold = settlement.record, settlement.hold
     check_amount(record.charge_nano, "a charge")
-    for provider, amount_nano in settlement.costs:
-        check_amount(amount_nano, f"the cost of {provider}")
-    check_amount(sum(amount for _, amount in settlement.costs), "the cost of a request")
+    total_nano = 0
+    for _, amount_nano in settlement.costs:
+        check_amount(amount_nano, "a cost")
+        total_nano += amount_nano
+    check_amount(total_nano, "the cost of a request")
     if hold is None:
         if record.charge_nano:
             raise LedgerError(f"the request {record.id!r} is charged, but nothing was held for it")

@@ -17,7 +17,7 @@ import msgspec
 
 from nagara.domain.money import AMOUNT_NANO_MAX
 from nagara.storage.driver import Statement, Value
-from nagara.storage.journal import RequestRecord, add_activity, insert_request
+from nagara.storage.journal import RequestRecord, record_statements
 from nagara.storage.limit_periods import DAY_S, find_period_begins
 from nagara.storage.transfers import (
     AVAILABLE,
@@ -27,7 +27,7 @@ from nagara.storage.transfers import (
     Party,
     Transfer,
     cost_parties,
-    insert_transfer,
+    insert_transfers,
 )
 
 # $2 is an amount, $3 the account, $4 to $6 when the day, the week and the month began.
@@ -61,9 +61,13 @@ _KEY_ROOM = (
     f"SELECT CAST(limit_nano - pending_nano - {SPENT} AS BIGINT) FROM ledger_accounts "
     f"WHERE {KEY} AND CAST($2 AS BIGINT) = 0"
 )
+# Not for a request that was settled: a commit that was given up and done after all would leave
+# money held for nobody.
 _INSERT_HOLD = (
     "INSERT INTO holds (id, account_id, key_id, amount_nano, runner, made_at_ms) "
-    "VALUES ($1, $2, $3, $4, $5, $6)"
+    "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), "
+    "CAST($5 AS TEXT), CAST($6 AS BIGINT) "
+    "WHERE NOT EXISTS (SELECT 1 FROM requests WHERE requests.id = $1)"
 )
 _DELETE_HOLD = (
     "DELETE FROM holds WHERE id = $1 AND account_id = $2 AND key_id = $3 AND amount_nano = $4"
@@ -136,7 +140,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hold_statements(hold: Hold, runner: str) -> list[Statement]:
-    """Set money aside: the first expects credit, the second room in the key's limit."""
+    """Set money aside.
+
+    The first expects credit, the second room in the key's limit, the third that the request was
+    not settled.
+    """
     amount_nano = hold.amount_nano
     return [
         Statement(_HOLD_CUSTOMER, (hold.account_id, amount_nano), rows_expected=1),
@@ -168,12 +176,13 @@ def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
         move_customer(hold.account_id, posted_nano, hold.amount_nano),
         _move_key(record, hold.amount_nano),
     ]
+    transfers = _cost_transfers(settlement)
     if posted_nano > 0:
-        statements.append(insert_transfer(_posted(record, posted_nano)))
+        transfers.append(_posted(record, posted_nano))
     statements.append(delete_hold(hold))
     if charge_nano > posted_nano:
         statements += _take(record, charge_nano - posted_nano, "overrun")
-    return [*statements, *_journal(settlement, hold.amount_nano), *settlement.extra]
+    return [*statements, *_journal(settlement, hold.amount_nano, transfers)]
 
 
 def late_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
@@ -183,12 +192,13 @@ def late_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     statements = [move_customer(hold.account_id, 0, 0), _move_key(record, 0)]
     if record.charge_nano > 0:
         statements += _take(record, record.charge_nano, "late")
-    return [*statements, *_journal(settlement, hold.amount_nano), *settlement.extra]
+    transfers = _cost_transfers(settlement)
+    return [*statements, *_journal(settlement, hold.amount_nano, transfers)]
 
 
 def free_statements(settlement: Settlement) -> list[Statement]:
     """Record a request that nothing was held for."""
-    return [*_journal(settlement, 0), *settlement.extra]
+    return _journal(settlement, 0, _cost_transfers(settlement))
 
 
 def expire_statements(hold: Hold) -> list[Statement]:
@@ -257,23 +267,26 @@ def _take(record: RequestRecord, amount_nano: int, code: str) -> list[Statement]
     ]
 
 
-def _journal(settlement: Settlement, held_nano: int) -> list[Statement]:
-    record, costs = settlement.record, settlement.costs
+def _journal(
+    settlement: Settlement, held_nano: int, transfers: Sequence[Transfer]
+) -> list[Statement]:
+    """What every settlement ends with."""
+    costs = settlement.costs
     cost_nano = sum(amount for _, amount in costs) if costs else None
-    return [
-        insert_request(record, held_nano, cost_nano),
-        add_activity(record, cost_nano),
-        *_cost_transfers(record, costs),
-    ]
+    statements = record_statements(settlement.record, held_nano, cost_nano)
+    if transfers:
+        statements.append(insert_transfers(transfers))
+    statements += settlement.extra
+    return statements
 
 
-def _cost_transfers(record: RequestRecord, costs: Sequence[tuple[str, int]]) -> list[Statement]:
+def _cost_transfers(settlement: Settlement) -> list[Transfer]:
     """One movement for each provider that was paid something."""
     sums: dict[str, int] = {}
-    for provider, amount_nano in costs:
+    for provider, amount_nano in settlement.costs:
         sums[provider] = sums.get(provider, 0) + amount_nano
     return [
-        insert_transfer(_cost(record, provider, amount_nano))
+        _cost(settlement.record, provider, amount_nano)
         for provider, amount_nano in sums.items()
         if amount_nano > 0
     ]

@@ -5,10 +5,13 @@ the same commit, the customer's first. Their conditions are part of the write: n
 bits, nothing is taken that is not available, nothing is refunded that was not collected.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import msgspec
 
 from nagara.domain.money import AMOUNT_NANO_MAX
-from nagara.storage.driver import Statement
+from nagara.storage.driver import Statement, Value
 
 AVAILABLE = "credits_nano - debits_nano - pending_nano"
 """What a customer can still spend, as SQL over its row."""
@@ -16,13 +19,16 @@ AVAILABLE = "credits_nano - debits_nano - pending_nano"
 CUSTOMER = "kind = 'customer' AND owner = $1"
 KEY = "kind = 'key' AND owner = $1"
 
-_INSERT_TRANSFER = (
+_INSERT = (
     "INSERT INTO transfers (id, at_ms, debit_id, credit_id, amount_nano, code, account_id, "
-    "key_id, request, note) VALUES ($1, $2, "
-    "(SELECT id FROM ledger_accounts WHERE kind = $3 AND owner = $4), "
-    "(SELECT id FROM ledger_accounts WHERE kind = $5 AND owner = $6), "
-    "$7, $8, $9, $10, $11, $12)"
+    "key_id, request, note) VALUES "
 )
+_ROW = (
+    "(${}, ${}, (SELECT id FROM ledger_accounts WHERE kind = ${} AND owner = ${}), "
+    "(SELECT id FROM ledger_accounts WHERE kind = ${} AND owner = ${}), "
+    "${}, ${}, ${}, ${}, ${}, ${})"
+)
+_ROW_PARAMS = 12
 _CREDIT = (
     "UPDATE ledger_accounts SET credits_nano = credits_nano + $2 "
     f"WHERE {{}} AND credits_nano <= {AMOUNT_NANO_MAX} - $2"
@@ -79,23 +85,42 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert_transfer(transfer: Transfer) -> Statement:
     """The row of one movement; the sums of its sides are other statements."""
-    params = (
-        transfer.id,
-        transfer.at_ms,
-        transfer.debit.kind,
-        transfer.debit.owner,
-        transfer.credit.kind,
-        transfer.credit.owner,
-        transfer.amount_nano,
-        transfer.code,
-        transfer.account_id,
-        transfer.key_id,
-        transfer.request,
-        transfer.note,
+    return insert_transfers((transfer,))
+
+
+def insert_transfers(transfers: Sequence[Transfer]) -> Statement:
+    """The rows of some movements as one statement, which takes less than one for each."""
+    params: list[Value] = []
+    for transfer in transfers:
+        debit, credit = transfer.debit, transfer.credit
+        params += (
+            transfer.id,
+            transfer.at_ms,
+            debit.kind,
+            debit.owner,
+            credit.kind,
+            credit.owner,
+            transfer.amount_nano,
+            transfer.code,
+            transfer.account_id,
+            transfer.key_id,
+            transfer.request,
+            transfer.note,
+        )
+    count = len(transfers)
+    return Statement(_insert_rows(count), tuple(params), rows_expected=count)
+
+
+@lru_cache(maxsize=16)
+def _insert_rows(count: int) -> str:
+    rows = (
+        _ROW.format(*range(first, first + _ROW_PARAMS))
+        for first in range(1, count * _ROW_PARAMS, _ROW_PARAMS)
     )
-    return Statement(_INSERT_TRANSFER, params, rows_expected=1)
+    return _INSERT + ", ".join(rows)
 
 
+@lru_cache(maxsize=256)
 def cost_parties(provider: str) -> tuple[Party, Party]:
     """The two accounts of what a provider costs us."""
     return Party(f"cost:{provider}"), Party(f"provider:{provider}")

@@ -222,8 +222,8 @@ async def test_pages_of_movements_say_what_there_was_after_each(driver: Driver) 
         place = page.next
     assert [(row.code, row.amount_nano, row.balance_nano) for row in rows] == [
         ("refund", 20, OPENING_NANO + 350),
-        ("overrun", -20, OPENING_NANO + 330),
-        ("post", -50, OPENING_NANO + 350),
+        ("post", -50, OPENING_NANO + 330),
+        ("overrun", -20, OPENING_NANO + 380),
         ("top_up", 500, OPENING_NANO + 400),
         ("post", -100, OPENING_NANO - 100),
         ("grant", OPENING_NANO, OPENING_NANO),

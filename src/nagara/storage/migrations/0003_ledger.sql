@@ -26,13 +26,14 @@ CREATE TABLE ledger_accounts (
 
 -- What moved. Never changed, never deleted: a correction is another row. `id` derives from the
 -- request, or from whoever asks for the movement, so that a repetition is refused by the store.
--- `account_id` and `key_id` are the customer's whose movement it is (0 for nobody's).
+-- Its sides are `ledger_accounts` (id): every insert looks them up there by their names, so a
+-- reference would only look them up once more. `account_id` and `key_id` are the customer's whose movement it is (0 for nobody's).
 CREATE TABLE transfers (
     seq GENERATED_ID,
     id TEXT NOT NULL UNIQUE,
     at_ms BIGINT NOT NULL,
-    debit_id BIGINT NOT NULL REFERENCES ledger_accounts (id),
-    credit_id BIGINT NOT NULL REFERENCES ledger_accounts (id),
+    debit_id BIGINT NOT NULL,
+    credit_id BIGINT NOT NULL,
     amount_nano BIGINT NOT NULL CHECK (amount_nano > 0),
     code TEXT NOT NULL,
     account_id BIGINT NOT NULL,
@@ -132,7 +133,7 @@ CREATE TABLE activity (
     input_tokens BIGINT NOT NULL,
     output_tokens BIGINT NOT NULL,
     PRIMARY KEY (account_id, day, key_id, model)
-);
+) IN_KEY_ORDER;
 
 INSERT INTO ledger_accounts (kind, owner) VALUES
     ('revenue', 0), ('promotion', 0), ('cash', 0), ('adjustment', 0), ('uncollected', 0);
