@@ -15,7 +15,7 @@ import msgspec
 
 from nagara.billing import BoundLimits
 from nagara.catalogue.shipped import pick_newer
-from nagara.config.load import Config, find_data_folder
+from nagara.config.load import Config, find_data_folder, find_database
 from nagara.config.rate_limits import read_rate_limits
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
@@ -36,7 +36,7 @@ from nagara.sandbox.answer import Sandbox
 from nagara.settings import DAY_S, SECRET_VARIABLE, Settings
 from nagara.settlement import Settlements
 from nagara.storage.catalogue import load_catalogue
-from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.database import open_driver
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import FirstKeys, open_first_account
 from nagara.storage.ledger import Ledger
@@ -44,7 +44,6 @@ from nagara.storage.runners import Reaper
 from nagara.storage.secret import open_pepper
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.spool import Spool
-from nagara.storage.sqlite import SqliteDriver
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Upstreams
 from nagara.upstream.bounds import PoolLimits, Timeouts
@@ -144,10 +143,7 @@ class Gateway:
     async def _open_store(self, environment: Mapping[str, str]) -> None:
         """What is kept: the database, the keys in it, and the catalogue."""
         settings = self.config.settings
-        prepare_data_folder(self.folder)
-        driver = await SqliteDriver.open(
-            database_path(self.folder), settings.key_check_ms / 1000, writes_apart=True
-        )
+        driver = await open_driver(find_database(settings, environment), writes_apart=True)
         self._stack.push_async_callback(driver.close)
         self._driver = driver
         pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))

@@ -23,8 +23,10 @@ OTHER_VARIABLES = (CONFIG_VARIABLE, SECRET_VARIABLE)
 SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",
+    "storage": "Where everything is kept.",
     "keys": "Keys and accounts.",
     "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
+    "billing": "What calls cost, and how money is set aside for them.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
     "config": "This configuration itself.",
@@ -44,6 +46,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What the table says of one setting, apart from its name, type and default.
 
     `at_least` and `at_most` bound a number. `is_live` if a reload applies it without a restart.
+    `schemes` are what an address may begin with; it may hold a password, so it is never shown.
     """
 
     section: str
@@ -53,6 +56,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     is_live: bool = False
     is_dollars: bool = False
+    schemes: tuple[str, ...] = ()
     is_networks: bool = False
 
 
@@ -62,6 +66,10 @@ def _server(help_: str, at_least: float | None = None, at_most: float | None = N
 
 def _upstream(help_: str, at_least: float | None = None, at_most: float | None = None) -> Row:
     return Row(section="upstream", help=help_, at_least=at_least, at_most=at_most)
+
+
+def _storage(help_: str, at_least: float, at_most: float) -> Row:
+    return Row(section="storage", help=help_, at_least=at_least, at_most=at_most)
 
 
 def _limit(help_: str, at_most: float) -> Row:
@@ -90,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, _server("The address to listen on. Only this machine can reach the default.")] = "127.0.0.1"
     port: Annotated[int, _server("The port to listen on; 0 takes a free one.", 0, 65_535)] = 8080
     data: Annotated[str, _server("The folder of the database; empty for ./data if a gateway began there, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
+    workers: Annotated[int, _server("How many processes serve on that address.", 1, 256)] = 1
     body_bytes_max: Annotated[int, _server("The largest request body.", 1024, BODY_BYTES_LIMIT)] = 32 * MIB
     header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
     header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100
@@ -127,6 +136,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     discovery_timeout_s: Annotated[float, _upstream("How long they have to answer.", 0.01, 60)] = 0.5
 
+    database_url: Annotated[str, Row(section="storage", help="The PostgreSQL database, such as postgresql://user:password@host/nagara; empty for an SQLite file in the data folder.", schemes=("postgresql://", "postgres://"))] = ""
+    storage_connect_timeout_s: Annotated[float, _storage("How long a connection to PostgreSQL may take.", 1, 600)] = 5.0
+    storage_timeout_s: Annotated[float, _storage("How long PostgreSQL may take for one round trip of statements.", 0.1, 600)] = 10.0
+    storage_readers_max: Annotated[int, _storage("The most connections to PostgreSQL that only read; two more write and listen.", 1, 1000)] = 4
+    storage_reads_waiting_max: Annotated[int, _storage("The most reads that wait for one of them.", 1, COUNT_LIMIT)] = 1000
+    storage_commits_waiting_max: Annotated[int, _storage("The most commits that wait to be written to PostgreSQL.", 1, COUNT_LIMIT)] = 10_000
+
     opening_grant_usd: Annotated[str, Row(section="keys", help="What the account default opens with, as decimal text.", is_dollars=True)] = "100"
     key_check_ms: Annotated[int, Row(section="keys", help="How often changed keys are looked for in the database.", at_least=10, at_most=60_000)] = 200
     storage_stale_s: Annotated[float, Row(section="keys", help="How long the keys last read are trusted while the database cannot be read; then 503.", at_least=0, at_most=DAY_S, is_live=True)] = 1.0
@@ -160,6 +176,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     config_check_s: Annotated[float, Row(section="config", help="How often the configuration file is looked at for changes; 0 for never.", at_least=0, at_most=DAY_S)] = 2.0
     # fmt: on
 
+    def __repr__(self) -> str:
+        # The address of the database may hold a password.
+        return "Settings(…)"
+
     @property
     def opening_grant_nano(self) -> int:
         """`opening_grant_usd` in nano-dollars."""
@@ -190,6 +210,8 @@ class Setting(msgspec.Struct, frozen=True):
         row, unit = self.row, f" of {self.unit}" if self.unit else ""
         if row.choices:
             return " or ".join(f'"{choice}"' for choice in row.choices)
+        if row.schemes:
+            return f"an address that begins with {' or '.join(row.schemes)}"
         if row.is_dollars:
             return 'US dollars as decimal text, such as "12.50"'
         if row.is_networks:

@@ -33,7 +33,10 @@ from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
-from nagara.storage.driver import StorageError
+from nagara.settlement import Settlements
+from nagara.storage.driver import Statement, StorageError
+from nagara.storage.ledger import Shortage
+from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Begun, Call, Upstreams
@@ -136,6 +139,28 @@ def streamed(*pieces: bytes | GatewayError) -> Begun:
     return Begun(FakeAnswer(200, [], *rest), first, True, NO_LANE)
 
 
+class FakeSettlements(Settlements):
+    """A ledger of two balances, which remembers what was held and settled."""
+
+    def __init__(self, balances_nano: dict[int, int]) -> None:
+        self.available_nano = balances_nano
+        self.held: list[Hold] = []
+        self.settled: list[Settlement] = []
+
+    async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
+        if hold.amount_nano > self.available_nano[hold.account_id]:
+            return Shortage(self.available_nano[hold.account_id], None)
+        self.available_nano[hold.account_id] -= hold.amount_nano
+        self.held.append(hold)
+        return None
+
+    async def settle(self, settlement: Settlement) -> None:
+        self.settle_later(settlement)
+
+    def settle_later(self, settlement: Settlement) -> None:
+        self.settled.append(settlement)
+
+
 class Gateway:
     """A pipeline with everything around it, and what it said and sent."""
 
@@ -151,6 +176,7 @@ class Gateway:
         self.reply = FakeReply()
         self.upstreams = upstreams or FakeUpstreams()
         self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
+        self.settlements = FakeSettlements({1: 100 * NANO_PER_DOLLAR, 2: 5 * NANO_PER_DOLLAR})
         self.snapshots = Snapshots(
             None,  # type: ignore[arg-type]
             PEPPER,
@@ -183,6 +209,7 @@ class Gateway:
             self.snapshots,
             self.upstreams,
             Gate(MemoryLimiter(self.clock), rates, self.clock, self.said.append),
+            self.settlements,
             KeptTurns(0),
             limits,
             self.clock,

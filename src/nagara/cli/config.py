@@ -17,6 +17,7 @@ from nagara.cli.options import as_json
 from nagara.cli.printing import print_json, print_table
 from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.config.render import render_example
+from nagara.config.values import mask_address
 from nagara.domain.catalog import ConfiguredProvider, Secret
 from nagara.domain.configuration import ConfigError
 from nagara.routing.table import build_routes
@@ -73,8 +74,11 @@ def read_report(path: str | None, data: str | None) -> dict[str, Any]:
 
 
 def report_setting(loaded: Config, name: str) -> dict[str, Any]:
-    """A setting's value and source."""
-    return {"value": getattr(loaded.settings, name), "source": loaded.sources[name]}
+    """A setting's value and source; of an address no password."""
+    value = getattr(loaded.settings, name)
+    if TABLE[name].row.schemes:
+        value = mask_address(value)
+    return {"value": value, "source": loaded.sources[name]}
 
 
 def report_provider(configured: ConfiguredProvider) -> dict[str, Any]:

@@ -54,12 +54,17 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
             return own.id
     if EXAMPLE_MODEL in able:
         return EXAMPLE_MODEL
-    priced = {id_: r.model.rates_pico.get(Meter.OUTPUT, 0) for id_, r in able.items()}
+    priced = {id_: output_rate(route) for id_, route in able.items()}
     if priced:
         # What has no price is often no conversation, so it comes last.
         return min(priced, key=lambda id_: (not priced[id_], priced[id_], id_))
     open_names = [name for name, provider in declared.providers.items() if is_open(provider)]
     return f"{open_names[0]}/MODEL" if open_names else EXAMPLE_MODEL
+
+
+def output_rate(route: Route) -> int:
+    """Pico-dollars for a token of output by the newest card; zero where there is none."""
+    return route.prices[-1].rates_pico.get(Meter.OUTPUT, 0) if route.prices else 0
 
 
 def find_call(kind: KeyKind, secret: str, allowed: frozenset[str] | None, path: Path | None) -> str:

@@ -28,7 +28,6 @@ from nagara.cli.store import open_store
 from nagara.domain.catalog import Catalogue, Model, Operation
 from nagara.routing.lookup import nearest_ids
 from nagara.storage.catalogue import load_catalogue, save_catalogue
-from nagara.storage.data_folder import database_path
 
 
 @click.group(no_args_is_help=True)
@@ -112,7 +111,7 @@ def sync(has_newest: bool, is_json: bool, place: Place) -> None:
 
 
 async def _load(place: Place) -> Catalogue:
-    if not database_path(place.data).exists():
+    if not place.database.is_begun:
         return pick_newer(None)
     async with open_store(place) as driver:
         return pick_newer(await load_catalogue(driver))

@@ -12,17 +12,23 @@ from typing import Any
 import click
 import msgspec
 
-from nagara.config.load import find_path, read_data_folder
+from nagara.config.load import find_path, read_database
 from nagara.domain.configuration import ConfigError
+from nagara.storage.database import Database
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The data folder, and the configuration file where one was named."""
+    """The database, and the configuration file where one was named."""
 
-    data: Path
+    database: Database
     config: Path | None
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.database.folder
 
 
 def takes_place(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,10 +38,10 @@ def takes_place(command: Callable[..., Any]) -> Callable[..., Any]:
         option = ctx.params.pop("data")
         path = find_path(str(config) if config else None, os.environ, Path.cwd())
         try:
-            data = read_data_folder(path, os.environ, option)
+            database = read_database(path, os.environ, option)
         except ConfigError as error:
             raise click.ClickException(str(error)) from error
-        ctx.params["place"] = Place(data, path)
+        ctx.params["place"] = Place(database, path)
         return config
 
     data = click.option(

@@ -9,25 +9,22 @@ from contextlib import asynccontextmanager
 import click
 
 from nagara.cli.options import Place
-from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.database import open_driver
 from nagara.storage.driver import Driver
-from nagara.storage.sqlite import SqliteDriver
 
 
 @asynccontextmanager
 async def open_store(place: Place, *, can_make: bool = False) -> AsyncIterator[Driver]:
-    """The store in the data folder, closed afterwards; `can_make` also makes folder and file.
+    """The store of the configuration, closed afterwards; `can_make` also makes folder and tables.
 
     Raises `StorageError`, or `click.ClickException` when there is none and it may not be made.
     """
-    if can_make:
-        prepare_data_folder(place.data)
-    elif not database_path(place.data).exists():
+    if not can_make and not place.database.is_begun:
         raise click.ClickException(
             f"there is no database in {place.data} yet: 'nagara serve' or 'nagara keys create "
             "NAME' makes it, or name another folder with --data"
         )
-    driver = await SqliteDriver.open(database_path(place.data))
+    driver = await open_driver(place.database, can_make=can_make)
     try:
         yield driver
     finally:

@@ -14,10 +14,12 @@ from nagara.config.models import read_aliases, read_models
 from nagara.config.providers import Credentials, find_local_servers, find_providers
 from nagara.config.tables import Problems
 from nagara.config.values import read_values
-from nagara.domain.catalog import ConfiguredProvider
+from nagara.domain.catalog import ConfiguredProvider, Secret
 from nagara.domain.configuration import ConfigError, Declared
 from nagara.settings import CONFIG_VARIABLE, TABLE, Settings, SettingValue
+from nagara.storage.bounds import PostgresBounds
 from nagara.storage.data_folder import database_path
+from nagara.storage.database import Database
 
 FILE_NAME = "nagara.toml"
 HERE = Path("data")
@@ -61,14 +63,34 @@ def find_data_folder(data: str, env: Mapping[str, str]) -> Path:
     return Path(home) / "nagara"
 
 
-def read_data_folder(path: Path | None, env: Mapping[str, str], option: str | None) -> Path:
-    """The data folder alone, for commands that need no more and must work beside a broken rest.
+def read_database(path: Path | None, env: Mapping[str, str], option: str | None) -> Database:
+    """The database alone, for commands that need no more and must work beside a broken rest.
 
     Raises `ConfigError` if the file cannot be read at all.
     """
     document = Document() if path is None else read_document(path)
     values, _ = read_values(document, env, {"data": option}, Problems(), [])
-    return find_data_folder(str(values["data"]), env)
+    return find_database(_build_settings(values), env)
+
+
+def find_database(settings: Settings, env: Mapping[str, str]) -> Database:
+    """The database that the settings mean."""
+    return Database(
+        folder=find_data_folder(settings.data, env),
+        url=Secret(settings.database_url) if settings.database_url else None,
+        poll_s=settings.key_check_ms / 1000,
+        bounds=PostgresBounds(
+            connect_timeout_s=settings.storage_connect_timeout_s,
+            timeout_s=settings.storage_timeout_s,
+            readers_max=settings.storage_readers_max,
+            reads_waiting_max=settings.storage_reads_waiting_max,
+            commits_waiting_max=settings.storage_commits_waiting_max,
+        ),
+    )
+
+
+def _build_settings(values: Mapping[str, SettingValue]) -> Settings:
+    return Settings(**{name: values[name] for name in TABLE})  # type: ignore[arg-type]
 
 
 def load_config(
@@ -84,7 +106,7 @@ def load_config(
     document = Document() if path is None else read_document(path)
     problems, warnings = Problems(), list[str]()
     values, sources = read_values(document, env, options or {}, problems, warnings)
-    settings = Settings(**{name: values[name] for name in TABLE})  # type: ignore[arg-type]
+    settings = _build_settings(values)
     credentials = Credentials(document, env, problems)
     providers = find_providers(document, env, settings, credentials, problems, warnings)
     local_servers = tuple(find_local_servers(settings, env, credentials, problems))

@@ -4,6 +4,7 @@ Each value is checked against the table where it enters, and remembers where it 
 sources win, but a mistake in an earlier one is still told.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 
@@ -42,11 +43,17 @@ def read_values(
     def take(name: str, value: object, where: str, source: str) -> None:
         checked = check_value(TABLE[name], value)
         if checked is None:
-            problems.add(where, f"is {show(value)}; it has to be {TABLE[name].allowed}")
+            shown = "not usable" if TABLE[name].row.schemes else show(value)
+            problems.add(where, f"is {shown}; it has to be {TABLE[name].allowed}")
         else:
             values[name], sources[name] = checked, source
 
     _read_file(document, take, problems)
+    warnings += [
+        f"{sources[name]}: {name} holds a password; {setting.variable} keeps it out of the file"
+        for name, setting in TABLE.items()
+        if setting.row.schemes and has_password(str(values[name]))
+    ]
     _read_environment(env, take, warnings)
     for name, option in options.items():
         if option is not None:
@@ -118,6 +125,8 @@ def check_value(setting: Setting, value: object) -> SettingValue | None:
         if not is_text or (row.choices and value not in row.choices):
             return None
         assert isinstance(value, str)
+        if value and row.schemes and not value.startswith(row.schemes):
+            return None
         needs_text = setting.default != "" and not value
         return None if needs_text or (row.is_dollars and not _is_amount(value)) else value
     items = tuple(value) if isinstance(value, list | tuple) else ()
@@ -137,6 +146,20 @@ def _check_number(setting: Setting, value: object) -> int | float | None:
     if not row.at_least <= value <= row.at_most:
         return None
     return value if setting.type is int else float(value)
+
+
+def has_password(address: str) -> bool:
+    """Whether a password stands in the address, as far as one can see."""
+    return bool(_PASSWORD.search(address))
+
+
+def mask_address(address: str) -> str:
+    """The address for people, without its password."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}****", address)
+
+
+# Up to the last @ before the path: a password may hold one that should have been escaped.
+_PASSWORD = re.compile(r"(://[^:/?#]*:)[^/?#]*(?=@)|([?&](?:password|sslpassword)=)[^&]*")
 
 
 def _is_network(text: str) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from nagara.config.load import Config
 from nagara.domain.configuration import ConfigError
-from nagara.settings import TABLE
+from nagara.settings import TABLE, Settings
 
 logger = logging.getLogger("nagara.config")
 
@@ -67,11 +67,7 @@ class ConfigWatch:
 
     def take(self, config: Config) -> bool:
         """Put a configuration into effect, except for what only applies at start."""
-        running = self.current.settings
-        fixed = {name: getattr(running, name) for name, s in TABLE.items() if not s.row.is_live}
-        waiting = [name for name in fixed if getattr(config.settings, name) != fixed[name]]
-        settings = msgspec.structs.replace(config.settings, **fixed)
-        config = msgspec.structs.replace(config, settings=settings)
+        config, waiting = keep_fixed(self.current.settings, config)
         try:
             self._apply(config)
         except ConfigError as error:
@@ -110,6 +106,17 @@ class ConfigWatch:
                 content = b""
             digest.update(b"%d:" % len(content) + content)
         return digest.digest()
+
+
+def keep_fixed(running: Settings, config: Config) -> tuple[Config, list[str]]:
+    """The configuration but for what only applies at start, and the names of what is changed there.
+
+    `running` are the settings that such settings are taken from.
+    """
+    fixed = {name: getattr(running, name) for name, s in TABLE.items() if not s.row.is_live}
+    waiting = [name for name in fixed if getattr(config.settings, name) != fixed[name]]
+    settings = msgspec.structs.replace(config.settings, **fixed)
+    return msgspec.structs.replace(config, settings=settings), waiting
 
 
 def read_stamp(path: Path) -> Stamp:

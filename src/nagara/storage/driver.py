@@ -75,10 +75,11 @@ class Driver(Protocol):
         """
 
     def watch(self) -> AsyncIterator[None]:
-        """Yield once at first, and again whenever anyone, in any process, has changed anything.
+        """Yield once at first, and again whenever anyone, in any process, counted up a revision.
 
-        At most 250 ms after the change; many changes may be one turn. Whoever reads the store at
-        every turn therefore misses nothing. Ends when the driver is closed; raises `StorageError`
+        At most 250 ms after the change; many changes may be one turn, and a driver may yield for
+        changes that count up none. Whoever reads the store at every turn therefore misses nothing.
+        Ends when the driver is closed; raises `StorageError`
         when the store cannot be read, and may then be called again.
         """
 

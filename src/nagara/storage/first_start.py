@@ -14,6 +14,7 @@ from nagara.domain.catalog import KeyKind, Secret
 from nagara.storage.driver import Driver, ExpectationError
 from nagara.storage.keys import KEYS_CHANGED, find_account
 from nagara.storage.opening import KeyTerms, open_account, open_key
+from nagara.storage.secret import check_secret, guard_secret, wrong_secret
 
 DEFAULT_ACCOUNT = "default"
 
@@ -45,8 +46,13 @@ async def open_first_account(
                 *open_key(DEFAULT_ACCOUNT, standard, KeyTerms(name="first"), now_s),
                 *open_key(DEFAULT_ACCOUNT, provisioning, KeyTerms(name="provisioning"), now_s),
                 KEYS_CHANGED,
+                guard_secret(pepper),
             ]
         )
-    except ExpectationError:
+    except ExpectationError as error:
+        # Either another process has made it, which is fine, or one with another secret begins.
+        if await find_account(driver, DEFAULT_ACCOUNT) is None:
+            raise wrong_secret() from error
+        await check_secret(driver, pepper)
         return None
     return FirstKeys(standard.secret, provisioning.secret)

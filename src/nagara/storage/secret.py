@@ -1,9 +1,10 @@
 """The pepper: the secret that the digests of all keys are made with.
 
-It lies beside the database in a file of its own, so that a copy of the database alone is of no use
+It lies in a file of its own in the data folder, so that a copy of the database alone is of no use
 to anyone, or comes from the environment. Without it no key can be recognised, so it is never
 replaced while there are keys: a start with the wrong one fails and says so, instead of refusing
-every caller. The store keeps a fingerprint of it to know by.
+every caller. The store keeps a fingerprint of it to know by. Machines that share a PostgreSQL
+database have to be given the same one: of two that begin with secrets of their own, one fails.
 """
 
 import base64
@@ -15,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nagara.access import digest_key
-from nagara.storage.data_folder import make_private_file, secret_path
-from nagara.storage.driver import Driver, Statement, StorageError
+from nagara.storage.data_folder import make_private_file, prepare_data_folder, secret_path
+from nagara.storage.driver import Driver, ExpectationError, Statement, StorageError
 
 logger = logging.getLogger("nagara.storage")
 
@@ -26,9 +27,16 @@ _FINGERPRINT_OF = "nagara pepper"
 _READ_FINGERPRINT = "SELECT value FROM meta WHERE name = 'pepper'"
 _COUNT_KEYS = "SELECT COUNT(*) FROM keys WHERE deleted_at_s IS NULL"
 _SAVE_FINGERPRINT = (
-    "INSERT INTO meta (name, value) VALUES ('pepper', $1) "
-    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    "INSERT INTO meta (name, value) VALUES ('pepper', $1) ON CONFLICT (name) DO UPDATE SET "
+    "value = excluded.value "
+    "WHERE NOT EXISTS (SELECT 1 FROM keys WHERE deleted_at_s IS NULL)"
 )
+_GUARD = (
+    "INSERT INTO meta (name, value) VALUES ('pepper', $1) ON CONFLICT (name) DO UPDATE SET "
+    "value = excluded.value WHERE meta.value = excluded.value"
+)
+# Waits for a commit of first keys that is under way, so that the statement behind it sees them.
+_TOUCH_FINGERPRINT = Statement("UPDATE meta SET value = value WHERE name = 'pepper'")
 
 
 async def open_pepper(
@@ -48,7 +56,8 @@ async def open_pepper(
         if has_keys:
             raise StorageError(
                 f"{secret_path(folder)} is missing, and no key can be recognised without it: "
-                "put it back, or give the same secret in NAGARA_SECRET"
+                "put it back, or copy it from another machine that uses this database, or give "
+                "the same secret in NAGARA_SECRET"
             )
         pepper = _make_file(secret_path(folder), random_bytes(PEPPER_BYTES))
     await _check_fingerprint(driver, pepper, has_keys=has_keys)
@@ -78,11 +87,32 @@ async def _check_fingerprint(driver: Driver, pepper: bytes, *, has_keys: bool) -
     if rows and rows[0][0] == fingerprint:
         return
     if rows and has_keys:
-        raise StorageError(
-            "the secret (NAGARA_SECRET, or secret.key in the data folder) is not the one that the "
-            "keys in this database were made with: none would be recognised. Put the right one back"
-        )
-    await driver.commit([Statement(_SAVE_FINGERPRINT, (fingerprint,))])
+        raise wrong_secret()
+    try:
+        await driver.commit([_TOUCH_FINGERPRINT, Statement(_SAVE_FINGERPRINT, (fingerprint,), 1)])
+    except ExpectationError:
+        # Another process made the first keys since we looked, perhaps with the same secret.
+        await check_secret(driver, pepper)
+
+
+async def check_secret(driver: Driver, pepper: bytes) -> None:
+    """Raise `StorageError` if the keys in the store were made with another secret."""
+    if await driver.query(_READ_FINGERPRINT) != [(digest_key(pepper, _FINGERPRINT_OF),)]:
+        raise wrong_secret()
+
+
+def guard_secret(pepper: bytes) -> Statement:
+    """Part of the commit of the first keys: it fails if another secret has come before them."""
+    return Statement(_GUARD, (digest_key(pepper, _FINGERPRINT_OF),), rows_expected=1)
+
+
+def wrong_secret() -> StorageError:
+    """What to raise when the keys in the store were made with another secret than ours."""
+    return StorageError(
+        "the secret (NAGARA_SECRET, or secret.key in the data folder) is not the one that the "
+        "keys in this database were made with: none would be recognised. Put the right one back; "
+        "all machines that share a database need the same"
+    )
 
 
 def _read_file(path: Path) -> bytes | None:
@@ -105,6 +135,7 @@ def _read_file(path: Path) -> bytes | None:
 
 def _make_file(path: Path, pepper: bytes) -> bytes:
     """Keep the pepper in a file; the content of whoever was first."""
+    prepare_data_folder(path.parent)
     try:
         make_private_file(path, pepper)
         return path.read_bytes()

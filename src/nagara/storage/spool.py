@@ -82,7 +82,7 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def _open(self) -> BinaryIO:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         file = os.fdopen(handle, "ab")
         _lock(file)

@@ -92,7 +92,7 @@ class Server(uvicorn.Server):
                 task.cancel()
 
 
-async def _serve_no_asgi(*_: object) -> None:
+async def _serve_no_asgi(_scope: object, _receive: object, _send: object) -> None:
     """Stands for the application that uvicorn wants to be given; our protocol has its own."""
 
 

@@ -12,6 +12,7 @@ from nagara.storage.driver import (
     Statement,
     StorageError,
 )
+from nagara.storage.keys import KEYS_CHANGED
 from nagara.storage.migrations import load_migrations
 
 SCHEMA = len(load_migrations())
@@ -181,7 +182,7 @@ async def test_watch_turns_at_once_and_after_own_and_others_changes(
         await anext(watch)
         for number, writer in enumerate([notes, other, notes, other]):
             turn = asyncio.ensure_future(anext(watch))
-            await writer.commit([insert(number)])
+            await writer.commit([insert(number), KEYS_CHANGED])
             async with asyncio.timeout(0.25):
                 await turn
             assert number in await numbers(notes)
@@ -194,7 +195,7 @@ async def test_watch_does_not_turn_while_nothing_changes(notes: Driver) -> None:
     turn = asyncio.ensure_future(anext(watch))
     done, _ = await asyncio.wait([turn], timeout=0.35)
     assert not done
-    await notes.commit([insert(1)])
+    await notes.commit([KEYS_CHANGED])
     await turn
 
 

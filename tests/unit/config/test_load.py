@@ -64,7 +64,11 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
     } | {"NAGARA_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}
     sources = load_config(None, texts).sources
     # An empty text cannot be told from a variable that is not set.
-    assert {n for n, s in sources.items() if s == "default"} == {"data", "ca_bundle"}
+    assert {n for n, s in sources.items() if s == "default"} == {
+        "data",
+        "ca_bundle",
+        "database_url",
+    }
 
 
 def test_unknown_variable_is_a_warning_that_names_the_nearest() -> None:

@@ -27,7 +27,7 @@ class FlakyDriver(SqliteDriver):
     async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
         if self.is_down:
             raise StorageError("the disk is full")
-        return await super().commit(statements)
+        return await super().commit(statements, group=group)
 
 
 @pytest.fixture(name="driver")

@@ -1,0 +1,52 @@
+"""Which database it is, and opening it: the one place that knows which drivers there are.
+
+An address means PostgreSQL; without one it is the SQLite file in the data folder. PostgreSQL's
+driver is only imported when it is used: it takes 0.2 s, and may not be installed.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from nagara.domain.catalog import Secret
+from nagara.storage.bounds import PostgresBounds
+from nagara.storage.data_folder import database_path, prepare_data_folder
+from nagara.storage.driver import Driver, StorageError
+from nagara.storage.sqlite import SqliteDriver
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Where everything is kept. `poll_s`: how often SQLite is asked for others' changes."""
+
+    folder: Path
+    url: Secret | None = None
+    poll_s: float = 0.2
+    bounds: PostgresBounds = PostgresBounds()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it may be opened without making it: a server's is there, or it says so."""
+        return self.url is not None or database_path(self.folder).exists()
+
+
+async def open_driver(
+    database: Database, *, can_make: bool = True, writes_apart: bool = False
+) -> Driver:
+    """Open the database, made if `can_make` and it is not there; its schema is brought up to date.
+
+    `writes_apart` as in `SqliteDriver.open`. Raises `StorageError`. Whoever opens it closes it.
+    """
+    if database.url is None:
+        if can_make:
+            prepare_data_folder(database.folder)
+        return await SqliteDriver.open(
+            database_path(database.folder), database.poll_s, writes_apart=writes_apart
+        )
+    try:
+        from nagara.storage.postgres import PostgresDriver
+    except ImportError as error:
+        raise StorageError(
+            f"the driver for PostgreSQL cannot be used ({error}): "
+            "pip install 'nagara[postgres]', or leave database_url empty for SQLite"
+        ) from error
+    return await PostgresDriver.open(database.url, database.bounds, can_make=can_make)
