@@ -27,7 +27,6 @@ SECTIONS: Mapping[str, str] = {
     "keys": "Keys and accounts.",
     "billing": "What is held for a call, and how it is booked.",
     "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
-    "billing": "What calls cost, and how money is set aside for them.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
     "config": "This configuration itself.",
