@@ -249,7 +249,6 @@ def refusal(gateway: Gateway, key: str | None = "standard", **fields: Any) -> Ga
         ("expired", ErrorKind.AUTHENTICATION),
         ("provisioning", ErrorKind.AUTHENTICATION),
         ("bound", ErrorKind.PERMISSION),
-        ("poor", ErrorKind.INSUFFICIENT_QUOTA),
     ],
 )
 def test_caller_who_may_not_is_refused(key: str | None, kind: ErrorKind) -> None:
@@ -273,12 +272,37 @@ def test_unknown_model_is_404_with_the_nearest() -> None:
     assert "mini" in error.message.replace("'minni'", "")
 
 
-def test_cap_decides_whether_the_credit_suffices() -> None:
-    assert "capped at 5 tokens" in refusal(Gateway(), "poor").message
-    assert "capped at 5 tokens" in refusal(Gateway(), "poor", max_tokens=6).message
-    Gateway().admit("poor", max_tokens=5)
-    assert "capped at 2 tokens" in refusal(Gateway(), "poor", max_tokens=3, n=2).message
-    Gateway().admit("poor", max_tokens=2, n=2)
+@pytest.mark.parametrize(
+    ("asked", "fits"), [({}, 5), ({"max_tokens": 6}, 5), ({"max_tokens": 3, "n": 2}, 2)]
+)
+async def test_who_cannot_pay_is_told_what_would_fit(asked: dict[str, int], fits: int) -> None:
+    gateway = Gateway()
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve(key="poor", **asked)
+    assert caught.value.kind is ErrorKind.INSUFFICIENT_QUOTA
+    assert f"capped at {fits} tokens" in caught.value.message
+    # Nobody was asked, and nothing is held.
+    assert (gateway.upstreams.asked, gateway.settlements.held) == ([], [])
+
+
+@pytest.mark.parametrize("asked", [{"max_tokens": 5}, {"max_tokens": 2, "n": 2}])
+async def test_call_that_can_be_paid_is_held_for_and_settled_once(asked: dict[str, int]) -> None:
+    gateway = Gateway(upstreams=FakeUpstreams(openai=whole()))
+    await gateway.serve(key="poor", **asked)
+    (hold,), (settlement,) = gateway.settlements.held, gateway.settlements.settled
+    assert hold.amount_nano == asked["max_tokens"] * asked.get("n", 1) * NANO_PER_DOLLAR
+    assert settlement.hold == hold
+    assert settlement.record.charge_nano == USAGE["completion_tokens"] * NANO_PER_DOLLAR
+
+
+async def test_call_that_fails_gives_its_hold_back() -> None:
+    failure = GatewayError(ErrorKind.UPSTREAM_ERROR, "No.")
+    gateway = Gateway(upstreams=FakeUpstreams(openai=failure))
+    with pytest.raises(GatewayError):
+        await gateway.serve(key="poor", max_tokens=5)
+    (settlement,) = gateway.settlements.settled
+    assert settlement.hold is not None
+    assert (settlement.record.charge_nano, settlement.record.status) == (0, 502)
 
 
 def test_cap_of_zero_is_a_cap() -> None:

@@ -22,6 +22,9 @@ class Sent:
     has_started = is_ended = is_full = False
     on_room: Callable[[], None] | None = None
 
+    def statements_for(self, last: bytes) -> tuple[()]:
+        return ()
+
     def __init__(self, *, edits: bool = False, keeps: bool = True) -> None:
         self.headers: ResponseHeaders = []
         self.body = b""
