@@ -119,6 +119,9 @@ class FakeReply:
     def abandon(self, bytes_max: int) -> None:
         raise NotImplementedError
 
+    def statements_for(self, last: bytes) -> tuple[()]:
+        return ()
+
     @property
     def head(self) -> dict[bytes, bytes]:
         return dict(self.headers)

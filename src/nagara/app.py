@@ -51,6 +51,10 @@ from nagara.upstream.discovery import find_running
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
 from nagara.upstream.tls import TlsSettings
+from nagara.web.account.callers import Door
+from nagara.web.account.endpoints import AccountEndpoints
+from nagara.web.account.keys import AccountKeys
+from nagara.web.account.reports import Reports
 from nagara.web.bounds import ConnectionLimits
 from nagara.web.client_address import TrustedProxies
 from nagara.web.cors import Origins
@@ -90,6 +94,7 @@ class Gateway:
         self._refused_keys: RefusedKeys
         self._edge: InferenceEdge | None = None
         self._driver: Driver
+        self._pepper: bytes
         self._responses: StatefulResponses | None = None
         self._rest: Rest
         self._local_servers: list[ConfiguredProvider] = []
@@ -142,6 +147,7 @@ class Gateway:
         self._stack.push_async_callback(driver.close)
         self._driver = driver
         pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))
+        self._pepper = pepper
         self.first_keys = await open_first_account(
             driver,
             pepper,
@@ -201,8 +207,17 @@ class Gateway:
             self._log,
         )
         origins = Origins(settings.allowed_origins)
-        rest = self._rest.build(ResponsesEndpoints(self.snapshots, self._responses))
+        rest = self._rest.build(
+            ResponsesEndpoints(self.snapshots, self._responses), self._open_account_api()
+        )
         self.routes = Routes(self._edge, rest, origins, self._clock, self._log)
+
+    def _open_account_api(self) -> AccountEndpoints:
+        return AccountEndpoints(
+            Door(self.snapshots),
+            Reports(self._driver, self._clock),
+            AccountKeys(self._driver, self.snapshots, self._pepper, self._clock),
+        )
 
     def _open_responses(self) -> StatefulResponses:
         """What keeps responses and makes them in the background."""
@@ -380,6 +395,7 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
             context_tokens=settings.context_tokens_assumed,
             output_tokens=settings.output_tokens_assumed,
             useful_output_tokens=settings.useful_output_tokens_min,
+            is_unpriced_free=settings.unpriced_models == "free",
         ),
     )
 

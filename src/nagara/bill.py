@@ -23,6 +23,7 @@ from nagara.billing import (
     estimate_usage,
     find_rate_card,
     fit_output,
+    needs_price,
     not_enough_credit,
     price,
     price_output,
@@ -113,7 +114,8 @@ class Bill:
     async def open(self) -> None:
         """Hold the most that the request can cost, with less output if that is what can be paid.
 
-        Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE.
+        Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE; INVALID_REQUEST for what
+        has no price.
         """
         terms = self._terms
         if terms.card is None:
@@ -126,6 +128,8 @@ class Bill:
             account_markup_ppm=terms.account.markup_ppm,
             find_card=terms.find_card,
         )
+        if estimate.unpriced and not self._limits.is_unpriced_free:
+            raise needs_price(terms.route.model.id, estimate.unpriced)
         if estimate.needed_nano:
             await self._hold_money(estimate)
 

@@ -7,15 +7,20 @@ for the log alone.
 from collections.abc import Sequence
 
 from nagara.answer_headers import encode_header
-from nagara.domain.catalog import Deployment
+from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.observe.observations import AttemptFailed, RequestEnded
 from nagara.upstream.attempt import Call
 from nagara.upstream.reply import client_left
 
 
-def describe_failure(call: Call, deployment: Deployment, error: GatewayError) -> AttemptFailed:
-    """The observation of a failed attempt, with the cause that the caller is not told."""
+def describe_failure(
+    call: Call, deployment: Deployment, error: GatewayError, absent: Operation | None = None
+) -> AttemptFailed:
+    """The observation of a failed attempt, with the cause that the caller is not told.
+
+    `absent` is the operation that the deployment turned out to lack, if it was that.
+    """
     said = error.provider_said
     # What a provider says of a caller's request may quote it.
     is_callers = error.kind.value.fault is Fault.CLIENT
@@ -24,6 +29,7 @@ def describe_failure(call: Call, deployment: Deployment, error: GatewayError) ->
         request_id=call.asking.request_id,
         provider=deployment.name,
         deployment=deployment.model,
+        absent_operation=absent,
         error=error.code or error.kind.name.lower(),
         status=error.status,
         reason=type(error.__cause__).__name__ if error.__cause__ is not None else None,

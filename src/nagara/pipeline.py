@@ -28,7 +28,7 @@ from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import AnswerStream, Asking, Bounds
+from nagara.operations.lanes import AnswerStream, Asking, Bounds, choose_lane, next_lane
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
@@ -37,6 +37,7 @@ from nagara.sandbox.faults import split_fault
 from nagara.settlement import Settlements
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
+from nagara.upstream.absences import Absences, is_absence
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.relay import StreamRelay, read_whole
@@ -58,9 +59,10 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be served: by whom it is asked, and where it can go.
 
-    `began_s` is when it came, on the monotonic clock. `allowance` is its share of its limits: who
-    admits it takes that before it is served, and ends it afterwards. `fit` makes of `call` the one
-    that a deployment gets, where that differs from one to the other.
+    Without `candidates` the answer is estimated. `began_s` is when it came, on the monotonic
+    clock. `allowance` is its share of its limits: who admits it takes that before it is served, and
+    ends it afterwards. `fit` makes of `call` the one that a deployment gets, where that differs
+    from one to the other.
     """
 
     began_s: float
@@ -95,6 +97,7 @@ class Pipeline:
         self._turns = turns
         self._clock = clock
         self._observe = observe
+        self._absences = Absences()
 
     def admit(
         self,
@@ -149,7 +152,7 @@ class Pipeline:
         card = None
         if key.kind is not KeyKind.TEST and not endpoint.is_free:
             card = find_rate_card(route.prices, now_ms / 1000)
-            if card is None:
+            if card is None and not self.limits.bounds.is_unpriced_free:
                 raise needs_price(route.model.id)
         return Terms(
             snapshot=snapshot,
@@ -167,6 +170,9 @@ class Pipeline:
         Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
         the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
         """
+        if not admitted.candidates:
+            serve_estimate(admitted, reply, ended)
+            return
         bill = Bill(
             admitted.call.asking.seed,
             admitted.terms,
@@ -205,7 +211,7 @@ class Pipeline:
     ) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
-        for deployment in admitted.candidates[: self.limits.attempts_max]:
+        for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
             try:
@@ -214,14 +220,43 @@ class Pipeline:
                     call = admitted.fit(call, deployment)
                 if bill.output_cap is not None:
                     call = lower_output(call, deployment, bill.output_cap)
-                return await self._upstreams.attempt(call, deployment), deployment
+                return await self._ask(call, deployment, ended), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
                 failed.append((deployment, error))
                 if not (error.kind.value.is_retryable or error.kind in TRIED_ELSEWHERE):
                     break
+            if ended.attempts >= self.limits.attempts_max:
+                break
         raise sum_up(failed, ended.attempts)
+
+    async def _ask(self, call: Call, deployment: Deployment, ended: RequestEnded) -> Begun:
+        """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
+        now_s = call.asking.now_s
+        spoken = self._absences.narrow(deployment, now_s)
+        lane = choose_lane(call.asking, spoken)
+        refusal: GatewayError | None = None
+        while True:
+            ended.provider_operation = lane.operation
+            try:
+                begun = await self._upstreams.attempt(call, deployment, lane)
+            except GatewayError as error:
+                if not is_absence(error, deployment):
+                    raise
+                refusal = refusal or error
+                spoken = spoken.without(lane.operation)
+                other = next_lane(call.asking, spoken)
+                if other is None or ended.attempts >= self.limits.attempts_max:
+                    # All were refused alike: it is not the dialect, and the caller's own says why.
+                    raise refusal from None
+                self._observe(describe_failure(call, deployment, error, lane.operation))
+                lane = other
+                ended.attempts += 1
+                continue
+            if refusal is not None:
+                self._absences.learn(deployment, spoken, now_s)
+            return begun
 
     async def _serve_stream(
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
@@ -365,6 +400,23 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
         return None
     return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
+
+
+def serve_estimate(admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
+    """Answer from the request alone, and say so: there is no provider that could be asked."""
+    asking = admitted.call.asking
+    assert asking.endpoint.estimate is not None
+    body = asking.endpoint.estimate(asking.view)
+    headers = [
+        (b"x-request-id", ended.request_id.encode()),
+        *admitted.allowance.headers,
+        (b"x-nagara-estimated", b"input_tokens"),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    ended.status, ended.is_usage_estimated, ended.bytes_out = 200, True, len(body)
+    reply.start(200, headers)
+    reply.end(body)
 
 
 def head_of(

@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, str] = {
     "upstream": "How providers are called.",
     "storage": "Where everything is kept.",
     "keys": "Keys and accounts.",
+    "billing": "What is held for a call, and how it is booked.",
     "limits": "How fast keys, accounts and addresses may call. Keys and accounts can have limits of their own.",
     "responses": "Responses that are kept, and those made in the background.",
     "log": "What it writes about its work.",
@@ -150,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hold_lease_s: Annotated[float, _billing("How long after its last sign of life a process counts as dead, and what it held is given back.", 1, DAY_S)] = 30.0
     context_tokens_assumed: Annotated[int, _billing("Input held for where it cannot be seen and the model's context is not known, in tokens.", 1, 1_000_000_000)] = 1_048_576
     output_tokens_assumed: Annotated[int, _billing("Output held for where neither the caller nor the catalogue names a cap, in tokens.", 1, 1_000_000_000)] = 131_072
+    unpriced_models: Annotated[str, Row(section="billing", help="A model that has no price, or none for what a call may use of it: refuse the call, or let it be free.", choices=("refuse", "free"))] = "refuse"
     useful_output_tokens_min: Annotated[int, _billing("The least output that a call is lowered to when the balance cannot pay more.", 1, 1_000_000)] = 16
 
     key_requests_per_minute_max: Annotated[int, _limit("The most requests a minute of a key; 0 for no limit.", RATE_MAX)] = 0

@@ -1,7 +1,9 @@
 """Messages by way of the hub, on requests and streams of every kind, and on bytes of none."""
 
+import contextlib
 import itertools
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -163,12 +165,14 @@ def test_a_mutated_request_is_read_or_refused(asked: dict[str, Any], places: Any
 @given(REQUESTS, st.data())
 @settings(deadline=None, max_examples=150)
 def test_a_wrong_value_anywhere_is_read_or_refused(asked: Any, data: st.DataObject) -> None:
+    asked = deepcopy(asked)
     value: Any = asked
     while isinstance(value, dict | list) and value:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = data.draw(st.sampled_from(keys))
         if not isinstance(value[key], dict | list) or data.draw(st.booleans()):
-            value[key] = data.draw(ODD)
+            # A copy: a value of the strategy's own would be changed by the next example.
+            value[key] = deepcopy(data.draw(ODD))
             break
         value = value[key]
     try:
@@ -265,7 +269,8 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             anthropic_messages.decode_stream(1000, TARGET), [b"data: " + data + b"\n\n"]
         ),
     ):
-        with pytest.raises(GatewayError):
+        # An orderly end alone is a stream too, so not all need be refused.
+        with contextlib.suppress(GatewayError):
             decode()
 
 

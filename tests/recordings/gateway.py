@@ -55,7 +55,8 @@ def make_providers(names: Iterable[str]) -> Iterator[Provider]:
 
 def write_configuration(path: Path, models: Mapping[str, str], upstream_url: str) -> None:
     """The TOML that an operator would write: models, each with its provider."""
-    lines: list[str] = []
+    # Searches and the like have no price with these models.
+    lines = ["[billing]", 'unpriced_models = "free"']
     for name in sorted(set(models.values())):
         lines += [f'[providers."{name}"]', f"base_url = {json.dumps(upstream_url)}"]
     for model, provider in models.items():

@@ -128,11 +128,13 @@ async def test_gateway_that_runs_notices_what_the_command_did(shell: Shell) -> N
 def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> None:
     made = shell.json(
         *("keys", "create", "ci", "--expires", "2999-01-31", "--models", "b, a,"),
-        *("--credit-limit", "0.000000001"),
+        *("--credit-limit", "0.000000001", "--limit-period", "day"),
         *("--requests-per-minute", "5", "--requests-in-flight", "0"),
     )
     assert is_well_formed(made.pop("key"))
     created_at, hint = made.pop("created_at"), made.pop("hint")
+    resets_at = made["limits"]["credit"]["resets_at"]
+    assert resets_at.endswith("T00:00:00Z")
     assert made == {
         "id": 1,
         "name": "ci",
@@ -141,8 +143,16 @@ def test_json_has_every_term_of_the_key_and_the_secret_once(shell: Shell) -> Non
         "expires_at": "2999-01-31T00:00:00Z",
         "is_enabled": True,
         "credit_limit": 1e-9,
+        "credit_limit_period": "day",
+        "spent": "0.00",
         "allowed_models": ["a", "b"],
         "limits": {
+            "credit": {
+                "amount": "0.000000001",
+                "period": "day",
+                "remaining": "0.000000001",
+                "resets_at": resets_at,
+            },
             "requests_per_minute": 5,
             "tokens_per_minute": None,
             "requests_in_flight": 0,
@@ -160,7 +170,8 @@ def test_limits_are_changed_one_by_one(shell: Shell) -> None:
     shell.ok("keys", "create", "ci", "--requests-per-minute", "5")
     said = shell.ok("keys", "limit", "ci", "--tokens-per-minute", "700")
     assert "ci" in said
-    limits = {"requests_per_minute": 5, "tokens_per_minute": 700, "requests_in_flight": None}
+    rates = {"requests_per_minute": 5, "tokens_per_minute": 700, "requests_in_flight": None}
+    limits = {"credit": None, **rates}
     assert shell.json("keys", "show", "ci")["limits"] == limits
     changed = shell.json("keys", "limit", "1", "--requests-per-minute", "default")["keys"]
     assert [key["limits"] for key in changed] == [{**limits, "requests_per_minute": None}]

@@ -19,7 +19,7 @@ from tests.fakes import Peer
 from tests.system.gateway import GatewayProcess, served
 from tests.system.responses_provider import ResponsesProvider, message, staged_alone
 from tests.system.scripts import CALLER_MODEL
-from tests.system.stage import Stage
+from tests.system.stage import Stage, is_request, log_lines
 
 SANDBOX_MODEL = "gpt-4.1-mini"
 DEADLINE_S = 10.0
@@ -105,6 +105,30 @@ async def test_background_response_is_queued_at_once_and_polled_to_its_end(
     # The gateway runs it: its provider is asked for a stream like any other.
     assert "background" not in provider.requests[0]
     assert provider.requests[0]["stream"] is True
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["polled", "streamed"])
+async def test_background_response_has_one_line_in_the_log_once_it_has_ended(
+    stage: Stage, client: openai.AsyncOpenAI, provider: ResponsesProvider, is_streamed: bool
+) -> None:
+    request_id = f"one-line-{is_streamed}"
+    asked: Any = {"model": CALLER_MODEL, "input": "Hi.", "background": True, "stream": is_streamed}
+    assert provider.gate is not None
+    provider.gate.set()
+    async with client.responses.with_streaming_response.create(
+        extra_headers={"x-request-id": request_id}, **asked
+    ) as answer:
+        await answer.read()
+    line = await asyncio.to_thread(stage.wait_for_line, is_request(request_id))
+    # Whatever is said later stands after it.
+    await client.models.list(extra_headers={"x-request-id": f"{request_id}-next"})
+    await asyncio.to_thread(stage.wait_for_line, is_request(f"{request_id}-next"))
+    lines = [each for each in log_lines(stage.gateway.output) if is_request(request_id)(each)]
+    assert lines == [line]
+    assert (line["operation"], line["status"]) == ("responses.background", 200)
+    # Left out is ok.
+    assert "outcome" not in line
+    assert line["usage"]
 
 
 async def test_background_response_can_be_continued_and_continues(

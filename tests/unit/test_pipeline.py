@@ -30,10 +30,13 @@ from nagara.limits.memory import MemoryLimiter
 from nagara.limits.rules import LimitSettings
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
-from nagara.operations.lanes import Lane, choose_lane
+from nagara.operations.lanes import Lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
-from nagara.storage.driver import StorageError
+from nagara.settlement import Settlements
+from nagara.storage.driver import Statement, StorageError
+from nagara.storage.ledger import Shortage
+from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.attempt import Begun, Call, Upstreams
@@ -42,15 +45,15 @@ from tests.fakes import FakeAnswer, FakeClock, FakeReply
 PEPPER = b"p" * 32
 CHAT = ENDPOINTS["/v1/chat/completions"]
 DOLLAR_A_TOKEN = 10**12
+PRICES = (RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN}),)
 MODEL = Model(
     id="mini",
     startup="openai",
     display_name="Mini",
     aliases=("small",),
     output_tokens_max=10,
-    rates_pico={Meter.INPUT: 0, Meter.OUTPUT: DOLLAR_A_TOKEN},
+    prices=PRICES,
 )
-PRICES = (RateCard(rates_pico=MODEL.rates_pico),)
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2}
 ANSWER = json.dumps({"model": "theirs", "choices": [], "usage": USAGE}).encode()
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
@@ -116,12 +119,12 @@ class FakeUpstreams(Upstreams):
         self.outcomes = outcomes
         self.asked: list[str] = []
 
-    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
+    async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
         self.asked.append(deployment.name)
         outcome = self.outcomes[deployment.name]
         if isinstance(outcome, GatewayError):
             raise outcome
-        return msgspec.structs.replace(outcome, lane=choose_lane(call.asking, deployment))
+        return msgspec.structs.replace(outcome, lane=lane)
 
 
 def whole(*pieces: bytes | GatewayError) -> Begun:
@@ -134,6 +137,28 @@ def streamed(*pieces: bytes | GatewayError) -> Begun:
     first, *rest = pieces
     assert isinstance(first, bytes)
     return Begun(FakeAnswer(200, [], *rest), first, True, NO_LANE)
+
+
+class FakeSettlements(Settlements):
+    """A ledger of two balances, which remembers what was held and settled."""
+
+    def __init__(self, balances_nano: dict[int, int]) -> None:
+        self.available_nano = balances_nano
+        self.held: list[Hold] = []
+        self.settled: list[Settlement] = []
+
+    async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
+        if hold.amount_nano > self.available_nano[hold.account_id]:
+            return Shortage(self.available_nano[hold.account_id], None)
+        self.available_nano[hold.account_id] -= hold.amount_nano
+        self.held.append(hold)
+        return None
+
+    async def settle(self, settlement: Settlement) -> None:
+        self.settle_later(settlement)
+
+    def settle_later(self, settlement: Settlement) -> None:
+        self.settled.append(settlement)
 
 
 class Gateway:
@@ -151,6 +176,7 @@ class Gateway:
         self.reply = FakeReply()
         self.upstreams = upstreams or FakeUpstreams()
         self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
+        self.settlements = FakeSettlements({1: 100 * NANO_PER_DOLLAR, 2: 5 * NANO_PER_DOLLAR})
         self.snapshots = Snapshots(
             None,  # type: ignore[arg-type]
             PEPPER,
@@ -183,6 +209,7 @@ class Gateway:
             self.snapshots,
             self.upstreams,
             Gate(MemoryLimiter(self.clock), rates, self.clock, self.said.append),
+            self.settlements,
             KeptTurns(0),
             limits,
             self.clock,

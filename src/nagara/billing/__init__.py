@@ -1,6 +1,6 @@
 """Usage times rates is a charge; and what a request may cost at the most, before it is made.
 
-`prices` finds the card in force and charges by it, `bounds` says what to hold and how much output
+`prices` charges by a rate card, `bounds` says what to hold and how much output
 an amount can pay. Pure integer arithmetic: rates in pico-dollars, amounts in nano-dollars, rounded
 once a request, up.
 """
@@ -16,12 +16,11 @@ from nagara.billing.bounds import (
 from nagara.billing.prices import (
     complete_usage,
     estimate_usage,
-    find_rate,
-    find_rate_card,
     needs_price,
     price,
     settle_tier,
 )
+from nagara.domain.rates import find_rate, find_rate_card
 
 __all__ = [
     "BoundLimits",

@@ -6,16 +6,22 @@ the context allows. Each is priced at the dearest rate that it can be charged at
 the rounding of `nagara.billing.prices`, so that no charge is more than what was held for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
-from nagara.billing.prices import FindCard, find_rate, resolve_rates
+from nagara.billing.prices import FindCard, resolve_rates
 from nagara.domain.catalog import Model
-from nagara.domain.demand import Demand
+from nagara.domain.demand import Demand, SideCalls
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import PICO_PER_NANO, PPM, format_dollars, mark_up
-from nagara.domain.rates import RateCard, Rates
+from nagara.domain.rates import (
+    TEXT_INPUT_METERS,
+    TEXT_OUTPUT_METERS,
+    RateCard,
+    Rates,
+    find_dearest,
+)
 from nagara.domain.usage import Meter
 
 OVERHEAD_TOKENS = 1024
@@ -24,18 +30,31 @@ OVERHEAD_TOKENS = 1024
 IMAGE_TOKENS_MAX = 16_384
 """What an image counts at the most; models with dearer ones say so in the catalogue."""
 
-_TEXT_INPUT = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
-_MEDIA_INPUT = (Meter.INPUT_IMAGE, Meter.INPUT_AUDIO)
-_TEXT_OUTPUT = (Meter.OUTPUT, Meter.REASONING)
-_MEDIA_OUTPUT = (Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
+OWN_ROUNDS_MAX = 10
+OWN_SEARCHES_MAX = 20
+"""How often a model with tools of its own reads the conversation, and searches: nobody documents a
+bound, and what goes beyond is an over-run."""
+
+_MEDIA_INPUT = (
+    *TEXT_INPUT_METERS,
+    Meter.INPUT_IMAGE,
+    Meter.INPUT_AUDIO,
+    Meter.CACHE_READ_AUDIO,
+    Meter.CACHE_READ_IMAGE,
+)
+_MEDIA_OUTPUT = (*TEXT_OUTPUT_METERS, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
 
 
 class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is assumed where neither the request nor the catalogue says it."""
+    """What is assumed where neither the request nor the catalogue says it.
+
+    `is_unpriced_free`: what has no price is not refused, and costs nothing.
+    """
 
     context_tokens: int = 1_048_576
     output_tokens: int = 131_072
     useful_output_tokens: int = 16
+    is_unpriced_free: bool = False
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +62,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers.
     `input_pico` is everything but output, and `output_rate_pico` one more token in every answer,
-    both before the markup.
+    both before the markup. `unpriced` are meters that the request may use and that have no price.
     """
 
     needed_nano: int
@@ -52,6 +71,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_max: int
     output_rate_pico: int
     markup_ppm: int = 0
+    unpriced: tuple[Meter, ...] = ()
 
 
 def bound_charge(
@@ -64,14 +84,24 @@ def bound_charge(
     find_card: FindCard | None = None,
 ) -> Estimate:
     """The most that a request can be charged."""
-    window = model.context_window or limits.context_tokens
-    tokens = bound_input(demand, window)
-    input_pico, output_rate = _bound_rates(demand, card, tokens)
+    if model.has_own_tools:
+        demand = _add_own_tools(demand, card)
+    tokens = bound_input(demand, model, limits)
     cap = bound_output(demand, model, limits)
-    for side in demand.side_models:
-        other = find_card(side.model) if find_card is not None else None
-        rates = _bound_rates(demand, other or card, limits.context_tokens)
-        input_pico += side.calls_max * (rates[0] + limits.output_tokens * rates[1])
+    unpriced: list[Meter] = []
+    if _is_plain(demand, card):
+        input_rate, output_rate = card.text_ceilings
+        input_pico = tokens * _note(input_rate, Meter.INPUT, unpriced)
+        output_rate = _note(output_rate, Meter.OUTPUT, unpriced) if cap else 0
+    else:
+        rates = _reachable(card, tokens, demand.service_tier)
+        input_pico = _bound_rest(demand, rates, tokens, unpriced)
+        output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
+    for side in demand.side_calls:
+        other = find_card(side.model) if find_card is not None and side.model else None
+        once = side.input_tokens_max
+        once = tokens // demand.rounds_max if once is None else once
+        input_pico += _bound_side(side, other or card, once, limits)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     output_rate *= demand.choice_count
     return Estimate(
@@ -81,15 +111,48 @@ def bound_charge(
         output_tokens_max=cap,
         output_rate_pico=output_rate,
         markup_ppm=markup_ppm,
+        unpriced=tuple(unpriced),
     )
 
 
-def bound_input(demand: Demand, window: int) -> int:
+def _is_plain(demand: Demand, card: RateCard) -> bool:
+    """Whether it is text in and text out at one rate each, as nearly every request is."""
+    return not (
+        card.tiers
+        or demand.service_tier
+        or demand.has_media_input
+        or demand.has_media_output
+        or demand.has_hour_cache
+        or demand.searches_max
+        or demand.file_searches_max
+        or demand.containers_max
+        or Meter.REQUESTS in card.rates_pico
+    )
+
+
+def _add_own_tools(demand: Demand, card: RateCard) -> Demand:
+    """What a model may do of its own accord, with a price only for what its card has one for."""
+    searches = OWN_SEARCHES_MAX if Meter.SEARCHES in card.rates_pico else 0
+    return msgspec.structs.replace(
+        demand,
+        has_unseen_input=True,
+        rounds_max=max(demand.rounds_max, OWN_ROUNDS_MAX),
+        searches_max=max(demand.searches_max, searches),
+    )
+
+
+def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
+    window = model.context_window or limits.context_tokens
+    tokens = demand.text_bytes + OVERHEAD_TOKENS
+    if demand.image_count:
+        tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)
     if demand.has_unseen_input:
-        return window * demand.rounds_max
-    tokens = demand.text_bytes + OVERHEAD_TOKENS + demand.image_count * IMAGE_TOKENS_MAX
-    return min(tokens, window) * demand.rounds_max
+        tokens += window
+    # A context that the catalogue does not know holds whatever was sent.
+    if demand.is_one_context and (model.context_window or demand.has_unseen_input):
+        tokens = min(tokens, window)
+    return tokens * demand.rounds_max
 
 
 def bound_output(demand: Demand, model: Model, limits: BoundLimits) -> int:
@@ -99,43 +162,65 @@ def bound_output(demand: Demand, model: Model, limits: BoundLimits) -> int:
     return model.output_tokens_max or model.context_window or limits.output_tokens
 
 
-def _bound_rates(demand: Demand, card: RateCard, input_tokens: int) -> tuple[int, int]:
-    """Pico-dollars for all that is not output, and for one token of output."""
-    input_meters: tuple[Meter, ...] = _TEXT_INPUT
-    output_meters: tuple[Meter, ...] = _TEXT_OUTPUT
+def _bound_rest(
+    demand: Demand, rates: Sequence[Rates], input_tokens: int, unpriced: list[Meter]
+) -> int:
+    """Pico-dollars for all that is not output."""
+    meters = _MEDIA_INPUT if demand.has_media_input else TEXT_INPUT_METERS
     if demand.has_hour_cache:
-        input_meters += (Meter.CACHE_WRITE_1H,)
-    if demand.has_media_input:
-        input_meters += _MEDIA_INPUT
-    if demand.has_media_output:
-        output_meters += _MEDIA_OUTPUT
-    rates = list(_reachable(card, input_tokens, demand.service_tier))
-    pico = input_tokens * _dearest(rates, input_meters)
+        meters = (*meters, Meter.CACHE_WRITE_1H)
+    pico = input_tokens * _dearest(rates, meters, unpriced)
     for meter, count in (
         (Meter.SEARCHES, demand.searches_max),
         (Meter.FILE_SEARCHES, demand.file_searches_max),
         (Meter.CONTAINERS, demand.containers_max),
     ):
-        pico += count * _dearest(rates, (meter,)) if count else 0
-    return pico, _dearest(rates, output_meters)
+        if count:
+            pico += count * _dearest(rates, (meter,), unpriced)
+    # A fee for each request stands on few cards, and is no meter that an answer reports.
+    return pico + max(rate.get(Meter.REQUESTS, 0) for rate in rates)
 
 
-def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> Iterable[Rates]:
+def _bound_output_rate(demand: Demand, rates: Sequence[Rates], unpriced: list[Meter]) -> int:
+    meters = _MEDIA_OUTPUT if demand.has_media_output else TEXT_OUTPUT_METERS
+    return _dearest(rates, meters, unpriced)
+
+
+def _bound_side(side: SideCalls, card: RateCard, input_tokens: int, limits: BoundLimits) -> int:
+    """Pico-dollars for calls beside the answer."""
+    output_tokens = side.output_tokens_max
+    if output_tokens is None:
+        output_tokens = limits.output_tokens
+    rates = _reachable(card, input_tokens, None)
+    once = input_tokens * _dearest(rates, _MEDIA_INPUT, [])
+    return side.calls_max * (once + output_tokens * _dearest(rates, _MEDIA_OUTPUT, []))
+
+
+def _reachable(card: RateCard, input_tokens: int, service_tier: str | None) -> Sequence[Rates]:
     """The rates of every tier that input of up to so many tokens can end in.
 
-    The tier that was asked for may be refused, and the usual one serve.
+    The service tier that was asked for may be refused, and the usual one serve.
     """
-    services = {None, service_tier if service_tier in card.service_tiers else None}
-    for service in services:
+    if not card.tiers and service_tier is None:
+        return (card.rates_pico,)
+    found = []
+    for service in {None, service_tier if service_tier in card.service_tiers else None}:
         tiers = card.tiers if service is None else card.service_tiers[service].tiers
-        yield resolve_rates(card, 0, service)
-        for tier in tiers:
-            if tier.input_tokens_min <= input_tokens:
-                yield resolve_rates(card, tier.input_tokens_min, service)
+        starts = [0, *(x.input_tokens_min for x in tiers if x.input_tokens_min <= input_tokens)]
+        found += [resolve_rates(card, start, service) for start in starts]
+    return found
 
 
-def _dearest(rates: Iterable[Rates], meters: Iterable[Meter]) -> int:
-    return max(find_rate(rate, meter) or 0 for rate in rates for meter in meters)
+def _dearest(rates: Sequence[Rates], meters: Sequence[Meter], unpriced: list[Meter]) -> int:
+    """The dearest of these meters in any of these rates; one without a price is noted."""
+    return _note(find_dearest(rates, meters), meters[0], unpriced)
+
+
+def _note(rate: int | None, meter: Meter, unpriced: list[Meter]) -> int:
+    if rate is None:
+        unpriced.append(meter)
+        return 0
+    return rate
 
 
 def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> int | None:
@@ -143,14 +228,21 @@ def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> 
 
     Never more than the cap that the estimate is for.
     """
-    if not estimate.output_rate_pico:
-        is_enough = estimate.needed_nano <= available_nano
-        return estimate.output_tokens_max if is_enough else None
+    fits = find_fitting(estimate, available_nano)
+    useful = min(limits.useful_output_tokens, estimate.output_tokens_max)
+    return fits if fits is not None and fits >= useful else None
+
+
+def find_fitting(estimate: Estimate, available_nano: int) -> int | None:
+    """The largest cap that the amount pays, useful or not; None if not even none is paid."""
     # The inverse of the rounding: the most pico-dollars that cost no more than this.
     payable_pico = max(0, available_nano) * PICO_PER_NANO * PPM // (PPM + estimate.markup_ppm)
-    fits = (payable_pico - estimate.input_pico) // estimate.output_rate_pico
-    fits = min(fits, estimate.output_tokens_max)
-    return fits if fits >= min(limits.useful_output_tokens, estimate.output_tokens_max) else None
+    left_pico = payable_pico - estimate.input_pico
+    if left_pico < 0:
+        return None
+    if not estimate.output_rate_pico:
+        return estimate.output_tokens_max
+    return min(left_pico // estimate.output_rate_pico, estimate.output_tokens_max)
 
 
 def price_output(estimate: Estimate, output_tokens: int) -> int:

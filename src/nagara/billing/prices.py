@@ -1,4 +1,4 @@
-"""The card in force, and the charge that it makes of usage.
+"""The charge that a rate card makes of usage.
 
 One rule for everyone: the whole request is charged at the rates of the tier that all its input
 tokens reach, and of the service tier that served it; a meter without a rate of its own is charged
@@ -11,45 +11,14 @@ import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
-from nagara.domain.rates import RateCard, Rates, RateTier
+from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
 from nagara.domain.usage import Meter, Usage, count_input
 
-DAY_S = 86_400
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
 
-# What a meter is charged as where the rate card has no price of its own for it.
-_FALLBACK = {
-    Meter.CACHE_READ: Meter.INPUT,
-    Meter.CACHE_WRITE_5M: Meter.INPUT,
-    Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE_5M,
-    Meter.INPUT_AUDIO: Meter.INPUT,
-    Meter.INPUT_IMAGE: Meter.INPUT,
-    Meter.REASONING: Meter.OUTPUT,
-    Meter.OUTPUT_AUDIO: Meter.OUTPUT,
-    Meter.OUTPUT_IMAGE: Meter.OUTPUT,
-}
-
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
-
-
-def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
-    """The last of the cards that is in force at that moment; None if none is."""
-    for card in reversed(prices):
-        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
-            return card
-    return None
-
-
-def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
-    if hours_s is None:
-        return True
-    from_s, until_s = hours_s
-    time_s = now_s % DAY_S
-    if from_s <= until_s:
-        return from_s <= time_s < until_s
-    return time_s >= from_s or time_s < until_s
 
 
 def resolve_rates(card: RateCard, input_tokens: int, service_tier: str | None = None) -> Rates:
@@ -69,17 +38,6 @@ def _climb(rates: Rates, tiers: Sequence[RateTier], input_tokens: int) -> Rates:
     return rates
 
 
-def find_rate(rates_pico: Mapping[Meter, int], meter: Meter) -> int | None:
-    """Pico-dollars for one unit of `meter`; None where neither it nor its fallback has a price."""
-    step: Meter | None = meter
-    while step is not None:
-        rate = rates_pico.get(step)
-        if rate is not None:
-            return rate
-        step = _FALLBACK.get(step)
-    return None
-
-
 def price(
     usage: Usage,
     card: RateCard,
@@ -96,6 +54,7 @@ def price(
     """
     unpriced: list[Meter] = []
     lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
+    lines += _charge_request(card, service_tier)
     for side in usage.rounds:
         other = find_card(side.model) if find_card is not None and side.model is not None else None
         found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
@@ -131,6 +90,12 @@ def _charge_lines(
     return lines
 
 
+def _charge_request(card: RateCard, service_tier: str | None) -> list[ChargeLine]:
+    """The fee for the request itself, where the card has one."""
+    fee = resolve_rates(card, 0, service_tier).get(Meter.REQUESTS)
+    return [] if fee is None else [ChargeLine(Meter.REQUESTS, 1, fee)]
+
+
 def _of(line: ChargeLine, model: str, card: RateCard | None) -> ChargeLine:
     version = None if card is None else card.version
     return ChargeLine(line.meter, line.quantity, line.rate_pico, model, version)
@@ -146,19 +111,31 @@ def settle_tier(card: RateCard, requested: str | None, served: str | None) -> st
         return None
     if served == requested:
         return served
-    rates = card.service_tiers[served].rates_pico
-    wanted = resolve_rates(card, 0, requested)
-    is_dearer = any(rate > (find_rate(wanted, meter) or 0) for meter, rate in rates.items())
-    return requested if is_dearer else served
+    asked = requested if requested in card.service_tiers else None
+    return asked if _is_dearer(card, served, asked) else served
 
 
-def needs_price(model: str, advice: str = "") -> GatewayError:
-    """The error of a model that nobody gave a price."""
+def _is_dearer(card: RateCard, served: str, asked: str | None) -> bool:
+    """Whether any meter costs more in one service tier than in the other, at any size of input."""
+    tiers = (*card.tiers, *card.service_tiers[served].tiers)
+    if asked is not None:
+        tiers += card.service_tiers[asked].tiers
+    for start in {0, *(tier.input_tokens_min for tier in tiers)}:
+        found, wanted = (resolve_rates(card, start, tier) for tier in (served, asked))
+        if any((find_rate(found, m) or 0) > (find_rate(wanted, m) or 0) for m in found):
+            return True
+    return False
+
+
+def needs_price(model: str, unpriced: Sequence[Meter] = ()) -> GatewayError:
+    """The error of a model that nobody gave a price, or none for what a request may use of it."""
+    shown = model[:100]
+    lacking = f"for {', '.join(unpriced)} " if unpriced else ""
     return GatewayError(
         ErrorKind.INVALID_REQUEST,
-        f"The model {model[:100]!r} has no price here, so it cannot be charged for. {advice}"
-        f'The operator gives it one with [models."{model[:100]}".prices] in the configuration '
-        'file, or lets models without a price be free with unpriced_models = "free" in [billing].',
+        f"The model {shown!r} has no price {lacking}here, so it cannot be charged for. "
+        f'The operator gives it one with [models."{shown}".prices] in the configuration file, '
+        'or lets what has no price be free with unpriced_models = "free" in [billing].',
         param="model",
         code="model_not_priced",
     )

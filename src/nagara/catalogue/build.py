@@ -14,8 +14,8 @@ import msgspec
 from nagara.catalogue.facts import CONVERSATION, Facts, FreeModel, Rule
 from nagara.catalogue.listings import Listing, read_listings
 from nagara.catalogue.names import read_date, spell_both_ways
-from nagara.catalogue.rates import FREE
 from nagara.domain.catalog import Catalogue, Model, Offer, Operation, Startup
+from nagara.domain.rates import FREE_CARD, RateCard, find_rates
 from nagara.domain.usage import Meter
 
 DESCRIPTION_CHARACTERS_MAX = 280
@@ -40,19 +40,20 @@ def build_catalogue(
 
     `price_data` is the sequence of `genai_prices.types.Provider`; `source` says where it is from.
     """
-    merged = merge(read_listings(price_data, facts, day), facts)
-    models = [_make_model(model_id, found, facts) for model_id, found in merged.items()]
+    now_s = _to_unix(day)
+    merged = merge(read_listings(price_data, facts, now_s), facts, now_s)
+    models = [_make_model(model_id, found, facts, now_s) for model_id, found in merged.items()]
     models += [_make_free_model(free, facts) for free in facts.free_models]
     models.sort(key=lambda model: model.id)
     return Catalogue(
-        built_at_s=_to_unix(day),
+        built_at_s=now_s,
         source=source,
         models=tuple(_keep_aliases_apart(models)),
         startups=tuple(_make_startups(models, facts)),
     )
 
 
-def merge(listings: Sequence[Listing], facts: Facts) -> dict[str, list[Listing]]:
+def merge(listings: Sequence[Listing], facts: Facts, now_s: int) -> dict[str, list[Listing]]:
     """Listings by public id, makers' own first, one a provider: the cheapest where it has several.
 
     Other providers' names are looked up among the makers' aliases. Where two makers use one name,
@@ -66,7 +67,7 @@ def merge(listings: Sequence[Listing], facts: Facts) -> dict[str, list[Listing]]
         found = merged.setdefault(model_id, [])
         if _is_other_makers(listing, found):
             found = merged.setdefault(f"{listing.startup}/{model_id}", [])
-        _add(listing, found)
+        _add(listing, found, now_s)
     return merged
 
 
@@ -75,18 +76,20 @@ def _is_other_makers(listing: Listing, found: Sequence[Listing]) -> bool:
     return None not in (maker, listing.startup) and maker != listing.startup
 
 
-def _add(listing: Listing, found: list[Listing]) -> None:
+def _add(listing: Listing, found: list[Listing], now_s: int) -> None:
     for index, other in enumerate(found):
         if other.provider == listing.provider:
             # A maker's first entry is the model's; the router of many servers takes the cheapest.
-            if not other.is_own and _rate_sum(listing.rates_pico) < _rate_sum(other.rates_pico):
+            is_cheaper = _rate_sum(listing, now_s) < _rate_sum(other, now_s)
+            if not other.is_own and is_cheaper:
                 found[index] = listing
             return
     found.append(listing)
 
 
-def _rate_sum(rates_pico: Mapping[Meter, int]) -> int:
-    return sum(rates_pico.get(meter, 0) for meter in (Meter.INPUT, Meter.OUTPUT, Meter.AUDIO_MS))
+def _rate_sum(listing: Listing, now_s: int) -> int:
+    rates = find_rates(listing.prices, now_s)
+    return sum(rates.get(meter, 0) for meter in (Meter.INPUT, Meter.OUTPUT, Meter.AUDIO_MS))
 
 
 def _aliases_of(listing: Listing, facts: Facts) -> Iterator[str]:
@@ -98,7 +101,7 @@ def _aliases_of(listing: Listing, facts: Facts) -> Iterator[str]:
         yield from (name.lower().rsplit("/", 1)[-1] for name in listing.names)
 
 
-def _make_model(model_id: str, found: Sequence[Listing], facts: Facts) -> Model:
+def _make_model(model_id: str, found: Sequence[Listing], facts: Facts, now_s: int) -> Model:
     known = facts.model(model_id)
     created = known.created or _first_release(known.snapshots, found)
     startup = next((x.startup for x in found if x.startup is not None), found[0].provider)
@@ -114,8 +117,8 @@ def _make_model(model_id: str, found: Sequence[Listing], facts: Facts) -> Model:
             operations=OPERATIONS.get(facts.kind_of(model_id), ()),
             aliases=tuple(sorted(aliases)),
             deprecates_at_s=_to_unix(facts.deprecated_by) if _is_deprecated(found) else None,
-            rates_pico=_list_price(found),
-            offers=tuple(Offer(x.provider, x.model, x.rates_pico) for x in found),
+            prices=_list_prices(found, now_s),
+            offers=tuple(Offer(x.provider, x.model, x.prices) for x in found),
         ),
         facts.rule_for(model_id),
     )
@@ -127,6 +130,8 @@ def _apply_rule(model: Model, rule: Rule) -> Model:
         context_window=rule.context_window or model.context_window,
         output_tokens_max=rule.output_tokens_max,
         output_images_max=rule.output_images_max,
+        image_tokens_max=rule.image_tokens_max,
+        has_own_tools=bool(rule.has_own_tools),
         input_modalities=rule.input or model.input_modalities,
         output_modalities=rule.output or model.output_modalities,
         parameters=rule.parameters or (),
@@ -143,16 +148,16 @@ def _make_free_model(free: FreeModel, facts: Facts) -> Model:
         operations=OPERATIONS.get(facts.kind_of(free.id), ()),
         aliases=free.aliases,
         deprecates_at_s=_to_unix(free.deprecated) if free.deprecated else None,
-        rates_pico=FREE,
-        offers=tuple(Offer(provider, free.model, FREE) for provider in free.providers),
+        prices=(FREE_CARD,),
+        offers=tuple(Offer(provider, free.model, (FREE_CARD,)) for provider in free.providers),
     )
     return msgspec.structs.replace(_apply_rule(model, rule), input_modalities=free.input)
 
 
-def _list_price(found: Sequence[Listing]) -> Mapping[Meter, int]:
-    """The maker's own price where it sells the model, else the cheapest: decision 8."""
-    own = next((x.rates_pico for x in found if x.is_own), None)
-    return own if own is not None else min((x.rates_pico for x in found), key=_rate_sum)
+def _list_prices(found: Sequence[Listing], now_s: int) -> tuple[RateCard, ...]:
+    """The maker's own prices where it sells the model, else the cheapest's: decision 8."""
+    own = next((x.prices for x in found if x.is_own), None)
+    return own if own is not None else min(found, key=lambda x: _rate_sum(x, now_s)).prices
 
 
 def _is_deprecated(found: Sequence[Listing]) -> bool:

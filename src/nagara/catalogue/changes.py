@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from nagara.domain.catalog import Catalogue
+from nagara.domain.rates import find_rates
 from nagara.domain.usage import Meter
 
 
@@ -32,8 +33,12 @@ def compare(before: Catalogue, after: Catalogue) -> Changes:
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
         repriced=tuple(
-            Repriced(id_, old[id_].rates_pico, new[id_].rates_pico)
+            Repriced(
+                id_,
+                find_rates(old[id_].prices, before.built_at_s),
+                find_rates(new[id_].prices, after.built_at_s),
+            )
             for id_ in sorted(new.keys() & old.keys())
-            if old[id_].rates_pico != new[id_].rates_pico
+            if old[id_].prices != new[id_].prices
         ),
     )

@@ -102,6 +102,8 @@ class Rule(_Fact, frozen=True):
     context_window: int | None = None
     output_tokens_max: int | None = None
     output_images_max: int | None = None
+    image_tokens_max: int | None = None
+    has_own_tools: bool | None = None
 
     def over(self, earlier: "Rule") -> "Rule":
         """This rule's values, and the earlier rule's where this one says nothing."""

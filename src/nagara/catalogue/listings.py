@@ -6,15 +6,15 @@ spellings of one name, `-latest`, and a single dated snapshot at the maker itsel
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from nagara.catalogue.facts import Facts, ProviderFacts, matches
 from nagara.catalogue.names import drop_latest, make_id, read_date, split_date
-from nagara.catalogue.rates import FREE, read_rates
-from nagara.domain.usage import Meter
+from nagara.catalogue.rates import drop_past, read_cards
+from nagara.domain.rates import FREE_CARD, RateCard
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     startup: str | None
     is_own: bool
-    rates_pico: Mapping[Meter, int]
+    prices: tuple[RateCard, ...]
     names: tuple[str, ...] = ()
     has_good_names: bool = False
     name: str | None = None
@@ -48,7 +48,7 @@ class _Group(msgspec.Struct, frozen=True):
     released: datetime.date | None = None
 
 
-def read_listings(price_data: Iterable[Any], facts: Facts, day: datetime.date) -> list[Listing]:
+def read_listings(price_data: Iterable[Any], facts: Facts, now_s: int) -> list[Listing]:
     """Every priced listing of the providers that the facts name, in the facts' order.
 
     `price_data` is the sequence of `genai_prices.types.Provider`.
@@ -60,7 +60,7 @@ def read_listings(price_data: Iterable[Any], facts: Facts, day: datetime.date) -
         for source in provider.listings
         if source in by_id
         for model in by_id[source].models
-        for listing in _read_model(model, _Source(name, source, provider, facts), day)
+        for listing in _read_model(model, _Source(name, source, provider, facts), now_s)
     ]
 
 
@@ -77,18 +77,18 @@ class _Source(msgspec.Struct, frozen=True):
         return self.provider_facts.startup is not None
 
 
-def _read_model(model: Any, source: _Source, day: datetime.date) -> Iterator[Listing]:
+def _read_model(model: Any, source: _Source, now_s: int) -> Iterator[Listing]:
     names = [name for name in read_names(model) if source.provider_facts.has(name)]
     is_free = bool(names) and matches(names[0].lower(), source.provider_facts.free)
-    rates = FREE if is_free else read_rates(model, day)
-    if not rates:
+    prices = (FREE_CARD,) if is_free else drop_past(read_cards(model), now_s)
+    if not prices:
         return
     main_id = make_id(model.id, source.facts)
     for group in _group(names, main_id, source):
-        yield _describe(_list(group, rates, source), model, main_id)
+        yield _describe(_list(group, prices, source), model, main_id)
 
 
-def _list(group: _Group, rates: Mapping[Meter, int], source: _Source) -> Listing:
+def _list(group: _Group, prices: tuple[RateCard, ...], source: _Source) -> Listing:
     provider = source.provider_facts
     maker = source.facts.startup_of(group.names[0], group.id)
     startup = maker if maker is not None else provider.startup
@@ -98,7 +98,7 @@ def _list(group: _Group, rates: Mapping[Meter, int], source: _Source) -> Listing
         model=provider.request_name(group.names[0], source.listing),
         startup=startup,
         is_own=startup is not None and startup == provider.startup,
-        rates_pico=rates,
+        prices=prices,
         names=group.names,
         has_good_names=provider.has_good_names,
         released=group.released,

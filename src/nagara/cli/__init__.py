@@ -17,6 +17,9 @@ from nagara.storage.driver import StorageError
 COMMANDS = {
     "serve": ("nagara.cli.serve:serve", "Start the gateway; the first start prints two keys."),
     "keys": ("nagara.cli.keys:keys", "Make, list, switch off and delete keys."),
+    "accounts": ("nagara.cli.accounts:accounts", "Make, list and change accounts."),
+    "credits": ("nagara.cli.credits:credit", "Add, give, refund and list credit."),
+    "ledger": ("nagara.cli.ledger:ledger", "Check that the ledger agrees with itself."),
     "models": ("nagara.cli.models:models", "List, show and update the catalogue of models."),
     "config": ("nagara.cli.config:config", "Check the settings and say where each comes from."),
 }

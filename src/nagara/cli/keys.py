@@ -14,13 +14,15 @@ import click
 import msgspec
 
 from nagara.access import RANDOM_BYTES, issue_key
-from nagara.cli.key_views import COLUMNS, key_facts, key_row, try_it, view_key
+from nagara.cli.accounts import find_payer
+from nagara.cli.first_call import find_call
+from nagara.cli.key_views import COLUMNS, ShownKey, key_facts, key_row, view_key
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.rate_options import RateChanges, takes_rates
 from nagara.cli.store import open_store
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
-from nagara.domain.catalog import Account, Key, KeyKind
+from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.domain.limits import RateLimits
 from nagara.settings import SECRET_VARIABLE, Settings
 from nagara.storage.driver import Driver
@@ -37,6 +39,8 @@ from nagara.storage.keys import (
 )
 from nagara.storage.opening import KeyTerms
 from nagara.storage.secret import open_pepper
+from nagara.storage.spending import load_spending
+from nagara.web.account.key_views import NOTHING_SPENT
 
 some_keys = click.argument("keys", nargs=-1, required=True, metavar="ID...")
 
@@ -56,6 +60,13 @@ def keys() -> None:
 @click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or a date.")
 @click.option("--models", metavar="A,B", callback=read_models, help="The only models it may use.")
 @click.option("--credit-limit", metavar="USD", callback=read_dollars, help="The most it may spend.")
+@click.option(
+    "--limit-period",
+    type=click.Choice([period.value for period in LimitPeriod]),
+    default=LimitPeriod.TOTAL.value,
+    show_default=True,
+    help="When that begins anew, in UTC.",
+)
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Who pays.")
 @takes_rates
 @as_json
@@ -66,6 +77,7 @@ def create(
     expires: int | None,
     models: frozenset[str] | None,
     credit_limit: int | None,
+    limit_period: str,
     rates: RateChanges,
     account: str,
     is_json: bool,
@@ -82,16 +94,17 @@ def create(
         name=name,
         expires_at_s=expires,
         credit_limit_nano=credit_limit,
+        limit_period=LimitPeriod(limit_period),
         allowed_models=models,
         limits=RateLimits(**rates),
     )
     key, secret = asyncio.run(_create(place, account, KeyKind(kind or "standard"), terms))
     if is_json:
-        print_json({**view_key(key, account), "key": secret})
+        print_json({**view_key(ShownKey(key, account)), "key": secret})
         return
     click.echo(f"The {key.kind} key {key.id}, {key.name!r}, shown this once:", err=True)
     click.echo(secret)
-    click.echo(try_it(key.kind, secret), err=True)
+    click.echo(find_call(key.kind, secret, models, place.config), err=True)
 
 
 async def _create(
@@ -114,10 +127,7 @@ async def _payer(driver: Driver, name: str, now_s: int) -> Account:
             driver, name, created_at_s=now_s, opening_grant_nano=Settings().opening_grant_nano
         )
         account = await find_account(driver, name)
-    if account is None:
-        names = ", ".join(repr(known.name) for known in await load_accounts(driver))
-        raise click.ClickException(f"there is no account {name!r}: there is {names or 'none yet'}")
-    return account
+    return account or await find_payer(driver, name)
 
 
 @keys.command("list")
@@ -126,14 +136,11 @@ async def _payer(driver: Driver, name: str, now_s: int) -> Account:
 @takes_place
 def list_keys(account: str | None, is_json: bool, place: Place) -> None:
     """List all keys, without their secrets."""
-    names, found = asyncio.run(_load(place))
-    shown = [key for key in found if account in (None, names[key.account_id])]
-    if account is not None and account not in names.values():
-        raise click.ClickException(f"there is no account {account!r}")
+    shown = asyncio.run(_load(place, account))
     if is_json:
-        print_json({"keys": [view_key(key, names[key.account_id]) for key in shown]})
+        print_json({"keys": [view_key(each) for each in shown]})
     elif shown:
-        print_table(COLUMNS, [key_row(key, names[key.account_id]) for key in shown])
+        print_table(COLUMNS, [key_row(each) for each in shown])
     else:
         click.echo("There are no keys: 'nagara keys create NAME' makes one.", err=True)
 
@@ -144,13 +151,11 @@ def list_keys(account: str | None, is_json: bool, place: Place) -> None:
 @takes_place
 def show(key: str, is_json: bool, place: Place) -> None:
     """Show one key, without its secret."""
-    names, found = asyncio.run(_load(place))
-    (chosen,) = _choose(found, [key])
-    account = names[chosen.account_id]
+    (chosen,) = _choose(asyncio.run(_load(place)), [key])
     if is_json:
-        print_json(view_key(chosen, account))
+        print_json(view_key(chosen))
     else:
-        print_facts(key_facts(chosen, account))
+        print_facts(key_facts(chosen))
 
 
 @keys.command()
@@ -199,16 +204,16 @@ def _change(
     choose: Callable[[Key], KeyChanges],
     done: str,
 ) -> None:
-    async def change(driver: Driver, key: Key) -> Key | None:
-        return await change_key(driver, key.id, choose(key))
+    async def change(driver: Driver, shown: ShownKey) -> ShownKey | None:
+        key = await change_key(driver, shown.key.id, choose(shown.key))
+        return None if key is None else msgspec.structs.replace(shown, key=key)
 
-    names, found = asyncio.run(_load(place))
-    changed = asyncio.run(_each(place, _choose(found, given), change))
+    changed = asyncio.run(_each(place, _choose(asyncio.run(_load(place)), given), change))
     if is_json:
-        print_json({"keys": [view_key(key, names[key.account_id]) for key in changed if key]})
+        print_json({"keys": [view_key(each) for each in changed]})
         return
-    for key in filter(None, changed):
-        click.echo(f"{done} key {key.id}, {key.name!r}.")
+    for each in changed:
+        click.echo(f"{done} key {each.key.id}, {each.key.name!r}.")
 
 
 @keys.command()
@@ -219,14 +224,14 @@ def _change(
 def delete(keys: tuple[str, ...], is_sure: bool, is_json: bool, place: Place) -> None:
     """Delete keys for ever. Whoever uses one is refused from then on."""
 
-    async def remove(driver: Driver, key: Key) -> Key | None:
-        return key if await delete_key(driver, key.id, now_s=int(time.time())) else None
+    async def remove(driver: Driver, shown: ShownKey) -> ShownKey | None:
+        is_gone = await delete_key(driver, shown.key.id, now_s=int(time.time()))
+        return shown if is_gone else None
 
-    _, found = asyncio.run(_load(place))
-    chosen = _choose(found, keys)
+    chosen = _choose(asyncio.run(_load(place)), keys)
     if not is_sure:
         _ask(chosen)
-    deleted = [key for key in asyncio.run(_each(place, chosen, remove)) if key]
+    deleted = [shown.key for shown in asyncio.run(_each(place, chosen, remove))]
     if is_json:
         print_json({"deleted": [key.id for key in deleted]})
         return
@@ -234,41 +239,53 @@ def delete(keys: tuple[str, ...], is_sure: bool, is_json: bool, place: Place) ->
         click.echo(f"Deleted key {key.id}, {key.name!r}.")
 
 
-def _ask(chosen: Sequence[Key]) -> None:
+def _ask(chosen: Sequence[ShownKey]) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is there to ask: give --yes to delete without asking")
-    names = ", ".join(f"{key.id} ({key.name})" for key in chosen)
+    names = ", ".join(f"{each.key.id} ({each.key.name})" for each in chosen)
     click.confirm(f"Delete {names} for ever?", abort=True, err=True)
 
 
-async def _load(place: Place) -> tuple[dict[int, str], list[Key]]:
-    """The names of the accounts by id, and all keys."""
+async def _load(place: Place, account: str | None = None) -> list[ShownKey]:
+    """All keys, or one account's."""
+    now_ms = time.time_ns() // 1_000_000
     async with open_store(place) as driver:
         accounts = await load_accounts(driver)
-        return {account.id: account.name for account in accounts}, await load_keys(driver)
+        if account is not None:
+            accounts = [await find_payer(driver, account)]
+        shown = []
+        for each in accounts:
+            spent = await load_spending(driver, each.id, now_ms=now_ms)
+            shown += [
+                ShownKey(key, each.name, spent.get(key.id, NOTHING_SPENT))
+                for key in await load_keys(driver, account_id=each.id)
+            ]
+    return sorted(shown, key=lambda each: each.key.id)
 
 
 async def _each(
     place: Place,
-    chosen: Sequence[Key],
-    change: Callable[[Driver, Key], Awaitable[Key | None]],
-) -> list[Key | None]:
+    chosen: Sequence[ShownKey],
+    change: Callable[[Driver, ShownKey], Awaitable[ShownKey | None]],
+) -> list[ShownKey]:
+    """What the change gave for each key that was still there."""
     async with open_store(place) as driver:
-        return [await change(driver, key) for key in chosen]
+        changed = [await change(driver, shown) for shown in chosen]
+    return [shown for shown in changed if shown is not None]
 
 
-def _choose(found: Sequence[Key], given: Sequence[str]) -> list[Key]:
+def _choose(found: Sequence[ShownKey], given: Sequence[str]) -> list[ShownKey]:
     """The keys that are meant by ids or names, each once; none is changed if one is unknown."""
     chosen = [_choose_one(found, text) for text in given]
-    return list({key.id: key for key in chosen}.values())
+    return list({shown.key.id: shown for shown in chosen}.values())
 
 
-def _choose_one(found: Sequence[Key], text: str) -> Key:
-    by_id = [key for key in found if str(key.id) == text]
-    named = by_id or [key for key in found if key.name == text]
+def _choose_one(found: Sequence[ShownKey], text: str) -> ShownKey:
+    by_id = [shown for shown in found if str(shown.key.id) == text]
+    named = by_id or [shown for shown in found if shown.key.name == text]
     if len(named) == 1:
         return named[0]
     if named:
-        ids = ", ".join(str(key.id) for key in named)
+        ids = ", ".join(str(shown.key.id) for shown in named)
         raise click.ClickException(f"{len(named)} keys are called {text!r}: give an id ({ids})")
     raise click.ClickException(f"there is no key {text!r}: 'nagara keys list' shows them all")

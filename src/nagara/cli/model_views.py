@@ -12,6 +12,7 @@ import msgspec
 from nagara.catalogue.changes import Changes
 from nagara.domain.catalog import Catalogue, Model
 from nagara.domain.money import format_rate
+from nagara.domain.rates import find_rates
 from nagara.domain.usage import Meter
 
 COLUMNS = ("id", "input $/M", "output $/M", "context", "startup", "for", "providers")
@@ -20,12 +21,13 @@ OFFER_COLUMNS = ("provider", "its name", "input $/M", "output $/M")
 UNITS_PER_MILLION = 1_000_000
 
 
-def model_row(model: Model) -> tuple[str, ...]:
+def model_row(model: Model, now_s: float) -> tuple[str, ...]:
     """The model under `COLUMNS`."""
+    rates = find_rates(model.prices, now_s)
     return (
         model.id,
-        format_per_million(model.rates_pico, Meter.INPUT),
-        format_per_million(model.rates_pico, Meter.OUTPUT),
+        format_per_million(rates, Meter.INPUT),
+        format_per_million(rates, Meter.OUTPUT),
         str(model.context_window or "-"),
         model.startup,
         ", ".join(model.operations[:1]) or "-",
@@ -33,7 +35,7 @@ def model_row(model: Model) -> tuple[str, ...]:
     )
 
 
-def model_facts(model: Model) -> list[tuple[str, str]]:
+def model_facts(model: Model, now_s: float) -> list[tuple[str, str]]:
     """Everything but the offers, in words."""
     return [
         ("id", model.id),
@@ -49,24 +51,25 @@ def model_facts(model: Model) -> list[tuple[str, str]]:
         ("operations", ", ".join(model.operations) or "-"),
         ("parameters", ", ".join(model.parameters) or "-"),
         ("aliases", ", ".join(model.aliases) or "-"),
-        ("$ per million", _prices_in_words(model.rates_pico)),
+        ("$ per million", _prices_in_words(find_rates(model.prices, now_s))),
     ]
 
 
-def offer_rows(model: Model) -> list[tuple[str, ...]]:
+def offer_rows(model: Model, now_s: float) -> list[tuple[str, ...]]:
     """The model's offers under `OFFER_COLUMNS`."""
     return [
         (
             offer.provider,
             offer.model,
-            format_per_million(offer.rates_pico, Meter.INPUT),
-            format_per_million(offer.rates_pico, Meter.OUTPUT),
+            format_per_million(rates, Meter.INPUT),
+            format_per_million(rates, Meter.OUTPUT),
         )
         for offer in model.offers
+        for rates in (find_rates(offer.prices, now_s),)
     ]
 
 
-def view_model(model: Model) -> dict[str, object]:
+def view_model(model: Model, now_s: float) -> dict[str, object]:
     """The model for JSON, with exact prices by meter."""
     return {
         "id": model.id,
@@ -82,12 +85,12 @@ def view_model(model: Model) -> dict[str, object]:
         "operations": model.operations,
         "parameters": model.parameters,
         "aliases": model.aliases,
-        "usd_per_million": view_prices(model.rates_pico),
+        "usd_per_million": view_prices(find_rates(model.prices, now_s)),
         "offers": [
             {
                 "provider": offer.provider,
                 "model": offer.model,
-                "usd_per_million": view_prices(offer.rates_pico),
+                "usd_per_million": view_prices(find_rates(offer.prices, now_s)),
             }
             for offer in model.offers
         ],

@@ -54,10 +54,12 @@ def list_models(
         near = nearest_ids(startup, [known.id for known in catalogue.startups])
         raise click.ClickException(f"there is no startup {startup!r}{_advise(near)}")
     found = list(_select(catalogue, startup, search, operation))
+    now_s = _now_s()
     if is_json:
-        print_json({"source": catalogue.source, "models": [view_model(model) for model in found]})
+        views = [view_model(model, now_s) for model in found]
+        print_json({"source": catalogue.source, "models": views})
     elif found:
-        print_table(COLUMNS, [model_row(model) for model in found])
+        print_table(COLUMNS, [model_row(model, now_s) for model in found])
     else:
         click.echo("No model is like that.", err=True)
 
@@ -70,11 +72,11 @@ def show(model_id: str, is_json: bool, place: Place) -> None:
     """Show one model, by its id or an alias: its facts, prices and who offers it."""
     model = _find(asyncio.run(_load(place)), model_id)
     if is_json:
-        print_json(view_model(model))
+        print_json(view_model(model, _now_s()))
         return
-    print_facts(model_facts(model))
+    print_facts(model_facts(model, _now_s()))
     click.echo()
-    print_table(OFFER_COLUMNS, offer_rows(model))
+    print_table(OFFER_COLUMNS, offer_rows(model, _now_s()))
 
 
 @models.command()
@@ -145,3 +147,8 @@ def _find(catalogue: Catalogue, model_id: str) -> Model:
 
 def _advise(near: list[str]) -> str:
     return f": did you mean {' or '.join(near)}?" if near else ""
+
+
+def _now_s() -> float:
+    """The moment whose prices are shown."""
+    return datetime.now(UTC).timestamp()

@@ -18,6 +18,7 @@ import click
 
 from nagara import __version__
 from nagara.app import SETTLE_S, Gateway, make_log, read_server_limits
+from nagara.cli.first_call import near, suggest_model, write_call
 from nagara.cli.workers import Part, Supervisor
 from nagara.config.load import Config, find_data_folder, find_path, load_config
 from nagara.config.values import mask_address
@@ -29,7 +30,6 @@ from nagara.storage.driver import StorageError
 from nagara.storage.first_start import FirstKeys
 from nagara.web.server import Server, open_socket
 
-EXAMPLE_MODEL = "gpt-4.1-mini"
 GC_THRESHOLD = 20_000
 
 
@@ -160,7 +160,7 @@ async def run(start: Start, part: Part | None = None) -> None:
 
         def on_started() -> None:
             if part is None or part.is_first:
-                greet(gateway, start.address)
+                greet(gateway, *start.listener.getsockname()[:2])
                 sys.stdout.flush()
             if part is not None and part.is_first:
                 part.ready()
@@ -201,17 +201,18 @@ def settle_memory() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def greet(gateway: Gateway, address: str) -> None:
+def greet(gateway: Gateway, host: str, port: int) -> None:
     """Say on standard output where the gateway is and how to call it."""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     click.secho(f"Nagara {__version__} serves on {address}\n", bold=True)
     keys = gateway.first_keys
-    lines = first_words(keys, near(address)) if keys else later_words(gateway.folder)
+    lines = first_words(keys, gateway, near(host, port)) if keys else later_words(gateway.folder)
     url = gateway.config.settings.database_url
     where = f"  Data       {mask_address(url) if url else gateway.folder.absolute()}"
     click.echo("\n".join([*lines, "", *describe_providers(gateway), where, ""]))
 
 
-def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
+def first_words(keys: FirstKeys, gateway: Gateway, address: str) -> Iterator[str]:
     """The first start: both keys, shown this once, and a line to paste. 80 columns hold it."""
     key = keys.standard.reveal()
     yield "  First start: the account 'default' was made. Keep its keys, shown once:"
@@ -221,10 +222,8 @@ def first_words(keys: FirstKeys, address: str) -> Iterator[str]:
     yield ""
     yield "  Try it:"
     yield ""
-    yield f"  curl {address}/v1/responses \\"
-    yield f"    -H 'Authorization: Bearer {key}' \\"
-    yield "    -H 'Content-Type: application/json' \\"
-    yield f'    -d \'{{"model": "{EXAMPLE_MODEL}", "input": "Say hello."}}\''
+    model = suggest_model(gateway.config.declared, gateway.snapshot.routes)
+    yield from (f"  {line}" for line in write_call(address, key, model))
 
 
 def later_words(folder: Path) -> Iterator[str]:
@@ -235,11 +234,6 @@ def later_words(folder: Path) -> Iterator[str]:
     is_usual = find_data_folder("", os.environ).absolute() == folder.absolute()
     where = "" if is_usual else f" --data {shlex.quote(str(folder.absolute()))}"
     yield f"  Make a key with: {program} keys create NAME{where}"
-
-
-def near(address: str) -> str:
-    """The address as a client on this machine calls it: nobody can call 'all interfaces'."""
-    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def describe_providers(gateway: Gateway) -> Iterator[str]:

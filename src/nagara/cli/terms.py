@@ -1,4 +1,4 @@
-"""What a key is bound to, as it is written on a command line: callbacks of click's options.
+"""What keys and accounts are bound to, as it is written on a command line: callbacks of click's.
 
 Each refuses what it cannot read with a message that shows how to write it, and leaves an option
 that was not given as None.
@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import click
 
 from nagara.domain.money import parse_dollars
+from nagara.web.times import TIME_S_MAX, parse_time
 
 NAME_CHARS_MAX = 255
-# The last second that a date can be written for.
-TIME_S_MAX = 253_402_300_799
 
+# Up to 10,000 percent, to a ten-thousandth.
+_PERCENT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?", re.ASCII)
 _SPAN = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _SPAN_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -64,11 +65,46 @@ def read_models(_: click.Context, __: click.Parameter, value: str | None) -> fro
     return models
 
 
+def read_amount(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Nano-dollars above zero."""
+    amount_nano = read_dollars(ctx, param, value)
+    if amount_nano == 0:
+        raise click.BadParameter("nothing is no amount: it must be above zero")
+    return amount_nano
+
+
+def read_signed_amount(_: click.Context, __: click.Parameter, value: str) -> int:
+    """Nano-dollars above or below zero."""
+    try:
+        amount_nano = parse_dollars(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if amount_nano == 0:
+        raise click.BadParameter("nothing is no amount: it must be above or below zero")
+    return amount_nano
+
+
+def read_markup(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Millionths of a percentage such as `12.5`; None for `none`."""
+    if value in (None, "none"):
+        return None
+    if not _PERCENT.fullmatch(value.removesuffix("%")):
+        raise click.BadParameter(f"{value!r} is no percentage such as 12.5, or 'none'")
+    whole, _dot, fraction = value.removesuffix("%").partition(".")
+    return int(whole) * 10_000 + int(fraction.ljust(4, "0"))
+
+
+def read_label(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """An id or a note: 1 to 255 printable characters."""
+    if value is not None and not (1 <= len(value) <= NAME_CHARS_MAX and value.isprintable()):
+        raise click.BadParameter(f"it must have 1 to {NAME_CHARS_MAX} printable characters")
+    return value
+
+
 def _read_date(value: str) -> int:
     try:
-        moment = datetime.fromisoformat(value)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError) as error:
+        return parse_time(value)
+    except ValueError as error:
         raise click.BadParameter(
             f"{value!r} is neither a span such as 12h, 30d or 8w nor a date such as 2027-01-31 or "
             "2027-01-31T12:00Z"

@@ -5,14 +5,13 @@ credentials that deployments name. Whether ids and aliases clash is known only w
 """
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 
 from nagara.config.document import Document
+from nagara.config.prices import has_price, read_markup, read_prices
 from nagara.config.providers import Credentials, UnusableError
 from nagara.config.tables import (
     DeploymentTable,
     ModelTable,
-    PricesTable,
     Problems,
     nearest,
     read_fields,
@@ -20,21 +19,12 @@ from nagara.config.tables import (
 )
 from nagara.domain.catalog import ConfiguredProvider
 from nagara.domain.configuration import DeclaredAlias, DeclaredDeployment, DeclaredModel
-from nagara.domain.money import rate_from_mtok
-from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.routing.lookup import MODEL_ID_LENGTH_MAX
 
-PRICE_MTOK_MAX = Decimal(1_000_000)
+FREE_SUFFIX = ":free"
+NOT_FREE = "is called free, so its prices have to be { free = true }"
 NO_MODEL_ID = "is no model id: it needs printable text, no spaces"
-NO_PRICE = 'has to be a price in dollars, such as "0.10"'
-# A cache write is priced alike for both of its lifetimes, unless a catalogue says otherwise.
-METERS_BY_PRICE: Mapping[str, tuple[Meter, ...]] = {
-    "input_mtok": (Meter.INPUT,),
-    "output_mtok": (Meter.OUTPUT,),
-    "cache_read_mtok": (Meter.CACHE_READ,),
-    "cache_write_mtok": (Meter.CACHE_WRITE_5M, Meter.CACHE_WRITE_1H),
-}
 
 
 def read_models(
@@ -52,6 +42,9 @@ def read_models(
         fields = read_fields(ModelTable, document, keys, table, problems)
         if fields is None:
             continue
+        prices = read_prices(document, keys, fields.prices, problems)
+        if name.endswith(FREE_SUFFIX) and any(has_price(card) for card in prices or ()):
+            problems.add(document.where(*keys), NOT_FREE)
         deployments = (
             read_deployment(document, keys, entry, providers, credentials, problems)
             for entry in fields.deployments
@@ -64,7 +57,8 @@ def read_models(
                 context_window=fields.context_window,
                 output_tokens_max=fields.output_tokens_max,
                 aliases=tuple(fields.aliases),
-                rates_pico=read_rates(document, keys, fields.prices, problems),
+                prices=prices,
+                markup_ppm=read_markup(document, keys, fields.markup_percent, problems),
                 deployments=tuple(d for d in deployments if d is not None),
             )
         )
@@ -117,37 +111,6 @@ def read_deployment(
         priority=fields.priority,
         weight=fields.weight,
     )
-
-
-def read_rates(
-    document: Document, keys: tuple[str, ...], table: object, problems: Problems
-) -> Mapping[Meter, int] | None:
-    """Prices in dollars per million tokens as pico-dollars a token; None if there are none."""
-    if table is None:
-        return None
-    keys = (*keys, "prices")
-    fields = read_fields(PricesTable, document, keys, table, problems)
-    rates: dict[Meter, int] = {}
-    for name, meters in METERS_BY_PRICE.items():
-        price = getattr(fields, name, None)
-        if price is None:
-            continue
-        rate = read_rate(price)
-        if rate is None:
-            problems.add(document.where(*keys, name), NO_PRICE)
-        else:
-            rates.update(dict.fromkeys(meters, rate))
-    return rates
-
-
-def read_rate(price: str | float) -> int | None:
-    """Pico-dollars a token; None if it is no price. A float counts as what it looks like."""
-    try:
-        dollars = Decimal(str(price))
-    except (InvalidOperation, ValueError):
-        return None
-    is_price = dollars.is_finite() and 0 <= dollars <= PRICE_MTOK_MAX
-    return rate_from_mtok(dollars) if is_price else None
 
 
 def read_aliases(document: Document, problems: Problems) -> tuple[DeclaredAlias, ...]:

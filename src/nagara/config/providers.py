@@ -168,7 +168,9 @@ def configure(
     if kind not in PROVIDERS:
         advice = nearest(kind, PROVIDERS) or '; for an address of your own: kind = "compatible"'
         raise UnusableError(f"is like no built-in provider{advice}")
-    provider = limit_operations(PROVIDERS[kind], table.operations)
+    provider = msgspec.structs.replace(
+        limit_operations(PROVIDERS[kind], table.operations), is_state_shared=table.share_state
+    )
     base_url, is_own_address = find_base_url(provider, table.base_url, env)
     if base_url is not None:
         check_base_url(base_url, settings)

@@ -17,6 +17,8 @@ from nagara.config.tables import (
     ModelTable,
     PricesTable,
     ProviderTable,
+    ServiceTable,
+    TierTable,
     describe,
 )
 from nagara.domain.catalog import Provider
@@ -47,6 +49,14 @@ deployments = [
   { provider = "openai", model = "gpt-4.1-mini", priority = 1, weight = 1 },
 ]
 
+[[models."another-model".prices]]  # prices from a day on; the ones before it count until then
+effective_from = 2027-01-01
+input_mtok = "1.25"
+output_mtok = "10"
+search = "0.01"                     # one web search
+tiers = [{ input_tokens_above = 200000, input_mtok = "2.50", output_mtok = "15" }]
+service_tiers.flex = { multiple = "0.5" }
+
 [aliases]
 fast = "gpt-4.1-mini"
 """
@@ -56,6 +66,8 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[credentials.NAME]", CredentialTable),
     ("[models.NAME]", ModelTable),
     ("prices of a model", PricesTable),
+    ("tiers of prices", TierTable),
+    ("service_tiers of prices", ServiceTable),
     ("deployments of a model", DeploymentTable),
 )
 

@@ -5,6 +5,7 @@ unknown keys by naming the nearest known one, checks every field, and goes on af
 that all mistakes are told at once.
 """
 
+import datetime
 import difflib
 import typing
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,7 @@ class ProviderTable(msgspec.Struct, kw_only=True, frozen=True):
     credential: Annotated[Text | None, Meta(description="A name in [credentials]; from the provider's own environment variable if left out.")] = None
     models: Annotated[list[Text] | None, Meta(description="Only these models; all that the catalogue knows of if left out.")] = None
     operations: Annotated[list[Text] | None, Meta(description="Only these of its kind's operations, the preferred conversation first; all if left out.")] = None
+    share_state: Annotated[bool, Meta(description="true lets every account name what the provider keeps under this credential: conversation and prompt of the Responses API, which are refused otherwise.")] = False
     priority: Annotated[Priority | None, Meta(description="Lower ones are tried first.")] = None
     weight: Annotated[Count, Meta(description="The share among those of the same priority.")] = 1
     enabled: Annotated[bool, Meta(description="false leaves the provider out, even if the environment has its credential.")] = True
@@ -47,13 +49,47 @@ class CredentialTable(msgspec.Struct, kw_only=True, frozen=True):
     value: Annotated[Text | None, Meta(description="The secret itself. It works, with a warning: files are copied and shown.")] = None
 
 
-class PricesTable(msgspec.Struct, kw_only=True, frozen=True):
-    """prices: US dollars per million tokens, best as text such as "0.10"."""
+class RatesTable(msgspec.Struct, kw_only=True, frozen=True):
+    """Prices in US dollars, best as text such as "0.10": `_mtok` for a million tokens."""
 
     input_mtok: Annotated[Price | None, Meta(description="Input.")] = None
     output_mtok: Annotated[Price | None, Meta(description="Output.")] = None
-    cache_read_mtok: Annotated[Price | None, Meta(description="Input read from a cache.")] = None
-    cache_write_mtok: Annotated[Price | None, Meta(description="Input written to a cache.")] = None
+    reasoning_mtok: Annotated[Price | None, Meta(description="Reasoning; as output if left out.")] = None
+    cache_read_mtok: Annotated[Price | None, Meta(description="Input read from a cache; as input if left out.")] = None
+    cache_write_mtok: Annotated[Price | None, Meta(description="Input written to a cache; as input if left out.")] = None
+    cache_write_1h_mtok: Annotated[Price | None, Meta(description="Input written to a cache for an hour; as `cache_write_mtok` if left out.")] = None
+    input_audio_mtok: Annotated[Price | None, Meta(description="Audio that goes in; as input if left out.")] = None
+    output_audio_mtok: Annotated[Price | None, Meta(description="Audio that comes out; as output if left out.")] = None
+    input_image_mtok: Annotated[Price | None, Meta(description="Images that go in, counted in tokens; as input if left out.")] = None
+    output_image_mtok: Annotated[Price | None, Meta(description="Images that come out, counted in tokens; as output if left out.")] = None
+    mchars: Annotated[Price | None, Meta(description="A million characters.")] = None
+    image: Annotated[Price | None, Meta(description="One image.")] = None
+    audio_hour: Annotated[Price | None, Meta(description="An hour of audio.")] = None
+    search: Annotated[Price | None, Meta(description="One web search by the provider.")] = None
+    file_search: Annotated[Price | None, Meta(description="One search in the provider's files.")] = None
+    container: Annotated[Price | None, Meta(description="One container for running code.")] = None
+    request: Annotated[Price | None, Meta(description="Every request, beside all else.")] = None
+
+
+class PricesTable(RatesTable, kw_only=True, frozen=True):
+    """prices: one table, or several as [[models.NAME.prices]], each from its day on."""
+
+    effective_from: Annotated[datetime.date | None, Meta(description="The day from which it counts, such as 2027-01-01 (UTC); from always if left out.")] = None
+    free: Annotated[bool, Meta(description="true declares that it costs nothing. A price that is left out is never zero.")] = False
+    tiers: Annotated[list[dict[str, Any]], Meta(description="Prices for long input, as below.")] = []
+    service_tiers: Annotated[dict[str, Any], Meta(description="Prices by service tier (flex, priority, batch), as below.")] = {}
+
+
+class TierTable(RatesTable, kw_only=True, frozen=True):
+    """tiers: prices of the whole request, once its input is longer."""
+
+    input_tokens_above: Annotated[Count, Meta(description="With more input tokens than these, cached ones included.")]
+
+
+class ServiceTable(RatesTable, kw_only=True, frozen=True):
+    """service_tiers.NAME: prices of a service tier."""
+
+    multiple: Annotated[Price | None, Meta(description="All prices times this, such as \"0.5\"; prices beside it win.")] = None
 
 
 class DeploymentTable(msgspec.Struct, kw_only=True, frozen=True):
@@ -73,7 +109,8 @@ class ModelTable(msgspec.Struct, kw_only=True, frozen=True):
     context_window: Annotated[Count | None, Meta(description="Tokens that fit, in and out.")] = None
     output_tokens_max: Annotated[Count | None, Meta(description="The most output tokens.")] = None
     aliases: Annotated[list[Text], Meta(description="Other names for it.")] = []
-    prices: Annotated[dict[str, Any] | None, Meta(description="Its prices, as below.")] = None
+    prices: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Meta(description="Its prices, as below.")] = None
+    markup_percent: Annotated[Price | None, Meta(description="What callers pay on top of its prices, such as \"20\"; less for a negative one.")] = None
     deployments: Annotated[list[dict[str, Any]], Meta(description="Its deployments, as below.")] = []
 # fmt: on
 
@@ -152,6 +189,10 @@ def describe(hint: Any) -> str:
         hint, *metas = typing.get_args(hint)
         bounds = next((f", {m.ge} to {m.le}" for m in metas if m.ge is not None), bounds)
     args = [arg for arg in typing.get_args(hint) if arg is not type(None)]
+    if hint == datetime.date | None:
+        return "a day, such as 2027-01-01"
+    if len(args) == 2 and {typing.get_origin(arg) for arg in args} == {dict, list}:
+        return "a table, or a list of tables"
     if hint == Price | None:
         return "a price, as text or a number"
     if typing.get_origin(hint) is list:

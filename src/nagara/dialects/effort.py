@@ -35,6 +35,12 @@ EFFORTS = {
 }
 # fmt: on
 
+DEFAULT_EFFORT = Effort.MEDIUM
+"""What is meant by who asks to see reasoning and says no effort: OpenAI's models take this one.
+
+https://platform.openai.com/docs/guides/reasoning#reasoning-effort
+"""
+
 
 def effort_of_budget(budget_tokens: int) -> Effort:
     """The effort whose budget is the nearest one at or below this."""

@@ -109,6 +109,13 @@ def name_parameter(field: str, request: Request) -> str:
     return PARAMETERS.get(field, {}).get(request.dialect, field)
 
 
+def cannot_take(
+    what: str, request: Request, target: Target, field: str = "messages"
+) -> GatewayError:
+    """The error of a part of the conversation that the provider cannot be given."""
+    return cannot_carry(what, name_parameter(field, request), target)
+
+
 def fit(request: Request, target: Target) -> Fitted:
     """The request within what the target can do. Raises `GatewayError` for what must not go."""
     dropped: list[str] = []

@@ -15,7 +15,7 @@ from functools import lru_cache
 import msgspec
 
 from nagara.dialects.json_fields import decode_untyped, encode_raw
-from nagara.dialects.schema_rewriting import Rewriting
+from nagara.dialects.schema_rewriting import Rewriting, grown_schema
 from nagara.dialects.schema_rules import SchemaRules
 from nagara.domain.errors import ErrorKind, GatewayError
 
@@ -128,8 +128,12 @@ def _rewrite(data: bytes, rules: SchemaRules) -> Rewritten:
     if not isinstance(root, dict):
         raise GatewayError(ErrorKind.INVALID_REQUEST, "A schema must be a JSON object.")
     rewriting = Rewriting(root, rules)
-    made = rewriting.whole()
-    raw = msgspec.Raw(data) if made == root else encode_raw(made)
+    try:
+        made = rewriting.whole()
+        raw = msgspec.Raw(data) if made == root else encode_raw(made)
+    except RecursionError as error:
+        # Merging can nest deeper than anything that was sent.
+        raise grown_schema() from error
     return Rewritten(raw, tuple(rewriting.lost), rewriting.is_widened)
 
 

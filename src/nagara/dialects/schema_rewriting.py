@@ -56,11 +56,7 @@ class Rewriting:
     def _rewrite(self, schema: Any, path: str, depth: int) -> Schema:
         self._places += 1
         if self._places > PLACES_MAX or depth > DEPTH_MAX:
-            raise GatewayError(
-                ErrorKind.INVALID_REQUEST,
-                "A schema is nested too deeply, or grows too large when its references are "
-                "resolved. Send a simpler one.",
-            )
+            raise grown_schema()
         if not isinstance(schema, dict):
             # `true` and what is no schema at all forbid nothing, `false` everything.
             return self._refusing(path) if schema is False else {}
@@ -120,6 +116,7 @@ class Rewriting:
         if not isinstance(branches, list):
             return place
         pending, seen = list(reversed(branches)), 0
+        merged: set[str] = set()
         while pending:
             branch = pending.pop()
             seen += 1
@@ -128,8 +125,12 @@ class Rewriting:
                 continue
             branch = modernise(branch, self._rules)
             if "$ref" in branch:
-                target = self._references.target(self._references.name_of(branch.pop("$ref")))
-                pending.append(target)
+                name = self._references.name_of(branch.pop("$ref"))
+                # What was merged once adds nothing a second time, and may lead to itself for ever,
+                # deeper with every turn.
+                if name not in merged:
+                    merged.add(name)
+                    pending.append(self._references.target(name))
             if isinstance(nested := branch.pop("allOf", None), list):
                 pending.extend(reversed(nested))
             self.lost.extend(join(path, clash) for clash in merge(place, branch))
@@ -340,3 +341,12 @@ def tell(value: Any) -> str:
 def join(path: str, name: str) -> str:
     """The path of a keyword or property below another."""
     return f"{path}.{name}" if path else name
+
+
+def grown_schema() -> GatewayError:
+    """The error of a schema that is too much to rewrite."""
+    return GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        "A schema is nested too deeply, or grows too large when its references are resolved. "
+        "Send a simpler one.",
+    )

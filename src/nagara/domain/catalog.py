@@ -15,7 +15,6 @@ import msgspec
 from nagara.domain.abilities import Abilities
 from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.rates import RateCard
-from nagara.domain.usage import Meter
 
 
 class Secret:
@@ -187,6 +186,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """What its dialect's own provider can be asked for, and it cannot."""
     traits: frozenset[str] = frozenset()
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    is_state_shared: bool = False
+    """Whether callers may name what the provider keeps under the gateway's credential.
+
+    The operator says so, whose accounts all call with that one credential.
+    """
     signature_maker: str | None = None
     """Whose reasoning it can read back, if not its own alone: providers of one model share it."""
     evidence: Evidence | None = None
@@ -268,6 +272,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this model can be asked for `operation` in that operation's own dialect."""
         return operation in self.operations
 
+    def without(self, operation: Operation) -> "Deployment":
+        """The same, as if its provider did not have `operation`."""
+        paths = {known: path for known, path in self.provider.paths.items() if known != operation}
+        provider = msgspec.structs.replace(self.provider, paths=paths)
+        return msgspec.structs.replace(self, provider=provider)
+
     def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
         """The whole URL for `operation`; None if the provider does not have it, or no address."""
         provider = self.provider
@@ -295,13 +305,15 @@ class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     provider: str
     model: str
-    rates_pico: Mapping[Meter, int] = {}
+    prices: tuple[RateCard, ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A public name that callers ask for, with the facts that the catalogue shows.
 
-    `created_s` and `deprecates_at_s` are Unix times. `rates_pico` is the list price.
+    `created_s` and `deprecates_at_s` are Unix times. `prices` are the list prices, from when.
+    `image_tokens_max` is what an image counts at the most, where that is more than usual.
+    `has_own_tools`: it searches and reads of its own accord, whatever the request offers it.
     """
 
     id: str
@@ -312,13 +324,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context_window: int | None = None
     output_tokens_max: int | None = None
     output_images_max: int | None = None
+    image_tokens_max: int | None = None
+    has_own_tools: bool = False
     input_modalities: tuple[str, ...] = ("text",)
     output_modalities: tuple[str, ...] = ("text",)
     operations: tuple[Operation, ...] = ()
     parameters: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecates_at_s: int | None = None
-    rates_pico: Mapping[Meter, int] = {}
+    prices: tuple[RateCard, ...] = ()
     offers: tuple[Offer, ...] = ()
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from nagara.domain.catalog import ConfiguredProvider, Secret
+from nagara.domain.rates import RateCard
 from nagara.domain.text import escape_unprintable
-from nagara.domain.usage import Meter
 
 PROBLEM_LENGTH_MAX = 500
 
@@ -51,7 +51,8 @@ class DeclaredModel(msgspec.Struct, frozen=True, kw_only=True):
     context_window: int | None = None
     output_tokens_max: int | None = None
     aliases: tuple[str, ...] = ()
-    rates_pico: Mapping[Meter, int] | None = None
+    prices: tuple[RateCard, ...] | None = None
+    markup_ppm: int | None = None
     deployments: tuple[DeclaredDeployment, ...] = ()
 
 

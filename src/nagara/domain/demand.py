@@ -7,11 +7,17 @@ the answer can go beyond. `nagara.billing` makes of it the amount to hold.
 import msgspec
 
 
-class SideModel(msgspec.Struct, frozen=True):
-    """Another model that the provider may ask on the way, and how often at the most."""
+class SideCalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls that the provider may make on the way and bills beside the answer.
 
-    model: str
+    `model` is None for the model that was asked. `input_tokens_max` is None for calls that read the
+    conversation, and `output_tokens_max` for what a model may write at the most.
+    """
+
     calls_max: int
+    model: str | None = None
+    input_tokens_max: int | None = None
+    output_tokens_max: int | None = None
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -26,6 +32,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     text_bytes: int
     image_count: int = 0
+    is_one_context: bool = True
+    """Whether all its text has to fit into the model's context together."""
     has_unseen_input: bool = False
     has_media_input: bool = False
     """Whether input may be metered as audio or images."""
@@ -39,7 +47,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     output_tokens_max: int | None = None
     choice_count: int = 1
     service_tier: str | None = None
-    side_models: tuple[SideModel, ...] = ()
+    side_calls: tuple[SideCalls, ...] = ()
 
     def joined(self, earlier: "Demand") -> "Demand":
         """The same with the input of an earlier part of the conversation."""

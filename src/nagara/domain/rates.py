@@ -1,12 +1,12 @@
 """What one unit of each meter costs, and from when: a rate card.
 
 Rates are whole pico-dollars. A card is never changed: another price is another card, with the day
-from which it counts, and a charge names the card it was made with by its `version`. Which of
-several cards is in force, and how a card makes a charge, `nagara.billing` says.
+from which it counts, and a charge names the card it was made with by its `version`. How a card
+makes a charge, `nagara.billing` says.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -15,8 +15,28 @@ from nagara.domain.usage import Meter
 
 VERSION_DIGITS = 16
 
+# Providers cache what they like: a write of the short kind may come unasked, one for an hour never.
+TEXT_INPUT_METERS = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
+TEXT_OUTPUT_METERS = (Meter.OUTPUT, Meter.REASONING)
+DAY_S = 86_400
+
 Rates = Mapping[Meter, int]
 """Pico-dollars a unit, by meter. A meter that is missing is charged as a coarser one."""
+
+
+# What a meter is charged as where the rate card has no price of its own for it.
+_FALLBACK = {
+    Meter.CACHE_READ: Meter.INPUT,
+    Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
+    Meter.CACHE_READ_IMAGE: Meter.CACHE_READ,
+    Meter.CACHE_WRITE_5M: Meter.INPUT,
+    Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE_5M,
+    Meter.INPUT_AUDIO: Meter.INPUT,
+    Meter.INPUT_IMAGE: Meter.INPUT,
+    Meter.REASONING: Meter.OUTPUT,
+    Meter.OUTPUT_AUDIO: Meter.OUTPUT,
+    Meter.OUTPUT_IMAGE: Meter.OUTPUT,
+}
 
 
 class RateTier(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,6 +78,53 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     def version(self) -> str:
         """A short digest of what the card says: the same for the same content, anywhere."""
         return hashlib.sha256(encode_rate_card(self)).hexdigest()[:VERSION_DIGITS]
+
+    @cached_property
+    def text_ceilings(self) -> tuple[int | None, int | None]:
+        """The dearest that a token of text is, in and out, where no tier counts: for bounds."""
+        rates = (self.rates_pico,)
+        return find_dearest(rates, TEXT_INPUT_METERS), find_dearest(rates, TEXT_OUTPUT_METERS)
+
+
+def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
+    """The last of the cards that is in force at that moment; None if none is."""
+    for card in reversed(prices):
+        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
+            return card
+    return None
+
+
+def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
+    if hours_s is None:
+        return True
+    from_s, until_s = hours_s
+    time_s = now_s % DAY_S
+    if from_s <= until_s:
+        return from_s <= time_s < until_s
+    return time_s >= from_s or time_s < until_s
+
+
+def find_rates(prices: Sequence[RateCard], now_s: float) -> Rates:
+    """The usual rates at that moment, for showing; empty where there is no price."""
+    card = find_rate_card(prices, now_s)
+    return {} if card is None else card.rates_pico
+
+
+def find_rate(rates_pico: Mapping[Meter, int], meter: Meter) -> int | None:
+    """Pico-dollars for one unit of `meter`; None where neither it nor its fallback has a price."""
+    step: Meter | None = meter
+    while step is not None:
+        rate = rates_pico.get(step)
+        if rate is not None:
+            return rate
+        step = _FALLBACK.get(step)
+    return None
+
+
+def find_dearest(rates: Iterable[Rates], meters: Sequence[Meter]) -> int | None:
+    """The dearest of these meters in any of these rates; None where none has a price."""
+    found = [rate for each in rates for m in meters if (rate := find_rate(each, m)) is not None]
+    return max(found, default=None)
 
 
 FREE_RATES: Rates = {Meter.INPUT: 0, Meter.OUTPUT: 0}

@@ -15,6 +15,8 @@ class Meter(enum.StrEnum):
 
     INPUT = "input"
     CACHE_READ = "cache_read"
+    CACHE_READ_AUDIO = "cache_read_audio"
+    CACHE_READ_IMAGE = "cache_read_image"
     CACHE_WRITE_5M = "cache_write_5m"
     CACHE_WRITE_1H = "cache_write_1h"
     OUTPUT = "output"
@@ -29,18 +31,22 @@ class Meter(enum.StrEnum):
     SEARCHES = "searches"
     FILE_SEARCHES = "file_searches"
     CONTAINERS = "containers"
+    REQUESTS = "requests"
 
 
 INPUT_METERS = frozenset(
     {
         Meter.INPUT,
         Meter.CACHE_READ,
+        Meter.CACHE_READ_AUDIO,
+        Meter.CACHE_READ_IMAGE,
         Meter.CACHE_WRITE_5M,
         Meter.CACHE_WRITE_1H,
         Meter.INPUT_AUDIO,
         Meter.INPUT_IMAGE,
     }
 )
+CACHE_READ_METERS = (Meter.CACHE_READ, Meter.CACHE_READ_AUDIO, Meter.CACHE_READ_IMAGE)
 OUTPUT_METERS = frozenset({Meter.OUTPUT, Meter.REASONING, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE})
 
 
@@ -70,6 +76,11 @@ class Usage(msgspec.Struct, frozen=True):
     def input_tokens(self) -> int:
         """All tokens that went in, cached ones included."""
         return count_input(self.quantities)
+
+    @property
+    def cached_tokens(self) -> int:
+        """The tokens among them that were read from a cache."""
+        return sum(self.quantities.get(meter, 0) for meter in CACHE_READ_METERS)
 
     @property
     def output_tokens(self) -> int:

@@ -177,7 +177,10 @@ def _describe_request(ended: RequestEnded) -> str:
     parts = [f"{ended.status or '---'} {ended.method} {ended.path}"]
     if ended.model:
         where = f" → {ended.provider}/{ended.deployment}" if ended.provider else ""
-        parts.append(f"{ended.model}{where}")
+        asked = (ended.operation or "").removesuffix(".background")
+        is_translated = ended.provider_operation not in (None, asked)
+        spoken = f" as {ended.provider_operation}" if is_translated else ""
+        parts.append(f"{ended.model}{where}{spoken}")
     if ended.usage:
         counts = " ".join(f"{name} {count}" for name, count in ended.usage.items())
         parts.append(counts + (" (estimated)" if ended.is_usage_estimated else ""))
@@ -199,6 +202,11 @@ def _describe(observation: Observation) -> str:
     match observation:
         case AttemptFailed():
             reason = f" ({observation.reason})" if observation.reason else ""
+            if observation.absent_operation:
+                reason += (
+                    f" at {observation.absent_operation}, asked in another dialect instead; "
+                    f"leave it out of 'operations' in [providers.{observation.provider}]"
+                )
             return (
                 f"{observation.provider}/{observation.deployment} failed: "
                 f"{observation.error}{reason}  {observation.request_id}"

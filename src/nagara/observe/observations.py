@@ -16,9 +16,12 @@ from nagara.domain.usage import Meter
 class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, from its first byte to its last. Filled in as it goes; times in milliseconds.
 
-    `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `has_client_left`
+    `outcome` is `ok`, `error`, or `cut` when the answer failed after its start; `background` says
+    that whoever goes on with it will tell its end, and so this is not told. `has_client_left`
     when the client went away before the end. `key` is the key's id and hint. `dropped` names
     parameters and parts that the provider or the caller's dialect had no place for.
+    `provider_operation` is what the provider was asked for: another one than `operation` where the
+    request was translated.
     """
 
     request_id: str
@@ -36,6 +39,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     model: str | None = None
     provider: str | None = None
     deployment: str | None = None
+    provider_operation: str | None = None
     attempts: int = 0
     is_streamed: bool = False
     usage: Mapping[Meter, int] | None = None
@@ -51,6 +55,8 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `reason` is the cause as the client library names it: for the operator, never for a caller.
     `level` as in `logging`, from the table of errors. `provider_…` is what it said of itself.
+    `absent_operation` was not found there: it is asked in another dialect, and the operator can
+    spare it the question by the provider's `operations` in the configuration.
     """
 
     level: int
@@ -58,6 +64,7 @@ class AttemptFailed(msgspec.Struct, kw_only=True, omit_defaults=True):
     provider: str
     deployment: str
     error: str
+    absent_operation: str | None = None
     status: int | None = None
     reason: str | None = None
     provider_status: int | None = None

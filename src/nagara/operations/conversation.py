@@ -9,6 +9,7 @@ from nagara.dialects import (
     openai_chat,
     openai_responses,
 )
+from nagara.dialects.anthropic_messages.token_estimate import encode_estimate
 from nagara.dialects.codec import Outbound
 from nagara.domain.catalog import Operation
 from nagara.operations.endpoint import endpoint
@@ -32,5 +33,6 @@ CONVERSATION_ENDPOINTS = (
         anthropic_messages,
         is_translated=False,
         is_free=True,
+        estimate=encode_estimate,
     ),
 )

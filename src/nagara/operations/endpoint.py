@@ -7,6 +7,7 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
+from nagara.dialects.measuring import count_bytes
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -16,8 +17,16 @@ NO_TRAITS: frozenset[str] = frozenset()
 
 
 def measure_text(view: RequestView) -> Demand:
-    """A request of nothing but text, and an answer that is no text at all."""
-    return Demand(text_bytes=sum(map(len, view.fields.values())), output_tokens_max=0)
+    """Texts that have nothing to do with one another, and an answer that is no text at all.
+
+    An object among them may be an image, or whatever else a provider embeds.
+    """
+    return Demand(
+        text_bytes=count_bytes(view.fields),
+        is_one_context=False,
+        has_unseen_input=b"{" in bytes(view.fields.get("input", b"")),
+        output_tokens_max=0,
+    )
 
 
 def keep_output(view: RequestView, cap: int, traits: frozenset[str] = NO_TRAITS) -> RequestView:  # noqa: ARG001 - the dialects' signature
@@ -29,7 +38,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `measure` is the most that a request asks for; `limit_output` is the same request with a lower
-    cap on its output. `is_free` marks what no provider bills. `forward_stream` of None: answers
+    cap on its output; `estimate` makes an answer of the request alone, for models at providers
+    that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is.
     """
@@ -49,6 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_passed_through: bool = True
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
+    estimate: Callable[[RequestView], bytes] | None = None
 
 
 class Conversation(Dialect, Inbound, Protocol):
@@ -63,6 +74,7 @@ def endpoint(
     is_translated: bool = True,
     is_free: bool = False,
     forwards_query: bool = True,
+    estimate: Callable[[RequestView], bytes] | None = None,
 ) -> Endpoint:
     """The endpoint of a conversation dialect, all of whose functions it takes."""
     return Endpoint(
@@ -79,4 +91,5 @@ def endpoint(
         forwards_query=forwards_query,
         dialect=dialect if is_translated else None,
         is_free=is_free,
+        estimate=estimate,
     )

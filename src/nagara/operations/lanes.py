@@ -12,7 +12,7 @@ import msgspec
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.codec import Frame, Inbound, Outbound, Target
-from nagara.dialects.json_fields import replace_model, write_fields
+from nagara.dialects.json_fields import NULL, replace_model, write_fields
 from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
 from nagara.dialects.turns import Recall, Turn, restore_turns
@@ -105,6 +105,8 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     caller = asking.endpoint.dialect
     # A provider would refuse a signature that is not its own.
     is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
+    if caller is not None and deployment.has(operation):
+        check_state(asking.view, caller, deployment)
     if caller is None or (is_passed and deployment.has(operation)):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
@@ -121,12 +123,50 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     )
 
 
+def check_state(view: RequestView, caller: Inbound, deployment: Deployment) -> None:
+    """Refuse to name what the provider keeps, unless all accounts may: raises `GatewayError`.
+
+    All of them call with the gateway's one credential there, so an id that leaks from one account
+    would open the conversation to any other.
+    """
+    if deployment.provider.is_state_shared:
+        return
+    for name in caller.NEEDED_EXTRAS & view.fields.keys():
+        if view.fields[name] != NULL:
+            raise GatewayError(
+                ErrorKind.UNSUPPORTED,
+                f"{name!r} names what {deployment.name} keeps under the gateway's credential, "
+                "which all of its accounts share. Send it as 'instructions' and 'input', and "
+                "continue by 'previous_response_id'; or the operator allows it: share_state = true "
+                f"in [providers.{deployment.name}].",
+                param=name,
+            )
+
+
+def next_lane(asking: Asking, narrowed: Deployment) -> Lane | None:
+    """The lane to a deployment without the operation that it turned out to lack, if there is one.
+
+    The request may need that very operation: then there is none either.
+    """
+    if not can_serve(narrowed, asking.endpoint):
+        return None
+    try:
+        return choose_lane(asking, narrowed)
+    except GatewayError:
+        return None
+
+
 def can_serve(deployment: Deployment, endpoint: Endpoint) -> bool:
     """Whether the deployment has the operation, or one that it can be translated to."""
     if deployment.has(endpoint.operation):
         return True
     is_translated = endpoint.dialect is not None
     return is_translated and any(spoken_operations(deployment, endpoint.operation))
+
+
+def can_converse(deployment: Deployment) -> bool:
+    """Whether the deployment has any conversation at all."""
+    return any(deployment.has(operation) for operation in DIALECTS)
 
 
 def spoken_operations(deployment: Deployment, first: Operation) -> Iterator[Operation]:
@@ -148,8 +188,10 @@ def read_request(asking: Asking, caller: Inbound) -> Request:
 def aim(deployment: Deployment, dialect: Outbound) -> Target:
     """The deployment, as codecs see it."""
     provider = deployment.provider
+    # The operator may have several of a kind, and knows each by the name given to it.
+    has_own_name = deployment.name != provider.name
     return Target(
-        provider=provider.display_name,
+        provider=deployment.name if has_own_name else provider.display_name,
         model=deployment.model,
         maker=provider.signature_maker or provider.name,
         abilities=dialect.ABILITIES.varied(provider.adds, provider.lacks),

@@ -10,6 +10,7 @@ and https://platform.openai.com/docs/guides/background
 import msgspec
 
 from nagara.dialects.json_fields import NULL, Fields, encode_raw, read_fields, write_fields
+from nagara.dialects.openai_responses.echo import UNASKED
 from nagara.dialects.request_fields import read_flag, wrong_field
 from nagara.dialects.sse import encode_event
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -20,28 +21,6 @@ CONTINUABLE = frozenset({"completed", "incomplete"})
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
-
-_ECHOED: Fields = {
-    "instructions": NULL,
-    "max_output_tokens": NULL,
-    "max_tool_calls": NULL,
-    "metadata": msgspec.Raw(b"{}"),
-    "parallel_tool_calls": msgspec.Raw(b"true"),
-    "previous_response_id": NULL,
-    "prompt_cache_key": NULL,
-    "reasoning": msgspec.Raw(b'{"effort":null,"summary":null}'),
-    "safety_identifier": NULL,
-    "service_tier": msgspec.Raw(b'"auto"'),
-    "temperature": msgspec.Raw(b"1.0"),
-    "text": msgspec.Raw(b'{"format":{"type":"text"}}'),
-    "tool_choice": msgspec.Raw(b'"auto"'),
-    "tools": msgspec.Raw(b"[]"),
-    "top_logprobs": msgspec.Raw(b"0"),
-    "top_p": msgspec.Raw(b"1.0"),
-    "truncation": msgspec.Raw(b'"disabled"'),
-    "user": NULL,
-}
-"""What a response object repeats of its request, with what stands there when it was not said."""
 
 _TRUE = msgspec.Raw(b"true")
 _string_decoder = msgspec.json.Decoder(str)
@@ -127,10 +106,10 @@ def edit_response(response: bytes, edits: Fields) -> bytes:
 def begin_response(fields: Fields, response_id: str, model: str, created_at_s: int) -> Fields:
     """The object of a background response that nobody has begun to answer."""
     echoed = {
-        name: fields[name] if fields.get(name, NULL) != NULL else default
-        for name, default in _ECHOED.items()
+        name: fields[name] if fields.get(name, NULL) != NULL else encode_raw(told)
+        for name, told in UNASKED.items()
     }
-    return {
+    return echoed | {
         "id": encode_raw(response_id),
         "object": encode_raw("response"),
         "created_at": encode_raw(created_at_s),
@@ -143,7 +122,6 @@ def begin_response(fields: Fields, response_id: str, model: str, created_at_s: i
         "model": encode_raw(model),
         "output": encode_raw([]),
         "usage": NULL,
-        **echoed,
     }
 
 

@@ -240,7 +240,7 @@ class StatefulResponses:
         finally:
             if run.task is None:
                 allowance.end()
-        ended.status = 200
+        ended.status, ended.outcome = 200, "background"
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.allowance.headers]
         if admitted.call.asking.view.is_streamed:
             await self._send_stream(run, [*head, *EVENT_STREAM], reply)
@@ -285,8 +285,10 @@ class StatefulResponses:
         )
 
     async def _make(self, admitted: Admitted, asked: RequestEnded, run: Run) -> None:
-        """Serve the request to the run, whatever comes of it, with a line in the log of its own."""
-        ended = msgspec.structs.replace(asked, operation="responses.background", is_streamed=True)
+        """Serve the request to the run, whatever comes of it, and tell its end."""
+        ended = msgspec.structs.replace(
+            asked, outcome="ok", operation="responses.background", is_streamed=True
+        )
         try:
             await self._pipeline.serve(admitted, RunReply(run), ended)
             run.end("failed", _no_last_word())

@@ -78,15 +78,16 @@ def make_sandbox_route(model: Model) -> Route:
     return Route(model, (deployment,), find_prices(model, (deployment,)))
 
 
-def find_prices(model: Model, deployments: Sequence[Deployment]) -> tuple[RateCard, ...]:
+def find_prices(
+    model: Model, deployments: Sequence[Deployment], *, is_declared: bool = False
+) -> tuple[RateCard, ...]:
     """What callers pay for the model where these serve it; nothing if nobody gave it a price.
 
-    Servers of one's own are free by declaration, unless the model has a price all the same.
+    Servers of one's own are free by declaration, unless the operator declared a price all the same
+    (`is_declared`). Where one of the deployments is somebody else's, the model's price counts.
     """
-    if model.rates_pico:
-        return (RateCard(rates_pico=model.rates_pico),)
     is_own = bool(deployments) and all(deployment.is_self_hosted for deployment in deployments)
-    return (FREE_CARD,) if is_own else ()
+    return (FREE_CARD,) if is_own and not is_declared else model.prices
 
 
 def nearest_models(snapshot: Snapshot, model_id: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nagara.domain.catalog import Deployment, Operation, Route
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS, Endpoint
-from nagara.operations.lanes import can_serve
+from nagara.operations.lanes import can_converse, can_serve
 
 
 def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
@@ -16,10 +16,13 @@ def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
 
     Lower `priority` comes first; among equals, whoever speaks the caller's own dialect, since that
     loses nothing; among those, one is chosen by weight and the others follow.
+    None of them is given if the answer can only be estimated, for models that can converse.
     Raises `GatewayError` (UNSUPPORTED) when none has the operation, or one it can be translated to.
     """
     able = [d for d in route.deployments if can_serve(d, endpoint)]
     if not able:
+        if endpoint.estimate is not None and any(map(can_converse, route.deployments)):
+            return []
         raise _unsupported(route, endpoint)
     if len(able) == 1:
         return able

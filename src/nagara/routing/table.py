@@ -20,6 +20,7 @@ from nagara.domain.catalog import (
     Transport,
 )
 from nagara.domain.configuration import ConfigError, Declared, DeclaredAlias, DeclaredModel
+from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import SANDBOX
 from nagara.routing.lookup import find_prices, make_open_route, make_sandbox_route, suggest
 
@@ -51,8 +52,11 @@ def build_routes(declared: Declared, catalogue: Catalogue) -> RouteTable:
     routes = dict(sandbox)
     if declared.providers:
         served = list_deployments(declared, models, listed)
-        routes = {id_: make_route(models[id_], found) for id_, found in served.items() if found}
-        add_qualified(routes, served, models)
+        priced = frozenset(own.id for own in declared.models if own.prices is not None)
+        routes = {
+            id_: make_route(models[id_], found, priced) for id_, found in served.items() if found
+        }
+        add_qualified(routes, served, models, priced)
     warnings += add_aliases(aliases, declared, routes, sandbox, problems)
     if problems:
         raise ConfigError(problems)
@@ -75,10 +79,23 @@ def change_model(model: Model, own: DeclaredModel) -> Model:
     """The model with everything that the operator declared in place of what it had."""
     changes = {
         name: value
-        for name in ("display_name", "context_window", "output_tokens_max", "rates_pico")
+        for name in ("display_name", "context_window", "output_tokens_max")
         if (value := getattr(own, name)) is not None
     }
-    return msgspec.structs.replace(model, **changes)
+    prices = join_prices(model.prices, own.prices, own.markup_ppm)
+    return msgspec.structs.replace(model, prices=prices, **changes)
+
+
+def join_prices(
+    known: tuple[RateCard, ...], own: tuple[RateCard, ...] | None, markup_ppm: int | None
+) -> tuple[RateCard, ...]:
+    """What a model costs: the catalogue's cards until the operator's own begin, then those."""
+    cards = known if own is None else (*known, *own)
+    if own and own[0].effective_from_s == 0:
+        cards = own
+    if markup_ppm is None:
+        return cards
+    return tuple(msgspec.structs.replace(card, markup_ppm=markup_ppm) for card in cards)
 
 
 def make_model(id_: str, startup: str = "custom") -> Model:
@@ -106,7 +123,7 @@ def find_listed(
             if name in offered:
                 continue
             model = by_name.get(name) or make_model(name, configured.name)
-            if not model.rates_pico:
+            if not model.prices and not deploy(configured, name, model).is_self_hosted:
                 warnings.append(f"{name} at provider {configured.name} has no known price")
             yield configured, name, model
 
@@ -134,7 +151,18 @@ def list_deployments(
                     found[id_].append(deploy(configured, name, model))
     for configured, name, model in listed:
         found[model.id].append(deploy(configured, name, model))
-    return found | {id_: deployments for id_, deployments in own.items() if deployments}
+    found |= {id_: deployments for id_, deployments in own.items() if deployments}
+    costs = {(x.provider, x.model): x.prices for model in models.values() for x in model.offers}
+    return {id_: [add_costs(d, costs) for d in deployments] for id_, deployments in found.items()}
+
+
+def add_costs(
+    deployment: Deployment, costs: Mapping[tuple[str, str], tuple[RateCard, ...]]
+) -> Deployment:
+    """The deployment with what its provider charges for that model, as far as it is known."""
+    known = costs.get((deployment.provider.name, deployment.model), ())
+    found = (FREE_CARD,) if deployment.is_self_hosted else known
+    return msgspec.structs.replace(deployment, costs=found) if found else deployment
 
 
 def is_wanted(configured: ConfiguredProvider, model: Model, name: str) -> bool:
@@ -183,16 +211,20 @@ def declare_deployments(
     ]
 
 
-def make_route(model: Model, deployments: list[Deployment]) -> Route:
-    """The model with its deployments in order: priority, then weight, then as declared."""
+def make_route(model: Model, deployments: list[Deployment], priced: frozenset[str]) -> Route:
+    """The model with its deployments in order: priority, then weight, then as declared.
+
+    `priced` are the models that the operator gave a price.
+    """
     ordered = tuple(sorted(deployments, key=lambda d: (d.priority, -d.weight)))
-    return Route(model, ordered, find_prices(model, ordered))
+    return Route(model, ordered, find_prices(model, ordered, is_declared=model.id in priced))
 
 
 def add_qualified(
     routes: dict[str, Route],
     served: Mapping[str, list[Deployment]],
     models: Mapping[str, Model],
+    priced: frozenset[str],
 ) -> None:
     """`provider/model` for each provider, by our id and by its own name; ids of models win."""
     for id_, deployments in served.items():
@@ -200,7 +232,7 @@ def add_qualified(
         for deployment in deployments:
             by_provider.setdefault(deployment.name, []).append(deployment)
         for name, found in by_provider.items():
-            route = make_route(models[id_], found)
+            route = make_route(models[id_], found, priced)
             for key in (id_, *(deployment.model for deployment in found)):
                 routes.setdefault(f"{name}/{key}", route)
 

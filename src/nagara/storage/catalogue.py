@@ -14,7 +14,7 @@ from nagara.storage.driver import Driver, Statement
 logger = logging.getLogger("nagara.storage")
 
 _SAVE = (
-    "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models', $1, $2) "
+    "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models.2', $1, $2) "
     "ON CONFLICT (name) DO UPDATE SET built_at_s = excluded.built_at_s, "
     "document = excluded.document WHERE excluded.built_at_s >= catalogues.built_at_s"
 )
@@ -32,7 +32,7 @@ async def save_catalogue(driver: Driver, catalogue: Catalogue) -> bool:
 
 async def load_catalogue(driver: Driver) -> Catalogue | None:
     """The catalogue that was kept; None when there is none that this version can read."""
-    rows = await driver.query("SELECT document FROM catalogues WHERE name = 'models'")
+    rows = await driver.query("SELECT document FROM catalogues WHERE name = 'models.2'")
     if not rows:
         return None
     try:

@@ -46,6 +46,9 @@ _DELETE_KEY = (
     "WHERE id = $1 AND deleted_at_s IS NULL AND (CAST($2 AS BIGINT) IS NULL OR account_id = $2)"
 )
 
+_FORGET_RETIRED = "DELETE FROM retired_secrets WHERE key_id = $1"
+_COUNT_KEYS = "SELECT COUNT(*) FROM keys WHERE account_id = $1 AND deleted_at_s IS NULL"
+
 
 class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What to change of a key: UNSET leaves a field as it is, None takes the bound away."""
@@ -128,6 +131,11 @@ async def load_keys(driver: Driver, *, account_id: int | None = None) -> list[Ke
     return [_key(row) for row in rows]
 
 
+async def count_keys(driver: Driver, account_id: int) -> int:
+    """How many keys of any kind an account has."""
+    return int((await driver.query(_COUNT_KEYS, (account_id,)))[0][0])
+
+
 async def find_key(driver: Driver, key_id: int, *, account_id: int | None = None) -> Key | None:
     """One key; None when there is none, or it is another account's than the one asked for."""
     if not 0 < key_id <= ID_MAX:
@@ -158,7 +166,7 @@ async def delete_key(
         return False
     statement = Statement(_DELETE_KEY, (key_id, account_id, now_s), rows_expected=1)
     try:
-        await driver.commit([statement, KEYS_CHANGED])
+        await driver.commit([statement, Statement(_FORGET_RETIRED, (key_id,)), KEYS_CHANGED])
     except ExpectationError:
         return False
     return True

@@ -73,6 +73,11 @@ class Balance(msgspec.Struct, frozen=True):
     pending_nano: int
 
     @property
+    def balance_nano(self) -> int:
+        """What came less what went: what is held has not gone yet."""
+        return self.credits_nano - self.debits_nano
+
+    @property
     def available_nano(self) -> int:
         """What can be held now."""
         return self.credits_nano - self.debits_nano - self.pending_nano
@@ -166,11 +171,8 @@ class Ledger:
                 raise
 
     async def find_balance(self, account_id: int) -> Balance:
-        """A customer's sums now. Raises `LedgerError` when there is no such account."""
-        rows = await self._driver.query(_SUMS, (account_id,))
-        if not rows:
-            raise LedgerError(f"there is no account {account_id!r} in the ledger")
-        return Balance(*rows[0])
+        """As the function of that name."""
+        return await find_balance(self._driver, account_id)
 
     async def _has_hold(self, hold: Hold) -> bool:
         rows = await self._driver.query(
@@ -195,6 +197,14 @@ class Ledger:
         if unknown:
             await self._driver.commit([Statement(_OPEN_HOUSE, (kind,)) for kind in unknown])
             self._houses.update(unknown)
+
+
+async def find_balance(driver: Driver, account_id: int) -> Balance:
+    """A customer's sums now. Raises `LedgerError` when there is no such account."""
+    rows = await driver.query(_SUMS, (account_id,))
+    if not rows:
+        raise LedgerError(f"there is no account {account_id!r} in the ledger")
+    return Balance(*rows[0])
 
 
 async def find_shortage(driver: Driver, hold: Hold) -> Shortage:

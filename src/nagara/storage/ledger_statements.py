@@ -42,21 +42,23 @@ _SUMMED = (
     "WHERE activity.account_id = $3 AND activity.key_id = ledger_accounts.owner "
     f"AND activity.day >= {_PERIOD_BEGAN} / {DAY_S})"
 )
-_SPENT = (
+SPENT = (
     f"(CASE WHEN period_began_s = {_PERIOD_BEGAN} THEN period_nano ELSE {_SUMMED} END "
     # What was refunded can be spent again where nothing begins anew.
     "- CASE WHEN limit_period = 'total' THEN credits_nano ELSE 0 END)"
 )
+"""What a key spent of its limit in the present period, as SQL over its row."""
+
 _HOLD_CUSTOMER = (
     f"UPDATE ledger_accounts SET pending_nano = pending_nano + $2 "
     f"WHERE {CUSTOMER} AND {AVAILABLE} >= $2"
 )
 _HOLD_KEY = (
     f"UPDATE ledger_accounts SET pending_nano = pending_nano + $2 "
-    f"WHERE {KEY} AND (limit_nano IS NULL OR {_SPENT} + pending_nano + $2 <= limit_nano)"
+    f"WHERE {KEY} AND (limit_nano IS NULL OR {SPENT} + pending_nano + $2 <= limit_nano)"
 )
 _KEY_ROOM = (
-    f"SELECT CAST(limit_nano - pending_nano - {_SPENT} AS BIGINT) FROM ledger_accounts "
+    f"SELECT CAST(limit_nano - pending_nano - {SPENT} AS BIGINT) FROM ledger_accounts "
     f"WHERE {KEY} AND CAST($2 AS BIGINT) = 0"
 )
 # Not for a request that was settled: a commit that was given up and done after all would leave

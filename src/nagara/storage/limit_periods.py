@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import msgspec
 
+from nagara.domain.catalog import LimitPeriod
+
 DAY_S = 86_400
 
 
@@ -22,6 +24,20 @@ class PeriodBegins(msgspec.Struct, frozen=True):
 def find_period_begins(at_ms: int) -> PeriodBegins:
     """The periods that a moment falls into."""
     return _begins_of_day(at_ms // (1000 * DAY_S))
+
+
+def find_period_end(period: LimitPeriod, at_ms: int) -> int | None:
+    """Unix seconds at which the period that a moment falls into is over; None for `total`."""
+    begins = find_period_begins(at_ms)
+    match period:
+        case LimitPeriod.DAY:
+            return begins.day_s + DAY_S
+        case LimitPeriod.WEEK:
+            return begins.week_s + 7 * DAY_S
+        case LimitPeriod.MONTH:
+            # No month has more than 31 days, and none fewer than 28.
+            return find_period_begins((begins.month_s + 31 * DAY_S) * 1000).month_s
+    return None
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ tell (503), never that the key is wrong (401).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -21,6 +22,7 @@ from nagara.runtime import Clock
 from nagara.storage.catalogue import load_catalogue
 from nagara.storage.driver import Driver, StorageError
 from nagara.storage.keys import load_accounts, load_keys, load_revision
+from nagara.storage.rotation import load_retired
 
 RETRY_S = 0.25
 RETRY_AFTER_S = 1
@@ -69,7 +71,8 @@ class Snapshots:
         """Read all keys and accounts. Raises `StorageError`; the snapshot then stays as it is."""
         revision = await load_revision(self._driver, "keys")
         accounts = {account.id: account for account in await load_accounts(self._driver)}
-        keys = {key.digest: key for key in await load_keys(self._driver)}
+        loaded = await load_keys(self._driver)
+        keys = {key.digest: key for key in [*loaded, *await load_retired(self._driver, loaded)]}
         self._keys_revision = revision
         self.current = msgspec.structs.replace(self.current, keys=keys, accounts=accounts)
 
@@ -84,6 +87,14 @@ class Snapshots:
             except StorageError as error:
                 self._fail(error)
                 await asyncio.sleep(RETRY_S)
+
+    async def refresh(self) -> None:
+        """Take into use what was just committed here, without waiting for the watch.
+
+        Never fails: what cannot be read now the watch meets too.
+        """
+        with contextlib.suppress(StorageError):
+            await self._catch_up()
 
     def knows(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether the key in these headers is among those read last, whatever it may do."""

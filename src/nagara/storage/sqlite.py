@@ -41,7 +41,10 @@ READS_WAITING_MAX = 1000
 # Inside the 250 ms that `watch` promises; a poll takes some 50 µs of the machine.
 POLL_S = 0.2
 
-_ID_COLUMN = "INTEGER PRIMARY KEY AUTOINCREMENT"
+_OWN_WORDS = {
+    "GENERATED_ID": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "IN_KEY_ORDER": "WITHOUT ROWID",
+}
 
 
 class SqliteDriver:
@@ -204,5 +207,7 @@ def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     for statement in migration.statements:
-        connection.execute(statement.replace("GENERATED_ID", _ID_COLUMN))
+        for word, own in _OWN_WORDS.items():
+            statement = statement.replace(word, own)
+        connection.execute(statement)
     execute(connection, RECORD_VERSION, (migration.version, migration.name, int(time.time())))

@@ -12,7 +12,7 @@ import msgspec
 from nagara import __version__
 from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.operations.lanes import Asking, Lane, choose_lane
+from nagara.operations.lanes import Asking, Lane
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
 from nagara.upstream.bounds import Timeouts
@@ -78,12 +78,12 @@ class Upstreams:
         self._authorizer = Authorizer(pool, timeouts)
         self._targets: dict[tuple[int, Operation, bool], Target] = {}
 
-    async def attempt(self, call: Call, deployment: Deployment) -> Begun:
-        """Try one deployment. Raises `GatewayError` if it gives no answer to forward.
+    async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
+        """Try one deployment by this lane. Raises `GatewayError` if it gives nothing to forward.
 
         Cancelling the attempt closes the upstream connection.
         """
-        lane, asking = choose_lane(call.asking, deployment), call.asking
+        asking = call.asking
         if deployment.provider.transport is Transport.SANDBOX:
             answer = await self._sandbox.answer(
                 lane.operation,

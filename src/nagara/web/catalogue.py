@@ -11,31 +11,21 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from nagara.access import KEY_HEADERS
 from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.pipeline import model_not_found
 from nagara.routing.lookup import resolve_route
+from nagara.web.documents import Document, DocumentAnswer, answer_document, make_document
 from nagara.web.model_list import (
-    Document,
     ModelList,
     encode_model,
     encode_models,
     encode_page,
     encode_startups,
-    make_document,
     restrict,
 )
 
 PAGE_LIMIT_MAX = 1000
-
-
-class CatalogueAnswer(msgspec.Struct, frozen=True):
-    """A whole answer: 200 with a body, or 304 without."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -67,7 +57,7 @@ class CatalogueEndpoints:
 
     def list_models(
         self, key: Key | None, query: bytes = b"", if_none_match: bytes | None = None
-    ) -> CatalogueAnswer:
+    ) -> DocumentAnswer:
         """The models that the caller may use; `limit`, `after_id`, `before_id` page as Anthropic's.
 
         Raises INVALID_REQUEST for a `limit` that is none.
@@ -75,15 +65,15 @@ class CatalogueEndpoints:
         models = self._view(self._current_snapshot(), key).models
         is_whole = key is None or key.allowed_models is None
         if is_whole and not query:
-            return _answer(models.document, if_none_match)
+            return answer_document(models.document, if_none_match)
         entries = models.entries
         if key is not None and key.allowed_models is not None:
             entries = restrict(models, key.allowed_models)
-        return _answer(_cut_page(entries, query), if_none_match)
+        return answer_document(_cut_page(entries, query), if_none_match)
 
     def get_model(
         self, key: Key | None, model_id: str, if_none_match: bytes | None = None
-    ) -> CatalogueAnswer:
+    ) -> DocumentAnswer:
         """One model by any of its names, which may be percent-encoded.
 
         Raises MODEL_NOT_FOUND, with the nearest ids; also for one that the key may not use, which
@@ -97,11 +87,11 @@ class CatalogueEndpoints:
             raise _not_listed(name) if is_restricted else model_not_found(snapshot, name)
         known = self._view(snapshot, key).models.entries.get(route.model.id)
         entry = known if known is not None else encode_model(route, self._now_s())
-        return _answer(make_document(entry), if_none_match)
+        return answer_document(make_document(entry), if_none_match)
 
-    def list_startups(self, if_none_match: bytes | None = None) -> CatalogueAnswer:
+    def list_startups(self, if_none_match: bytes | None = None) -> DocumentAnswer:
         """The makers of the models that are served here."""
-        return _answer(self._view(self._current_snapshot(), None).startups, if_none_match)
+        return answer_document(self._view(self._current_snapshot(), None).startups, if_none_match)
 
     def _view(self, snapshot: Snapshot, key: Key | None) -> _View:
         is_test = key is not None and key.kind is KeyKind.TEST
@@ -112,30 +102,6 @@ class CatalogueEndpoints:
             view = _View(routes, models, encode_startups(snapshot.catalogue, routes))
             self._views[is_test] = view
         return view
-
-
-def _answer(document: Document, if_none_match: bytes | None) -> CatalogueAnswer:
-    etag = document.etag.encode()
-    # Keys see different lists, so a shared cache may keep none; everyone asks again with the tag.
-    common = (
-        (b"etag", etag),
-        (b"cache-control", b"private, no-cache"),
-        (b"vary", b", ".join(KEY_HEADERS)),
-    )
-    if if_none_match is not None and _has_tag(if_none_match, etag):
-        return CatalogueAnswer(304, common, b"")
-    headers = (
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(document.body)).encode()),
-        *common,
-    )
-    return CatalogueAnswer(200, headers, document.body)
-
-
-def _has_tag(if_none_match: bytes, etag: bytes) -> bool:
-    """Whether the header names this tag; `W/` does not matter there (RFC 9110, 13.1.2)."""
-    tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
-    return etag in tags or tags == [b"*"]
 
 
 def _cut_page(entries: Mapping[str, bytes], query: bytes) -> Document:

@@ -177,7 +177,8 @@ class InferenceEdge:
     def _end(self, began_s: float, ended: RequestEnded) -> None:
         self._in_flight -= 1
         ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
-        self._observe(ended)
+        if ended.outcome != "background":
+            self._observe(ended)
 
 
 def _too_large(limit: int) -> GatewayError:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from nagara.domain.catalog import Model, Operation, Route
+from nagara.domain.catalog import Operation, Route
 from nagara.domain.money import format_rate
+from nagara.domain.rates import find_rates
 from nagara.domain.usage import Meter
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import can_serve
@@ -35,6 +36,9 @@ _PRICE_KEYS: tuple[tuple[str, Meter, int], ...] = (
     ("per_character", Meter.CHARACTERS, 1),
     ("per_second", Meter.AUDIO_MS, _MS_PER_SECOND),
     ("per_search", Meter.SEARCHES, 1),
+    ("per_file_search", Meter.FILE_SEARCHES, 1),
+    ("per_container", Meter.CONTAINERS, 1),
+    ("per_request", Meter.REQUESTS, 1),
 )
 
 # What a parameter of chat is called at the other endpoints; one that is not here keeps its name,
@@ -120,7 +124,7 @@ def make_item(route: Route, now_s: float) -> ModelItem:
         max_tokens=model.output_tokens_max,
         max_output_images=model.output_images_max,
         supported_endpoints=endpoints,
-        pricing={key: msgspec.Raw(price.encode()) for key, price in list_prices(model)},
+        pricing={key: msgspec.Raw(text.encode()) for key, text in list_prices(route, now_s)},
         architecture=Architecture(model.input_modalities, model.output_modalities),
         aliases=model.aliases,
         deprecates_at=model.deprecates_at_s,
@@ -147,13 +151,13 @@ def find_endpoints(route: Route) -> Iterator[Operation]:
     return (operation for operation in route.model.operations if operation in served)
 
 
-def list_prices(model: Model) -> Iterator[tuple[str, str]]:
+def list_prices(route: Route, now_s: float) -> Iterator[tuple[str, str]]:
     """Public price keys with exact decimal text; only those that are known."""
-    rates = model.rates_pico
+    rates = find_rates(route.prices, now_s)
     for key, meter, units in _PRICE_KEYS:
         if meter in rates:
             yield key, format_rate(rates[meter] * units)
-    if Meter.INPUT in rates and "embedding" in model.output_modalities:
+    if Meter.INPUT in rates and "embedding" in route.model.output_modalities:
         yield "per_token", format_rate(rates[Meter.INPUT])
     if Meter.INPUT in rates and Meter.INPUT_IMAGE in rates:
         yield "per_input_text_token", format_rate(rates[Meter.INPUT])

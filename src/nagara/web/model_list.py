@@ -1,25 +1,18 @@
 """The documents of the catalogue's endpoints, encoded once a snapshot and then only handed out.
 
 One body serves OpenAI's and Anthropic's clients: the envelopes differ in fields that the other
-does not read. An entity tag is the hash of its body, so equal bodies have equal tags on every node.
+does not read.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from nagara.domain.catalog import Catalogue, Route
+from nagara.web.documents import Document, make_document
 from nagara.web.model_items import make_item
 
 _encoder = msgspec.json.Encoder()
-
-
-class Document(msgspec.Struct, frozen=True):
-    """A JSON body and its strong entity tag, quotes included."""
-
-    body: bytes
-    etag: str
 
 
 class ModelList(msgspec.Struct, frozen=True):
@@ -39,11 +32,6 @@ class StartupItem(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str
     homepage: str | None
     models_count: int
-
-
-def make_document(body: bytes) -> Document:
-    """The body with its tag."""
-    return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def encode_models(routes: Mapping[str, Route], now_s: float) -> ModelList:

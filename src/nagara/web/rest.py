@@ -21,8 +21,9 @@ from nagara.operations import ENDPOINTS
 from nagara.outcomes import internal_error
 from nagara.runtime import Clock
 from nagara.storage.snapshots import Snapshots
-from nagara.web.account import read_balance
-from nagara.web.catalogue import CatalogueAnswer, CatalogueEndpoints
+from nagara.web.account.endpoints import AccountEndpoints
+from nagara.web.catalogue import CatalogueEndpoints
+from nagara.web.documents import DocumentAnswer
 from nagara.web.errors import (
     choose_encoder,
     encode_head,
@@ -58,7 +59,7 @@ class Rest:
         self._catalogue = CatalogueEndpoints(lambda: snapshots.current, clock.now_s)
         self._paths = [*ENDPOINTS]
 
-    def build(self, responses: ResponsesEndpoints) -> Starlette:
+    def build(self, responses: ResponsesEndpoints, account: AccountEndpoints) -> Starlette:
         """The Starlette application."""
         routes = [
             Route("/", self._wrap(self.greet)),
@@ -67,7 +68,7 @@ class Rest:
             Route("/v1/models", self._wrap(self.list_models)),
             Route("/v1/models/{model:path}", self._wrap(self.get_model)),
             Route("/v1/startups", self._wrap(self.list_startups)),
-            Route("/v1/account/balance", self._wrap(self.get_balance)),
+            *self._account_routes(account),
             Route("/v1/responses/{id}", self._wrap(responses.read), methods=["GET", "DELETE"]),
             Route("/v1/responses/{id}/input_items", self._wrap(responses.list_input_items)),
             Route("/v1/responses/{id}/cancel", self._wrap(responses.cancel), methods=["POST"]),
@@ -84,6 +85,12 @@ class Rest:
         # "/v1/models/" is a mistake to be told, not to be redirected to another scheme or host.
         app.router.redirect_slashes = False
         return app
+
+    def _account_routes(self, account: AccountEndpoints) -> list[Route]:
+        return [
+            Route(path, self._wrap(account.door.guard(handler)), methods=methods)
+            for path, handler, methods in account.table
+        ]
 
     def prepare(self) -> None:
         """Make ready what can be, so that the first who asks for the models need not wait."""
@@ -118,10 +125,6 @@ class Rest:
     async def list_startups(self, request: Request) -> Response:
         """`GET /v1/startups`."""
         return _respond(self._catalogue.list_startups(_tag(request)))
-
-    async def get_balance(self, request: Request) -> Response:
-        """`GET /v1/account/balance`."""
-        return JSONResponse(read_balance(self._snapshots, request.headers.raw))
 
     async def refuse_path(self, request: Request) -> Response:
         """Any other path."""
@@ -194,7 +197,7 @@ def _error_response(request: Request, error: GatewayError, ended: RequestEnded) 
     return response
 
 
-def _respond(answer: CatalogueAnswer) -> Response:
+def _respond(answer: DocumentAnswer) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = list(answer.headers)
     return response

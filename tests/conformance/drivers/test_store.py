@@ -9,6 +9,7 @@ import pytest
 
 from nagara.access import IssuedKey, issue_key
 from nagara.domain.catalog import Account, Catalogue, Key, KeyKind, Model, Offer, Operation, Startup
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
 from nagara.storage.catalogue import load_catalogue, save_catalogue
 from nagara.storage.data_folder import secret_path
@@ -166,14 +167,14 @@ async def test_every_change_of_keys_counts_up_their_revision(driver: Driver) -> 
 
 
 def catalogue(built_at_s: int) -> Catalogue:
-    offer = Offer("openai", "m-1", {Meter.INPUT: 37_500})
+    offer = Offer("openai", "m-1", (RateCard(rates_pico={Meter.INPUT: 37_500}),))
     model = Model(
         id="m",
         startup="s",
         display_name="M",
         operations=(Operation.CHAT,),
         aliases=("latest",),
-        rates_pico={Meter.OUTPUT: 2**62, Meter.CACHE_READ: 0},
+        prices=(RateCard(rates_pico={Meter.OUTPUT: 2**62, Meter.CACHE_READ: 0}),),
         offers=(offer,),
     )
     return Catalogue(built_at_s, "test", (model,), (Startup("s", "S"),))
@@ -191,7 +192,7 @@ async def test_catalogue_is_kept_whole_and_the_newest_wins(driver: Driver) -> No
 async def test_catalogue_that_cannot_be_read_counts_as_absent(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    insert = "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models', 1, $1)"
+    insert = "INSERT INTO catalogues (name, built_at_s, document) VALUES ('models.2', 1, $1)"
     await driver.commit([Statement(insert, (b'{"models": 3}',))])
     assert await load_catalogue(driver) is None
     assert "rebuilt" in caplog.text

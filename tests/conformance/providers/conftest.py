@@ -32,7 +32,7 @@ def base_path(provider: Provider) -> str:
 
 def configure(port: int) -> str:
     """The TOML of an operator who has them all."""
-    lines = []
+    lines = ["[billing]", 'unpriced_models = "free"']
     for provider in REMOTE:
         name = provider.name
         url = f"http://127.0.0.1:{port}{base_path(provider)}"

@@ -11,6 +11,7 @@ from nagara.catalogue.build import build_catalogue
 from nagara.catalogue.changes import Repriced, compare
 from nagara.catalogue.facts import read_facts
 from nagara.domain.catalog import Catalogue, Model
+from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.domain.usage import Meter
 
 FACTS = read_facts()
@@ -82,7 +83,7 @@ def test_list_price_without_the_maker_is_the_cheapest() -> None:
     models = build(
         together=[entry("meta-llama/Llama-9", dollars=3)], groq=[entry("llama-9", dollars=2)]
     )
-    assert models["llama-9"].rates_pico[Meter.INPUT] == 2_000_000
+    assert models["llama-9"].prices[0].rates_pico[Meter.INPUT] == 2_000_000
 
 
 def test_router_of_many_servers_offers_the_cheapest() -> None:
@@ -121,7 +122,7 @@ def test_free_variant_is_a_model_that_costs_nothing() -> None:
     free = ModelInfo(
         id="acme/duo-1:free", match=ClauseEquals("acme/duo-1:free"), prices=ModelPrice()
     )
-    assert build(openrouter=[free])["duo-1:free"].rates_pico == {Meter.INPUT: 0, Meter.OUTPUT: 0}
+    assert build(openrouter=[free])["duo-1:free"].prices == (FREE_CARD,)
 
 
 def test_long_description_ends_with_a_sentence() -> None:
@@ -137,11 +138,16 @@ def catalogue_of(*models: Model) -> Catalogue:
 
 @pytest.fixture
 def duo() -> Model:
-    return Model(id="duo", startup="acme", display_name="Duo", rates_pico={Meter.INPUT: 1})
+    return Model(
+        id="duo",
+        startup="acme",
+        display_name="Duo",
+        prices=(RateCard(rates_pico={Meter.INPUT: 1}),),
+    )
 
 
 def test_changes_name_what_came_went_and_was_repriced(duo: Model) -> None:
-    dearer = msgspec.structs.replace(duo, rates_pico={Meter.INPUT: 2})
+    dearer = msgspec.structs.replace(duo, prices=(RateCard(rates_pico={Meter.INPUT: 2}),))
     solo = msgspec.structs.replace(duo, id="solo")
     assert compare(catalogue_of(duo), catalogue_of(solo)).added == ("solo",)
     assert compare(catalogue_of(duo), catalogue_of(solo)).removed == ("duo",)

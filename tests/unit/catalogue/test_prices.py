@@ -1,6 +1,7 @@
 """Every price in the catalogue is the price data's own, to the pico-dollar."""
 
 import datetime
+import itertools
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from fnmatch import fnmatchcase
@@ -10,9 +11,11 @@ import pytest
 from genai_prices.data import providers
 from genai_prices.types import Provider, TieredPrices
 
+from nagara.billing.prices import resolve_rates
 from nagara.catalogue.facts import read_facts
 from nagara.catalogue.shipped import load_shipped
 from nagara.domain.catalog import Model, Offer
+from nagara.domain.rates import FREE_CARD, find_rate_card
 from nagara.domain.usage import Meter
 
 CATALOGUE = load_shipped()
@@ -33,7 +36,11 @@ PICO_PER_PRICE_DOLLAR = {
     "input_image_mtok": (Meter.INPUT_IMAGE, 10**6),
     "output_image_mtok": (Meter.OUTPUT_IMAGE, 10**6),
     "input_mchars": (Meter.CHARACTERS, 10**6),
+    "cache_audio_read_mtok": (Meter.CACHE_READ_AUDIO, 10**6),
+    "cache_image_read_mtok": (Meter.CACHE_READ_IMAGE, 10**6),
     "web_searches_kcount": (Meter.SEARCHES, 10**9),
+    "storage_searches_kcount": (Meter.FILE_SEARCHES, 10**9),
+    "requests_kcount": (Meter.REQUESTS, 10**9),
 }
 
 
@@ -63,18 +70,43 @@ def _exact_names(model: Any) -> set[str]:
     return {clause.equals for clause in clauses if hasattr(clause, "equals")} | {model.id}
 
 
-def expected_rates(model: Any) -> dict[Meter, int]:
-    built = datetime.datetime.fromtimestamp(CATALOGUE.built_at_s, datetime.UTC)
+BUILT = datetime.datetime.fromtimestamp(CATALOGUE.built_at_s, datetime.UTC)
+# Hours of that day, and days on which prices of the data change afterwards.
+MOMENTS = [
+    *(BUILT + datetime.timedelta(hours=hour, minutes=45) for hour in range(24)),
+    *(BUILT + datetime.timedelta(days=days) for days in (7, 8, 38, 39, 400)),
+]
+CONTEXTS: dict[str | None, dict[str, str]] = {
+    None: {},
+    "batch": {"processing": "batch"},
+    "flex": {"service_tier": "flex"},
+    "priority": {"service_tier": "priority"},
+}
+INPUT_SIZES = (0, 32_000, 32_001, 100_001, 128_001, 199_999, 200_000, 200_001, 272_001, 10**6)
+
+
+def expected_rates(
+    model: Any, moment: datetime.datetime, tier: str | None, size: int
+) -> dict[Meter, int]:
     rates: dict[Meter, int] = {}
-    for hour in range(24):
-        prices = model.get_prices(built + datetime.timedelta(hours=hour))
-        for key, (meter, pico) in PICO_PER_PRICE_DOLLAR.items():
-            price = getattr(prices, key)
-            if price is not None:
-                base = price.base if isinstance(price, TieredPrices) else price
-                rate = int((Decimal(base) * pico).to_integral_value(ROUND_CEILING))
-                rates[meter] = max(rate, rates.get(meter, 0))
+    prices = model.get_prices(moment, CONTEXTS[tier])
+    for key, (meter, pico) in PICO_PER_PRICE_DOLLAR.items():
+        price = getattr(prices, key)
+        if isinstance(price, TieredPrices):
+            reached = [tier.price for tier in price.tiers if size > tier.start]
+            price = reached[-1] if reached else price.base
+        if price is not None:
+            rates[meter] = int((Decimal(price) * pico).to_integral_value(ROUND_CEILING))
     return rates
+
+
+def stated_rates(
+    offer: Offer, moment: datetime.datetime, tier: str | None, size: int
+) -> dict[Meter, int]:
+    card = find_rate_card(offer.prices, moment.timestamp())
+    assert card is not None
+    rates = resolve_rates(card, size, tier)
+    return {meter: rate for meter, rate in rates.items() if meter is not Meter.AUDIO_MS}
 
 
 def priced_offers() -> Iterator[tuple[Model, Offer]]:
@@ -84,27 +116,35 @@ def priced_offers() -> Iterator[tuple[Model, Offer]]:
             yield from ((model, offer) for offer in model.offers)
 
 
-def test_every_offer_costs_what_the_price_data_says() -> None:
+@pytest.mark.parametrize("tier", CONTEXTS, ids=str)
+def test_every_offer_costs_what_the_price_data_says_at_every_hour_and_size(
+    tier: str | None,
+) -> None:
     wrong = []
     checked = 0
     for model, offer in priced_offers():
         provider, name = raw_name(offer)
-        globs = FACTS.providers[offer.provider].free
-        if any(fnmatchcase(name.lower(), glob) for glob in globs):
-            expected = {Meter.INPUT: 0, Meter.OUTPUT: 0}
-        else:
-            expected = expected_rates(entry(provider, name))
-        stated = {m: r for m, r in offer.rates_pico.items() if m is not Meter.AUDIO_MS}
-        checked += 1
-        if stated != expected:
-            wrong.append((model.id, offer, expected))
+        if is_free(offer, name):
+            assert offer.prices == (FREE_CARD,)
+            continue
+        info = entry(provider, name)
+        moments = MOMENTS if isinstance(info.prices, list) else MOMENTS[:1]
+        for moment, size in itertools.product(moments, INPUT_SIZES):
+            checked += 1
+            if stated_rates(offer, moment, tier, size) != expected_rates(info, moment, tier, size):
+                wrong.append((model.id, offer.provider, moment, size))
     assert not wrong
-    assert checked > 1500
+    assert checked > 15_000
+
+
+def is_free(offer: Offer, name: str) -> bool:
+    globs = FACTS.providers[offer.provider].free
+    return any(fnmatchcase(name.lower(), glob) for glob in globs)
 
 
 def test_every_list_price_is_one_of_the_offers() -> None:
     for model in CATALOGUE.models:
-        assert model.rates_pico in [offer.rates_pico for offer in model.offers], model.id
+        assert model.prices in [offer.prices for offer in model.offers], model.id
 
 
 def test_makers_own_price_is_the_list_price_where_the_maker_sells_the_model() -> None:
@@ -112,7 +152,7 @@ def test_makers_own_price_is_the_list_price_where_the_maker_sells_the_model() ->
     for model in CATALOGUE.models:
         own = [o for o in model.offers if o.provider == makers.get(model.startup)]
         if own:
-            assert model.rates_pico == own[0].rates_pico, model.id
+            assert model.prices == own[0].prices, model.id
 
 
 @pytest.mark.parametrize(
@@ -137,10 +177,10 @@ def test_makers_own_price_is_the_list_price_where_the_maker_sells_the_model() ->
     ],
 )
 def test_well_known_model_has_its_published_price(name: str, per_million: dict[str, str]) -> None:
-    rates = BY_NAME[name].rates_pico
+    rates = BY_NAME[name].prices[-1].rates_pico
     for meter, dollars in per_million.items():
         assert rates[Meter(meter)] == Decimal(dollars) * 10**6, (name, meter)
 
 
 def test_transcription_by_the_hour_becomes_a_rate_by_the_millisecond() -> None:
-    assert BY_NAME["whisper-1"].rates_pico == {Meter.AUDIO_MS: 100_000}  # $0.36 an hour
+    assert BY_NAME["whisper-1"].prices[0].rates_pico == {Meter.AUDIO_MS: 100_000}  # $0.36 an hour

@@ -52,8 +52,8 @@ def test_newest_prices_become_a_catalogue(address: str) -> None:
     fetched = fetch_prices(f"{address}/prices")
     day = datetime.date(2026, 11, 23)
     catalogue = build_catalogue(fetched, read_facts(), day=day, source="a test")
-    rates = {model.id: model.rates_pico for model in catalogue.models}
-    assert rates["gpt-9"] == {Meter.INPUT: 37_500}
+    rates = {model.id: model.prices for model in catalogue.models}
+    assert rates["gpt-9"][0].rates_pico == {Meter.INPUT: 37_500}
 
 
 @pytest.mark.parametrize("path", ["none", "broken", "failing"])

@@ -194,6 +194,13 @@ def test_configuration_cannot_be_printed_with_its_secrets(tmp_path: Path) -> Non
     assert SECRET not in repr(load(tmp_path, OPENAI_API_KEY=SECRET))
 
 
+def test_state_of_a_provider_is_shared_only_if_the_file_says_so(tmp_path: Path) -> None:
+    text = "[providers.openai]\n"
+    for said, is_shared in (("", False), ("share_state = true", True)):
+        [openai] = load(tmp_path, text + said, OPENAI_API_KEY=SECRET).declared.providers.values()
+        assert openai.provider.is_state_shared is is_shared
+
+
 def test_operations_of_the_file_are_all_that_a_provider_has_in_that_order(tmp_path: Path) -> None:
     text = '[providers.openai]\noperations = ["responses", "chat.completions"]'
     [openai] = load(tmp_path, text, OPENAI_API_KEY=SECRET).declared.providers.values()

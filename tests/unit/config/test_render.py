@@ -33,7 +33,7 @@ def test_tables_of_the_example_load(tmp_path: Path) -> None:
     declared = load_config(path, {"OPENAI_API_KEY": "sk-0123456789abcdef"}).declared
     assert list(declared.providers) == ["openai", "my-vllm"]
     assert len(declared.models[0].deployments) == 2
-    assert declared.models[0].rates_pico is not None
+    assert declared.models[0].prices is not None
     assert declared.aliases[0].name == "fast"
 
 

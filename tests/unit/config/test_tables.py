@@ -1,5 +1,7 @@
 """Every field of every table can be set, and every field says what it takes."""
 
+import datetime
+
 import msgspec
 import pytest
 
@@ -14,6 +16,8 @@ EXAMPLES = {
     "a list of text": ["a"],
     "a list of tables": [{}],
     "a table": {},
+    "a table, or a list of tables": [{}],
+    "a day, such as 2027-01-01": datetime.date(2027, 1, 1),
     "a price, as text or a number": "0.1",
 }
 
@@ -22,7 +26,11 @@ EXAMPLES = {
 def test_field_takes_what_it_says_and_nothing_else(
     table: type[msgspec.Struct], field: msgspec.structs.FieldInfo
 ) -> None:
-    required = {f.name: "a" for f in msgspec.structs.fields(table) if f.required}
+    required = {
+        f.name: EXAMPLES.get(describe(f.type), 1)
+        for f in msgspec.structs.fields(table)
+        if f.required
+    }
     example = EXAMPLES.get(describe(field.type), 1)
     for value, is_right in ((example, True), (object(), False), (-1.5j, False)):
         problems = Problems()

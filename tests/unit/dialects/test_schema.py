@@ -131,3 +131,12 @@ def test_references_that_double_at_every_level_are_refused() -> None:
     schema = {"properties": {"a": {"$ref": "#/$defs/d39", "minProperties": 1}}}
     with pytest.raises(GatewayError, match="too large"):
         rewritten(schema | {"$defs": definitions}, GEMINI)
+
+
+def test_what_is_all_of_itself_is_merged_once() -> None:
+    again = {"$ref": "#/$defs/one", "properties": {"a": {"minLength": 1}}}
+    one = {"properties": {"a": {"type": "string"}}, "allOf": [again]}
+    schema = {"allOf": [{"$ref": "#/$defs/one"}], "$defs": {"one": one}}
+    made = rewrite(msgspec.Raw(msgspec.json.encode(schema)), TOOL_INPUT)
+    # Merged over and over, it grew deeper each time, in the end too deep for Python.
+    assert len(made.schema) < 300

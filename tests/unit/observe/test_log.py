@@ -77,6 +77,22 @@ def test_person_reads_what_was_asked_where_it_went_and_what_it_cost() -> None:
     assert all(written(o, is_json=False).endswith("\n") for o in EACH)
 
 
+@pytest.mark.parametrize(
+    ("asked", "spoken", "told"),
+    [
+        ("responses", "chat.completions", "openai/gpt-mini as chat.completions  "),
+        ("responses", "responses", "openai/gpt-mini  "),
+        ("responses.background", "responses", "openai/gpt-mini  "),
+    ],
+)
+def test_dialect_that_the_provider_was_asked_in_is_told_where_it_is_another(
+    asked: str, spoken: str, told: str
+) -> None:
+    ended = msgspec.structs.replace(ENDED, operation=asked, provider_operation=spoken)
+    assert told in written(ended, is_json=False)
+    assert json.loads(written(ended))["provider_operation"] == spoken
+
+
 @pytest.mark.parametrize("is_json", [True, False])
 def test_model_name_cannot_forge_a_line_or_command_a_terminal(is_json: bool) -> None:
     name = "mini\n12:00:00  200 POST /v1/x\x1b[2J\u2028\u202e"
@@ -141,7 +157,7 @@ REVIEWED = {
         "request_id", "method", "path", "has_client_left", "status", "outcome", "error",
         "duration_ms", "first_byte_ms", "operation", "account", "key", "model", "provider",
         "deployment", "attempts", "is_streamed", "usage", "is_usage_estimated", "charge_usd",
-        "bytes_in", "bytes_out",
+        "bytes_in", "bytes_out", "provider_operation",
         # Names of parameters and parts, never what they hold.
         "dropped",
     },
@@ -149,6 +165,7 @@ REVIEWED = {
         "level", "request_id", "provider", "deployment", "error", "status", "reason",
         # What a provider says of itself: of a caller's mistake the message is left out.
         "provider_status", "provider_code", "provider_message", "provider_request_id",
+        "absent_operation",
     },
     StorageFailed: {"reason"},
     StorageRecovered: {"after_s"},

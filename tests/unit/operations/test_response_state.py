@@ -5,7 +5,10 @@ import json
 import msgspec
 import pytest
 
+from nagara.dialects import openai_responses
+from nagara.dialects.codec import Frame
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.events import Response
 from nagara.operations.response_state import (
     begin_response,
     edit_response,
@@ -86,8 +89,22 @@ def test_begun_response_repeats_its_request() -> None:
     begun = json.loads(msgspec.json.encode(begin_response(asked, "resp_1", "m", 7)))
     assert (begun["status"], begun["background"], begun["output"]) == ("queued", True, [])
     assert (begun["temperature"], begun["metadata"]) == (0.1, {"a": "b"})
-    assert (begun["instructions"], begun["top_p"]) == (None, 1.0)
+    assert (begun["instructions"], begun["tools"]) == (None, [])
     assert "input" not in begun
+
+
+def test_begun_response_repeats_what_a_translated_answer_does() -> None:
+    begun = json.loads(msgspec.json.encode(begin_response(fields(), "resp_1", "m", 7)))
+    body = b'{"model":"m","input":"Hi.","background":true}'
+    frame = Frame(request=openai_responses.decode_request(body), model="m", seed="1", created_s=7)
+    answer = json.loads(
+        openai_responses.encode_response(Response(dialect="openai_chat"), frame).body
+    )
+    ours = {"id", "status", "output", "usage", "service_tier", "completed_at"}
+    assert begun.keys() - ours == answer.keys() - ours
+    assert {name: begun[name] for name in begun.keys() - ours} == {
+        name: answer[name] for name in answer.keys() - ours
+    }
 
 
 def test_ended_response_says_why() -> None:

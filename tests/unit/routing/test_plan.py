@@ -72,6 +72,15 @@ def test_whoever_speaks_the_callers_dialect_comes_first_among_equals() -> None:
     assert names(*among, draw=0.9) == ["b", "a", "claude"]
 
 
+def test_tokens_are_estimated_only_of_what_converses_and_where_nobody_counts() -> None:
+    count = ENDPOINTS["/v1/messages/count_tokens"]
+    claude, other = deployment("claude", of="anthropic"), deployment("a")
+    assert list(plan(Route(MODEL, (other,)), count, 0.0)) == []
+    assert list(plan(Route(MODEL, (other, claude)), count, 0.0)) == [claude]
+    with pytest.raises(GatewayError):
+        plan(Route(MODEL, (deployment("v", of="voyage"),)), count, 0.0)
+
+
 def test_model_without_the_operation_names_where_it_can_be_called() -> None:
     with pytest.raises(GatewayError) as caught:
         plan(Route(MODEL, (deployment("claude", of="anthropic"),)), EMBEDDINGS, 0.0)

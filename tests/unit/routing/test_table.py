@@ -9,27 +9,28 @@ import pytest
 from nagara.config.load import load_config
 from nagara.domain.catalog import Catalogue, Model, Offer, Route
 from nagara.domain.configuration import ConfigError
+from nagara.domain.rates import FREE_CARD, RateCard, find_rates
 from nagara.domain.usage import Meter
 from nagara.routing.table import RouteTable, build_routes
 
-RATES = {Meter.INPUT: 400_000, Meter.OUTPUT: 1_600_000}
+PRICES = (RateCard(rates_pico={Meter.INPUT: 400_000, Meter.OUTPUT: 1_600_000}),)
 MINI = Model(
     id="gpt-4.1-mini",
     startup="openai",
     display_name="GPT-4.1 mini",
     aliases=("gpt-4.1-mini-2025-04-14",),
-    rates_pico=RATES,
+    prices=PRICES,
     offers=(
-        Offer("openrouter", "openai/gpt-4.1-mini", RATES),
-        Offer("openai", "gpt-4.1-mini", RATES),
+        Offer("openrouter", "openai/gpt-4.1-mini", PRICES),
+        Offer("openai", "gpt-4.1-mini", PRICES),
     ),
 )
 OSS = Model(
     id="gpt-oss-120b",
     startup="openai",
     display_name="GPT-OSS",
-    rates_pico=RATES,
-    offers=(Offer("groq", "openai/gpt-oss-120b", RATES),),
+    prices=PRICES,
+    offers=(Offer("groq", "openai/gpt-oss-120b", PRICES),),
 )
 CATALOGUE = Catalogue(built_at_s=0, source="test", models=(MINI, OSS), startups=())
 
@@ -113,8 +114,11 @@ def test_listed_name_beyond_the_catalogue_is_a_model_of_its_own(path: Path) -> N
     table = build(path, VLLM + 'models = ["llama-3.3-70b", "gpt-oss-120b"]')
     assert served(table.routes["llama-3.3-70b"]) == [("my-vllm", "llama-3.3-70b")]
     assert served(table.routes["my-vllm/llama-3.3-70b"]) == [("my-vllm", "llama-3.3-70b")]
-    assert table.routes["gpt-oss-120b"].model.rates_pico == RATES
-    assert table.warnings == ("llama-3.3-70b at provider my-vllm has no known price",)
+    assert table.routes["gpt-oss-120b"].model.prices == PRICES
+    assert table.warnings == ()
+    # A server of one's own is free, whatever others take for the model.
+    assert table.routes["gpt-oss-120b"].prices == (FREE_CARD,)
+    assert table.routes["my-vllm/llama-3.3-70b"].prices == (FREE_CARD,)
 
 
 def test_declared_model_has_its_facts_prices_aliases_and_deployments(path: Path) -> None:
@@ -131,7 +135,7 @@ def test_declared_model_has_its_facts_prices_aliases_and_deployments(path: Path)
     assert routes["m"] is routes["mine"]
     model = routes["mine"].model
     assert (model.display_name, model.context_window) == ("Mine", 1000)
-    assert model.rates_pico == {
+    assert find_rates(routes["mine"].prices, 0) == {
         Meter.INPUT: 100_000,
         Meter.CACHE_WRITE_5M: 300_000,
         Meter.CACHE_WRITE_1H: 300_000,
@@ -141,7 +145,7 @@ def test_declared_model_has_its_facts_prices_aliases_and_deployments(path: Path)
 def test_declared_changes_to_a_model_of_the_catalogue_keep_the_rest(path: Path) -> None:
     text = '[models."gpt-4.1-mini"]\nprices = { input_mtok = "9" }\n'
     route = build(path, text, OPENAI).routes["gpt-4.1-mini"]
-    assert route.model.rates_pico == {Meter.INPUT: 9_000_000}
+    assert find_rates(route.prices, 0) == {Meter.INPUT: 9_000_000}
     assert route.model.display_name == "GPT-4.1 mini"
     assert served(route) == [("openai", "gpt-4.1-mini")]
 

@@ -10,7 +10,7 @@ import pytest
 from nagara.domain.catalog import Auth, Deployment, Operation, Provider, Secret, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
-from nagara.operations.lanes import Asking
+from nagara.operations.lanes import Asking, choose_lane
 from nagara.providers import PROVIDERS
 from nagara.upstream.answer import Answer
 from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
@@ -67,9 +67,8 @@ def ask_chat(body: bytes) -> Asking:
 async def attempt(sandbox: FakeSandbox, body: bytes = BODY) -> Begun:
     upstreams = Upstreams(None, sandbox, TIMEOUTS)  # type: ignore[arg-type]
     call = Call(asking=ask_chat(body), headers=[], query=b"")
-    return await upstreams.attempt(
-        call, Deployment(name="them", provider=provider(), model="theirs")
-    )
+    them = Deployment(name="them", provider=provider(), model="theirs")
+    return await upstreams.attempt(call, them, choose_lane(call.asking, them))
 
 
 async def test_answer_has_begun_with_its_first_piece() -> None:
@@ -118,7 +117,7 @@ async def test_deployment_without_an_address_is_unavailable() -> None:
     call = Call(asking=ask_chat(BODY), headers=[], query=b"")
     nowhere = Deployment(name="them", provider=provider(Transport.HTTP), model="theirs")
     with pytest.raises(GatewayError, match="no address") as caught:
-        await upstreams.attempt(call, nowhere)
+        await upstreams.attempt(call, nowhere, choose_lane(call.asking, nowhere))
     assert caught.value.kind is ErrorKind.UPSTREAM_UNAVAILABLE
 
 
@@ -138,7 +137,9 @@ async def test_path_may_hold_a_query_beside_the_callers(
     async with FakeUpstream() as upstream:
         there = Deployment(name="t", provider=them, model="m", base_url=upstream.url)
         call = Call(asking=asking, headers=[], query=b"a=1")
-        asked = asyncio.ensure_future(upstreams.attempt(call, there))
+        asked = asyncio.ensure_future(
+            upstreams.attempt(call, there, choose_lane(call.asking, there))
+        )
         peer = await upstream.accept()
         request = await peer.read_request()
         await peer.answer(b"{}")

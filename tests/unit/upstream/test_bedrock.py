@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from nagara.domain.catalog import Deployment, Secret
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
-from nagara.operations.lanes import Asking, Bounds
+from nagara.operations.lanes import Asking, Bounds, choose_lane
 from nagara.providers import PROVIDERS
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from tests.converse import find_faults
@@ -104,7 +104,8 @@ async def ask(client: Client, bedrock: FakeBedrock, credential: str, **fields: A
         credential=Secret(credential),
     )
     upstreams = Upstreams(client.pool, FakeSandbox(FakeAnswer(200, [])), TIMEOUTS)
-    return await upstreams.attempt(Call(asking=asking, headers=[], query=b""), deployment)
+    call = Call(asking=asking, headers=[], query=b"")
+    return await upstreams.attempt(call, deployment, choose_lane(asking, deployment))
 
 
 async def read_rest(begun: Begun) -> bytes:

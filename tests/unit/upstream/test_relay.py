@@ -55,12 +55,18 @@ class Relayed:
     def __init__(self, stream: ForwardedStream | None = None) -> None:
         assert CHAT.forward_stream is not None
         self.answer, self.reply = FedAnswer(), FakeReply()
+        self.settled: list[bytes] = []
         self.stream = stream or CHAT.forward_stream(1000, None, hides_usage=False)
         begun = Begun(self.answer, event("first"), True, NO_LANE)
         self.relay = StreamRelay(begun, self.stream, self.reply, "req_1")
 
+    async def settle(self, last: bytes) -> None:
+        """What is held back until now is all that is still to be sent."""
+        assert not self.reply.is_ended
+        self.settled.append(last)
+
     async def begin(self) -> asyncio.Task[None]:
-        running = asyncio.create_task(self.relay.run([]))
+        running = asyncio.create_task(self.relay.run([], self.settle))
         await asyncio.sleep(0)
         assert self.reply.body == event("first")
         return running

@@ -26,6 +26,7 @@ from nagara.domain.catalog import (
     Snapshot,
 )
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.rates import find_rates
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 from nagara.routing.lookup import make_sandbox_route
@@ -139,7 +140,7 @@ def test_prepared_list_is_what_the_first_caller_gets() -> None:
 def test_prices_are_exact_numbers_without_exponents(shown: CatalogueEndpoints) -> None:
     body = shown.list_models(None).body
     items = json.loads(body, parse_float=Decimal, parse_int=Decimal)["data"]
-    rates = {model.id: model.rates_pico for model in CATALOGUE.models}
+    rates = {model.id: find_rates(model.prices, NOW_S) for model in CATALOGUE.models}
     for item in items:
         for key, price in item["pricing"].items():
             assert price == int(price * 10**12) / Decimal(10**12), (item["id"], key)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.anthropic_messages.block_encoder import Block, BlockEncoder, fit_id
+from nagara.dialects.fit import name_parameter
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     HostedCall,
@@ -22,6 +23,7 @@ from nagara.domain.messages import (
     Media,
     Message,
     Part,
+    Request,
     Role,
     ToolCall,
     ToolResult,
@@ -60,10 +62,9 @@ class Conversation(msgspec.Struct, frozen=True):
         return not (isinstance(first, dict) and str(first.get("type")).endswith("thinking"))
 
 
-def arrange(
-    messages: Sequence[Message], encoder: BlockEncoder, *, has_system_midway: bool
-) -> Conversation:
+def arrange(request: Request, encoder: BlockEncoder, *, has_system_midway: bool) -> Conversation:
     """The conversation. Raises `GatewayError` for calls without results and the like."""
+    messages = request.messages
     count = next((i for i, m in enumerate(messages) if m.role not in _INSTRUCTING), len(messages))
     system = [block for m in messages[:count] for block in encoder.encode_parts(m.parts)]
     rest = messages[count:]
@@ -80,7 +81,7 @@ def arrange(
     if not turns:
         # Nobody has spoken yet: what there is to answer are the instructions themselves.
         return Conversation([], [_turn("user", system)] if system else [])
-    _check_pairs(turns)
+    _check_pairs(turns, name_parameter("messages", request))
     _trim_end(turns[-1])
     return Conversation(system, turns)
 
@@ -150,7 +151,7 @@ def _open(turns: list[Turn], role: str) -> Turn:
     return turns[-1]
 
 
-def _check_pairs(turns: Sequence[Turn]) -> None:
+def _check_pairs(turns: Sequence[Turn], place: str) -> None:
     # Other providers take a call without its result. Anthropic answers 400, in words that name
     # neither the tool nor the way out. https://docs.anthropic.com/en/docs/agents-and-tools/tool-use
     for index, turn in enumerate(turns):
@@ -158,17 +159,19 @@ def _check_pairs(turns: Sequence[Turn]) -> None:
         after = turns[index + 1].result_ids if index + 1 < len(turns) else []
         for id_ in turn.result_ids:
             if id_ not in before:
-                raise _unpaired(f"The result of the tool call {id_!r} does not follow its call.")
+                raise _unpaired(
+                    f"The result of the tool call {id_!r} does not follow its call.", place
+                )
         for id_ in turn.call_ids:
             if id_ not in after:
-                raise _unpaired(f"The tool call {id_!r} has no result in the turn after it.")
+                raise _unpaired(f"The tool call {id_!r} has no result in the turn after it.", place)
 
 
-def _unpaired(what: str) -> GatewayError:
+def _unpaired(what: str, place: str) -> GatewayError:
     return GatewayError(
         ErrorKind.INVALID_REQUEST,
         f"{what} Send the result of every call right after the assistant's turn that made it.",
-        param="messages",
+        param=place,
     )
 
 

@@ -1,18 +1,113 @@
 """The most that a Messages request asks for, and the same request with less output."""
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import encode_raw
-from nagara.dialects.measuring import count_bytes, read_text
-from nagara.domain.demand import Demand
+from nagara.dialects.json_fields import Fields, encode_raw
+from nagara.dialects.measuring import (
+    CALLS_MAX,
+    ROUNDS_MAX,
+    Content,
+    ToolView,
+    count_bytes,
+    has_any,
+    may_cache_for_an_hour,
+    read_text,
+    read_tools,
+    survey,
+)
+from nagara.dialects.service_tier import billed_tier
+from nagara.domain.demand import Demand, SideCalls
+
+CONTENTS = {
+    **dict.fromkeys(
+        (
+            "text",
+            "thinking",
+            "redacted_thinking",
+            "tool_result",
+            "document",
+            "content",
+            "search_result",
+            "ephemeral",
+            "compaction",
+        ),
+        Content.TEXT,
+    ),
+    # Arguments of tools and results of the provider's own are never looked at as content.
+    **dict.fromkeys(
+        (
+            "tool_use",
+            "server_tool_use",
+            "mcp_tool_use",
+            "tool_reference",
+            "web_search_tool_result",
+            "char_location",
+            "page_location",
+            "content_block_location",
+            "web_search_result_location",
+            "search_result_location",
+        ),
+        Content.CLOSED,
+    ),
+    "image": Content.IMAGE,
+}
+_PLAIN = frozenset(name.encode() for name, kind in CONTENTS.items() if kind is not Content.IMAGE)
+
+# Run by the caller, though Anthropic wrote them; each adds a page of instructions.
+# https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview#pricing
+_CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_")
+_CLIENT_TOOL_TOKENS_MAX = 1500
+
+_COMPACTING = b"compact"
 
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
+    fields = view.fields
+    found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
+    typed = [tool for tool in read_tools(fields) if tool.type not in (None, "custom")]
+    hosted = [tool for tool in typed if not str(tool.type).startswith(_CLIENT_TOOLS)]
+    has_servers = has_any(fields, ("mcp_servers", "container"))
+    is_unseen = found.has_unseen or bool(hosted) or has_servers
+    fast = "fast" if read_text(fields, "speed") == "fast" else None
     return Demand(
-        text_bytes=count_bytes(view.fields),
+        text_bytes=count_bytes(fields)
+        - found.image_bytes
+        + (len(typed) - len(hosted)) * _CLIENT_TOOL_TOKENS_MAX,
+        image_count=found.image_count,
+        has_unseen_input=is_unseen,
+        has_media_input=found.has_media or is_unseen,
+        has_hour_cache=found.has_hour_cache
+        or may_cache_for_an_hour(fields, "system", "tools", "cache_control"),
+        rounds_max=_bound_rounds(hosted, has_servers=has_servers),
+        searches_max=sum(_uses(x) for x in hosted if str(x.type).startswith("web_search")),
         output_tokens_max=view.output_tokens_max,
-        service_tier=read_text(view.fields, "service_tier"),
+        service_tier=fast or billed_tier(read_text(fields, "service_tier")),
+        side_calls=tuple(_find_side_calls(fields, hosted)),
     )
+
+
+def _uses(tool: ToolView) -> int:
+    return CALLS_MAX if tool.max_uses is None else max(0, tool.max_uses)
+
+
+def _bound_rounds(hosted: list[ToolView], *, has_servers: bool) -> int:
+    """One round more than there are calls: the last one reads what the last call found."""
+    if not hosted and not has_servers:
+        return 1
+    calls = ROUNDS_MAX if has_servers else sum(map(_uses, hosted))
+    return min(calls, ROUNDS_MAX) + 1
+
+
+def _find_side_calls(fields: Fields, hosted: list[ToolView]) -> list[SideCalls]:
+    """What is billed beside the answer: an advisor's rounds, and a compaction."""
+    calls = [
+        SideCalls(calls_max=_uses(tool), model=tool.model, output_tokens_max=tool.max_tokens)
+        for tool in hosted
+        if str(tool.type).startswith("advisor")
+    ]
+    if _COMPACTING in bytes(fields.get("context_management", b"")):
+        calls.append(SideCalls(calls_max=1))
+    return calls
 
 
 def limit_output(

@@ -14,8 +14,8 @@ import msgspec
 
 from nagara.dialects.anthropic_messages.documents import PDF, PLAIN_TEXT, encode_document
 from nagara.dialects.anthropic_messages.wire import NAME, encode_mark
-from nagara.dialects.codec import Target, cannot_carry
-from nagara.domain.errors import GatewayError
+from nagara.dialects.codec import Target
+from nagara.dialects.fit import cannot_take
 from nagara.domain.messages import Media, MediaKind, Request
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -36,22 +36,26 @@ def encode_media(
     """The block. Raises `GatewayError` (UNSUPPORTED) for what cannot be given."""
     is_own = request.dialect == NAME
     if media.kind not in (MediaKind.IMAGE, MediaKind.DOCUMENT):
-        raise _refuse(f"{media.kind.value} input", target)
+        raise cannot_take(f"{media.kind.value} input", request, target)
     # A file lies with one provider, and its id means nothing to another.
     if media.file_id is not None and not is_own:
-        raise _refuse(f"a file that another provider keeps ({media.file_id[:80]!r})", target)
+        raise cannot_take(
+            f"a file that another provider keeps ({media.file_id[:80]!r})", request, target
+        )
     if media.url is not None and not media.url.lower().startswith(("https://", "http://")):
-        raise _refuse(f"a file at {media.url[:80]!r}, which is no address of the web", target)
+        raise cannot_take(
+            f"a file at {media.url[:80]!r}, which is no address of the web", request, target
+        )
     if not is_own:
         dropped += media.extras
     if media.detail not in (None, "auto"):
         dropped.append("detail")
     if media.kind is MediaKind.DOCUMENT:
-        return encode_document(_as_taken(media, target), is_own=is_own)
-    return _encode_image(media, target, is_own=is_own)
+        return encode_document(_as_taken(media, request, target), is_own=is_own)
+    return _encode_image(media, request, target)
 
 
-def _encode_image(media: Media, target: Target, *, is_own: bool) -> dict[str, Any]:
+def _encode_image(media: Media, request: Request, target: Target) -> dict[str, Any]:
     source: dict[str, str]
     if media.file_id is not None:
         source = {"type": "file", "file_id": media.file_id}
@@ -59,16 +63,16 @@ def _encode_image(media: Media, target: Target, *, is_own: bool) -> dict[str, An
         source = {"type": "url", "url": media.url}
     else:
         data = media.data or ""
-        source = {"type": "base64", "media_type": _image_type(media, target), "data": data}
+        source = {"type": "base64", "media_type": _image_type(media, request, target), "data": data}
     block: dict[str, Any] = {"type": "image", "source": source}
-    if is_own:
+    if request.dialect == NAME:
         block |= media.extras
     if media.cache is not None:
         block["cache_control"] = encode_mark(media.cache)
     return block
 
 
-def _image_type(media: Media, target: Target) -> str:
+def _image_type(media: Media, request: Request, target: Target) -> str:
     said = (media.media_type or "").lower()
     said = _SPELLINGS.get(said, said)
     if said in IMAGE_TYPES:
@@ -76,10 +80,10 @@ def _image_type(media: Media, target: Target) -> str:
     for beginning, found in _BEGINNINGS.items():
         if (media.data or "").startswith(beginning):
             return found
-    raise _refuse(f"an image of the type {media.media_type or 'unknown'!r}", target)
+    raise cannot_take(f"an image of the type {media.media_type or 'unknown'!r}", request, target)
 
 
-def _as_taken(media: Media, target: Target) -> Media:
+def _as_taken(media: Media, request: Request, target: Target) -> Media:
     """A document whose bytes are text as text; other bytes must be a PDF."""
     if media.data is None:
         return media
@@ -94,8 +98,4 @@ def _as_taken(media: Media, target: Target) -> Media:
         if text is not None:
             replace = msgspec.structs.replace
             return replace(media, data=None, text=text, media_type=PLAIN_TEXT)
-    raise _refuse(f"a document of the type {media.media_type!r}", target)
-
-
-def _refuse(what: str, target: Target) -> GatewayError:
-    return cannot_carry(what, "messages", target)
+    raise cannot_take(f"a document of the type {media.media_type!r}", request, target)

@@ -46,7 +46,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     encoder = BlockEncoder(request, target)
     dropped = encoder.dropped
     has_system_midway = generation.has_system_midway and target.can(Ability.SYSTEM_MIDWAY)
-    conversation = arrange(request.messages, encoder, has_system_midway=has_system_midway)
+    conversation = arrange(request, encoder, has_system_midway=has_system_midway)
     output_tokens = request.output_tokens_max
     if output_tokens is None:
         output_tokens = generation.output_tokens

@@ -18,7 +18,7 @@ from nagara.dialects.anthropic_messages.generations import (
     fit_effort,
 )
 from nagara.dialects.anthropic_messages.wire import NAME
-from nagara.dialects.effort import EFFORTS, effort_of_budget
+from nagara.dialects.effort import DEFAULT_EFFORT, EFFORTS, effort_of_budget
 from nagara.domain.messages import (
     Effort,
     ReasoningOptions,
@@ -59,7 +59,7 @@ def plan_thinking(
         return ThinkingPlan(options.extras["thinking"], _effort(options, generation))
     if options.effort is Effort.NONE or options.budget_tokens == 0:
         return _plan_none(options, generation, is_own=is_own)
-    if not _wants_thinking(options, generation, is_own=is_own):
+    if not _wants_thinking(options, is_own=is_own):
         effort = _effort(options, generation)
         return ThinkingPlan(effort=effort, is_dropped=options.effort is not None and not effort)
     if generation.thinking is Thinking.NEVER:
@@ -107,19 +107,18 @@ def _plan_adaptive(
     )
 
 
-def _wants_thinking(options: ReasoningOptions, generation: Generation, *, is_own: bool) -> bool:
+def _wants_thinking(options: ReasoningOptions, *, is_own: bool) -> bool:
     if options.budget_tokens or options.is_adaptive:
         return True
     if is_own:
         return False
-    # To ask for a summary alone leaves it to the model, which only newer ones can be told.
-    is_free = generation.thinking in (Thinking.ADAPTIVE, Thinking.EITHER)
-    return options.effort is not None or (is_free and bool(options.summary or options.is_shown))
+    # Who asks to see the thinking, as Codex does, comes from models that think of their own accord.
+    return options.effort is not None or bool(options.summary or options.is_shown)
 
 
 def _fit_budget(options: ReasoningOptions, output_tokens: int) -> int | None:
     """A budget below the cap on all output; None if there is no room for thinking."""
-    effort = options.effort or Effort.MEDIUM
+    effort = options.effort or DEFAULT_EFFORT
     budget = max(options.budget_tokens or EFFORTS[effort].budget_tokens, BUDGET_TOKENS_MIN)
     if budget < output_tokens:
         return budget

@@ -24,7 +24,7 @@ def encode_usage(usage: Usage | None) -> dict[str, Any]:
     encoded: dict[str, Any] = {
         "input_tokens": sum(counts.get(meter, 0) for meter in _UNCACHED),
         "cache_creation_input_tokens": written_5m + written_1h,
-        "cache_read_input_tokens": counts.get(Meter.CACHE_READ, 0),
+        "cache_read_input_tokens": 0 if usage is None else usage.cached_tokens,
         "output_tokens": 0 if usage is None else usage.output_tokens,
     }
     if reasoning := counts.get(Meter.REASONING, 0):

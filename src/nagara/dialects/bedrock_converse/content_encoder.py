@@ -22,8 +22,9 @@ from nagara.dialects.bedrock_converse.families import MESSAGES, SYSTEM, Family
 from nagara.dialects.bedrock_converse.media_encoder import MediaEncoder
 from nagara.dialects.bedrock_converse.wire import NAME
 from nagara.dialects.codec import Target, can_read
+from nagara.dialects.fit import name_parameter
 from nagara.dialects.json_fields import decode_untyped, encode_raw
-from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.dialects.request_fields import wrong_field
 from nagara.domain.messages import (
     CacheMark,
     HostedCall,
@@ -84,7 +85,7 @@ class ContentEncoder:
         self._target = target
         self._family = family
         self._offers_tools = offers_tools
-        self._media = MediaEncoder(target)
+        self._media = MediaEncoder(request, target)
         self._ids: dict[str, str] = {}
         self._unanswered: deque[str] = deque()
         """Ids that were made for calls without one, until their results come."""
@@ -273,11 +274,8 @@ class ContentEncoder:
             turn.others, self.system = self.system, []
             self.turns.append(turn)
         if not self.turns:
-            raise GatewayError(
-                ErrorKind.INVALID_REQUEST,
-                "'messages' must hold some text or another content; all of it is empty.",
-                param="messages",
-            )
+            name = name_parameter("messages", self._request)
+            raise wrong_field(name, "must hold some text or another content; all of it is empty.")
         # "A conversation must start with a user message."
         if self.turns[0].role == "assistant":
             first = Turn("user")

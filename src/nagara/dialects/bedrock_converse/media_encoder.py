@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 from nagara.dialects.codec import Target, cannot_carry
-from nagara.domain.messages import Media, MediaKind
+from nagara.dialects.fit import name_parameter
+from nagara.domain.messages import Media, MediaKind, Request
 
 DOCUMENT_NAME_LENGTH_MAX = 200
 S3 = "s3://"
@@ -78,8 +79,9 @@ _BLANKS = re.compile(r"\s+")
 class MediaEncoder:
     """The media of one request."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, request: Request, target: Target) -> None:
         self._target = target
+        self._place = name_parameter("messages", request)
         self._uses: dict[str, int] = {}
 
     def encode(self, media: Media) -> dict[str, Any]:
@@ -105,7 +107,7 @@ class MediaEncoder:
             what = f"of the type {media_type!r}" if media_type else "whose type nobody said"
             takes = ", ".join(formats)
             raise cannot_carry(
-                f"{media.kind.value} {what} (it takes {takes})", "messages", self._target
+                f"{media.kind.value} {what} (it takes {takes})", self._place, self._target
             )
         return formats[media_type]
 
@@ -126,7 +128,7 @@ class MediaEncoder:
         if media.url is not None and media.url.startswith(S3):
             return {"s3Location": {"uri": media.url}}
         form = "by its address on the web" if media.url is not None else "by the id of a file"
-        raise cannot_carry(f"a piece of media {form} (send its bytes)", "messages", self._target)
+        raise cannot_carry(f"a piece of media {form} (send its bytes)", self._place, self._target)
 
     def _name(self, media: Media) -> str:
         """A name that Converse takes, which no other document of the request has."""

@@ -23,7 +23,7 @@ from nagara.dialects.google_gemini.grounding import (
 )
 from nagara.dialects.google_gemini.parts import PartReader
 from nagara.dialects.google_gemini.refusal import read_refusal
-from nagara.dialects.google_gemini.usage import UsageWire
+from nagara.dialects.google_gemini.usage import UsageWire, add_searches, count_searches
 from nagara.dialects.google_gemini.wire import (
     NAME,
     ContentWire,
@@ -134,6 +134,8 @@ class AnswerReader:
         self._candidates: dict[int, _Candidate] = {}
         self._has_begun = False
         self._tier: str | None = None
+        self._usage: Usage | None = None
+        self._searches = 0
         self._feedback: msgspec.Raw = NOTHING
         self.is_complete = False
 
@@ -157,10 +159,19 @@ class AnswerReader:
         if counted is not None:
             self._tier = read_tier(counted.service_tier) or self._tier
         if usage is not None:
-            events.append(UsageReported(usage))
+            self._usage = usage
+        self._count_searches(answer)
+        if self._usage is not None and (usage is not None or self._searches):
+            events.append(UsageReported(add_searches(self._usage, self._searches)))
         if answer.candidates or answer.prompt_feedback:
             self.is_complete = bool(self._candidates) and not self._has_unfinished()
         return events
+
+    def _count_searches(self, answer: AnswerWire) -> None:
+        found = (x.grounding_metadata for x in answer.candidates or ())
+        searches = sum(count_searches(x, answer.model_version) for x in found if x)
+        # They are told once, or again as they grow.
+        self._searches = max(self._searches, searches)
 
     def finish(self) -> list[Event]:
         """What is still owed when all is said."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.codec import Target, can_read, cannot_carry
+from nagara.dialects.codec import Target, can_read
+from nagara.dialects.fit import cannot_take
 from nagara.dialects.google_gemini.parts import ON_TEXT
 from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.thinking import is_strict
@@ -90,7 +91,9 @@ class ContentEncoder:
 
     def _encode_instruction(self, part: Part) -> Wired:
         if not isinstance(part, Text | Refusal):
-            raise cannot_carry("instructions that are not text", "system", self._target)
+            raise cannot_take(
+                "instructions that are not text", self._request, self._target, "system"
+            )
         return {"text": part.text}
 
     def _add_turn(self, turn: list[Message]) -> None:
@@ -282,7 +285,7 @@ class ContentEncoder:
             mime = head.partition(";")[0] or _TYPES[media.kind]
             return {"inlineData": {"mimeType": mime, "data": data}}
         if not address.startswith(("https://", "http://", "gs://")):
-            raise cannot_carry("a file that another provider keeps", "messages", self._target)
+            raise cannot_take("a file that another provider keeps", self._request, self._target)
         named: Wired = {"fileUri": address}
         if kind := media.media_type or _type_of_address(address, media.kind):
             named["mimeType"] = kind

@@ -9,7 +9,7 @@ import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.google_gemini.refusal import encode_error
-from nagara.dialects.google_gemini.usage import UsageWire
+from nagara.dialects.google_gemini.usage import UsageWire, add_searches, count_searches
 from nagara.dialects.json_fields import NULL, encode_raw, read_fields, write_fields
 from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
@@ -21,11 +21,13 @@ class _Candidate(msgspec.Struct, rename="camel", gc=False):
     index: int | None = None
     finish_reason: str | None = None
     content: msgspec.Raw = NOTHING
+    grounding_metadata: msgspec.Raw = NOTHING
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[_Candidate] | None = None
     usage_metadata: UsageWire | None = None
+    model_version: str | None = None
     prompt_feedback: msgspec.Raw = NOTHING
     error: msgspec.Raw = NOTHING
 
@@ -40,16 +42,20 @@ class GeminiStream(ForwardedStream):
         super().__init__(event_bytes_max, caller_model)
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self._searches = 0
 
     def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one piece."""
         if not data:
             return event
         chunk = read_view(data, _decoder, _Chunk)
-        if chunk.usage_metadata is not None:
-            self.usage = chunk.usage_metadata.to_usage() or self.usage
         for candidate in chunk.candidates or ():
             self._note(candidate)
+            if candidate.grounding_metadata:
+                searches = count_searches(candidate.grounding_metadata, chunk.model_version)
+                # It is told once, or again as it grows.
+                self._searches = max(self._searches, searches)
+        self._take_usage(chunk.usage_metadata)
         if chunk.error and chunk.error != NULL:
             self.has_failed = self.is_complete = True
         elif self._finished or (chunk.prompt_feedback and not self._open):
@@ -60,6 +66,12 @@ class GeminiStream(ForwardedStream):
         return replace_data(
             event, write_fields(fields | {"modelVersion": encode_raw(self._caller_model)})
         )
+
+    def _take_usage(self, counted: UsageWire | None) -> None:
+        usage = None if counted is None else counted.to_usage()
+        usage = usage or self.usage
+        if usage is not None:
+            self.usage = add_searches(usage, self._searches)
 
     def _note(self, candidate: _Candidate) -> None:
         index = candidate.index or 0

@@ -8,12 +8,13 @@ as text is; audio and images apart.
 https://ai.google.dev/api/generate-content#UsageMetadata
 """
 
+import re
 from typing import Any
 
 import msgspec
 
 from nagara.dialects.google_gemini.wire import ModalityWire
-from nagara.dialects.service_tier import google_tier
+from nagara.dialects.service_tier import google_tier, note_tier
 from nagara.domain.usage import Meter, Usage, make_usage
 
 _Details = list[ModalityWire] | None
@@ -35,6 +36,9 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
 
     def to_usage(self) -> Usage | None:
         """The same as disjoint meters; None when it has no count."""
+        return note_tier(self._count(), self.service_tier)
+
+    def _count(self) -> Usage | None:
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         cached = self.cached_content_token_count or 0
@@ -49,11 +53,15 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
                 (Meter.REASONING, self.thoughts_token_count or 0),
             )
         audio, image = self._input_of("AUDIO"), self._input_of("IMAGE")
+        cached_audio = count_of(self.cache_tokens_details, "AUDIO")
+        cached_image = count_of(self.cache_tokens_details, "IMAGE")
         audio_out = count_of(self.candidates_tokens_details, "AUDIO")
         image_out = count_of(self.candidates_tokens_details, "IMAGE")
         return make_usage(
             (Meter.INPUT, told - cached - audio - image),
-            (Meter.CACHE_READ, cached),
+            (Meter.CACHE_READ, cached - cached_audio - cached_image),
+            (Meter.CACHE_READ_AUDIO, cached_audio),
+            (Meter.CACHE_READ_IMAGE, cached_image),
             (Meter.INPUT_AUDIO, audio),
             (Meter.INPUT_IMAGE, image),
             (Meter.OUTPUT, written - audio_out - image_out),
@@ -82,6 +90,37 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
         return max(0, read + used - count_of(self.cache_tokens_details, modality))
 
 
+class _Grounding(msgspec.Struct, rename="camel", gc=False):
+    web_search_queries: list[str] | None = None
+
+
+_grounding = msgspec.json.Decoder(_Grounding | None)
+_BILLED_BY_PROMPT = re.compile(r"(models/)?gemini-[12]")
+
+
+def count_searches(grounding: msgspec.Raw, model: str | None) -> int:
+    """The searches that are billed for one candidate's grounding.
+
+    Gemini 3 bills each query; earlier models the prompt, whatever number of queries it took.
+    https://ai.google.dev/gemini-api/docs/google-search#pricing
+    """
+    try:
+        found = _grounding.decode(grounding) if grounding else None
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    queries = len(found.web_search_queries or ()) if found is not None else 0
+    is_by_prompt = model is not None and _BILLED_BY_PROMPT.match(model) is not None
+    return min(queries, 1) if is_by_prompt else queries
+
+
+def add_searches(usage: Usage, searches: int) -> Usage:
+    """The usage with so many searches."""
+    if not searches:
+        return usage
+    quantities = {**usage.quantities, Meter.SEARCHES: searches}
+    return msgspec.structs.replace(usage, quantities=quantities)
+
+
 def count_of(details: _Details, modality: str) -> int:
     """Tokens of one kind of media among the details."""
     if not details:
@@ -99,7 +138,7 @@ def write_usage(usage: Usage | None, service_tier: str | None) -> dict[str, Any]
 
 def _write_counts(usage: Usage) -> dict[str, Any]:
     counts = usage.quantities
-    reasoning, cached = counts.get(Meter.REASONING, 0), counts.get(Meter.CACHE_READ, 0)
+    reasoning, cached = counts.get(Meter.REASONING, 0), usage.cached_tokens
     said: dict[str, Any] = {
         "promptTokenCount": usage.input_tokens,
         "candidatesTokenCount": usage.output_tokens - reasoning,

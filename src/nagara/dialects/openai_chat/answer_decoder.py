@@ -24,6 +24,7 @@ from nagara.dialects.openai_chat.wire import (
     LogprobWire,
     MessageWire,
 )
+from nagara.dialects.service_tier import note_tier
 from nagara.domain.events import (
     Began,
     Ended,
@@ -91,7 +92,8 @@ class AnswerDecoder:
         for index in sorted(self._choices):
             events += self._choices[index].end(self._found)
         if self._usage is not None:
-            events.append(UsageReported(self._usage))
+            usage = note_tier(self._usage, self._service_tier) or self._usage
+            events.append(UsageReported(usage))
         events.append(Ended(service_tier=self._service_tier))
         return events
 

@@ -2,23 +2,84 @@
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import NULL, encode_raw
-from nagara.dialects.measuring import count_bytes, read_text
+from nagara.dialects.measuring import (
+    CALLS_MAX,
+    ROUNDS_MAX,
+    TEXT_ONLY,
+    Content,
+    Survey,
+    count_bytes,
+    has_any,
+    may_cache_for_an_hour,
+    read_text,
+    read_tools,
+    survey,
+)
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.request_fields import read_tokens_max
+from nagara.dialects.service_tier import billed_tier
 from nagara.domain.demand import Demand
 
 # Both are sent by callers, and which of them a server heeds differs: the larger one is held for.
 CAPS = ("max_completion_tokens", "max_tokens")
 
+CONTENTS = {
+    **dict.fromkeys(
+        ("text", "refusal", "function", "custom", "ephemeral", "thinking", "reasoning"),
+        Content.TEXT,
+    ),
+    **dict.fromkeys(("reasoning.text", "reasoning.summary", "reasoning.encrypted"), Content.CLOSED),
+    "image_url": Content.IMAGE,
+}
+_PLAIN = frozenset(name.encode() for name, kind in CONTENTS.items() if kind is not Content.IMAGE)
+_OWN_TOOLS = frozenset({None, "function", "custom"})
+
+# How one searches with other providers than OpenAI: OpenRouter, xAI, Alibaba, Perplexity, Groq.
+_SEARCHING = (
+    "web_search_options",
+    "plugins",
+    "search_parameters",
+    "enable_search",
+    "compound_custom",
+    "documents",
+)
+
+_SPECIAL = frozenset({*_SEARCHING, "tools", "modalities", "audio", "service_tier"})
+"""Fields without which a chat of text is no more than its bytes and its cap."""
+
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
-    caps = [cap for name in CAPS if (cap := read_tokens_max(view.fields, name)) is not None]
+    fields = view.fields
+    found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
+    has_one_cap = CAPS[0] not in fields or CAPS[1] not in fields
+    if found is TEXT_ONLY and has_one_cap and _SPECIAL.isdisjoint(fields):
+        return Demand(
+            text_bytes=count_bytes(fields),
+            output_tokens_max=view.output_tokens_max,
+            choice_count=view.choice_count,
+        )
+    return _measure_rest(view, found)
+
+
+def _measure_rest(view: RequestView, found: Survey) -> Demand:
+    fields = view.fields
+    caps = [cap for name in CAPS if (cap := read_tokens_max(fields, name)) is not None]
+    has_tools = has_any(fields, _SEARCHING) or any(
+        tool.type not in _OWN_TOOLS for tool in read_tools(fields)
+    )
     return Demand(
-        text_bytes=count_bytes(view.fields),
+        text_bytes=count_bytes(fields) - found.image_bytes,
+        image_count=found.image_count,
+        has_unseen_input=found.has_unseen or has_tools,
+        has_media_input=found.has_media or has_tools,
+        has_media_output=has_any(fields, ("modalities", "audio")),
+        has_hour_cache=found.has_hour_cache or may_cache_for_an_hour(fields, "tools"),
+        rounds_max=ROUNDS_MAX if has_tools else 1,
+        searches_max=CALLS_MAX if has_tools else 0,
         output_tokens_max=max(caps, default=None),
         choice_count=view.choice_count,
-        service_tier=read_text(view.fields, "service_tier"),
+        service_tier=billed_tier(read_text(fields, "service_tier")),
     )
 
 

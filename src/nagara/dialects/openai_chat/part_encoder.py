@@ -4,13 +4,13 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create
 https://openrouter.ai/docs/features/multimodal/overview https://docs.mistral.ai/api
 """
 
-from nagara.dialects.codec import Target, cannot_carry
+from nagara.dialects.codec import Target
+from nagara.dialects.fit import cannot_take
 from nagara.dialects.openai_chat.hosted import NAME
 from nagara.dialects.openai_chat.media import audio_format, join_data_url
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.messages import CacheMark, Media, MediaKind, Request, Text
 
-MESSAGES = "messages"
 OPENAI_TTLS = frozenset({"30m", "12h"})
 
 NAMELESS = "document.pdf"
@@ -59,35 +59,35 @@ def _shape_media(media: Media, request: Request, target: Target) -> dict[str, ob
             image = {"url": _address(media)}
             return {"type": "image_url", "image_url": _with(image, detail=media.detail)}
         case MediaKind.AUDIO:
-            return _shape_audio(media, target)
+            return _shape_audio(media, request, target)
         case MediaKind.VIDEO:
             if Trait.VIDEO_URL not in target.traits:
-                raise cannot_carry("video", MESSAGES, target)
+                raise cannot_take("video", request, target)
             return {"type": "video_url", "video_url": {"url": _address(media)}}
-    return _shape_document(media, target)
+    return _shape_document(media, request, target)
 
 
 def _shape_kept(media: Media, request: Request, target: Target) -> dict[str, object]:
     """A file that a provider keeps, which no other one has."""
     if request.dialect != NAME or media.kind is not MediaKind.DOCUMENT:
-        raise cannot_carry("a file that is known by its id elsewhere", MESSAGES, target)
+        raise cannot_take("a file that is known by its id elsewhere", request, target)
     return {"type": "file", "file": {"file_id": media.file_id}}
 
 
-def _shape_audio(media: Media, target: Target) -> dict[str, object]:
+def _shape_audio(media: Media, request: Request, target: Target) -> dict[str, object]:
     if media.data is None:
-        raise cannot_carry("audio by its address", MESSAGES, target)
+        raise cannot_take("audio by its address", request, target)
     # Bare base64, not a `data:` URL. OpenAI takes WAV and MP3; others take more, and say which.
     audio = {"data": media.data, "format": audio_format(media.media_type)}
     return {"type": "input_audio", "input_audio": audio}
 
 
-def _shape_document(media: Media, target: Target) -> dict[str, object]:
+def _shape_document(media: Media, request: Request, target: Target) -> dict[str, object]:
     if Trait.DOCUMENT_URL in target.traits:
         part = {"type": "document_url", "document_url": _address(media)}
         return _with(part, document_name=media.filename)
     if media.url is not None and Trait.FILE_URL not in target.traits:
-        raise cannot_carry("a document by its address", MESSAGES, target)
+        raise cannot_take("a document by its address", request, target)
     # OpenAI wants a name beside the data.
     name = media.filename or NAMELESS
     return {"type": "file", "file": {"filename": name, "file_data": _address(media)}}

@@ -4,11 +4,13 @@ import msgspec
 
 from nagara.dialects.base import read_view
 from nagara.dialects.openai_chat.usage import ChatUsage
+from nagara.dialects.service_tier import note_tier
 from nagara.domain.usage import Usage
 
 
 class _Answer(msgspec.Struct, gc=False):
     usage: ChatUsage | None = None
+    service_tier: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -16,5 +18,7 @@ _decoder = msgspec.json.Decoder(_Answer)
 
 def read_usage(body: bytes) -> Usage | None:
     """Usage of an unstreamed answer, None if it has none. Raises `GatewayError` if not JSON."""
-    usage = read_view(body, _decoder, _Answer).usage
-    return usage.to_usage() if usage is not None else None
+    answer = read_view(body, _decoder, _Answer)
+    if answer.usage is None:
+        return None
+    return note_tier(answer.usage.to_usage(), answer.service_tier)

@@ -11,6 +11,7 @@ from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.json_fields import NULL, replace_model
 from nagara.dialects.openai_chat.usage import ChatUsage
 from nagara.dialects.openai_error import encode_error
+from nagara.dialects.service_tier import note_tier
 from nagara.dialects.sse import DONE, encode_event, replace_data
 from nagara.domain.errors import GatewayError
 
@@ -30,6 +31,7 @@ class _Groq(msgspec.Struct, gc=False):
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
+    service_tier: str | None = None
     # Where Groq says it unasked, and some of its models say it nowhere else.
     x_groq: _Groq | None = None
     error: msgspec.Raw = NOTHING
@@ -59,7 +61,8 @@ class ChatStream(ForwardedStream):
         chunk = read_view(data, _decoder, _Chunk)
         said = chunk.usage or (chunk.x_groq.usage if chunk.x_groq is not None else None)
         if said is not None:
-            self.usage = said.to_usage() or self.usage
+            # Every chunk says the tier, the one with the usage too.
+            self.usage = note_tier(said.to_usage(), chunk.service_tier) or self.usage
         if chunk.choices:
             self._note_choices(chunk.choices)
         if chunk.error and chunk.error != NULL:

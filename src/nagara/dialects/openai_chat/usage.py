@@ -116,7 +116,7 @@ def encode_usage(usage: Usage) -> dict[str, object]:
     """The wire's `usage` of these meters."""
     counts = usage.quantities
     prompt_details = {
-        "cached_tokens": counts.get(Meter.CACHE_READ, 0),
+        "cached_tokens": usage.cached_tokens,
         "audio_tokens": counts.get(Meter.INPUT_AUDIO, 0),
     }
     written = counts.get(Meter.CACHE_WRITE_5M, 0) + counts.get(Meter.CACHE_WRITE_1H, 0)

@@ -6,6 +6,7 @@ the API would; a field of this dialect alone is given back as it came.
 Source: https://platform.openai.com/docs/api-reference/responses/object
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,15 +23,30 @@ from nagara.dialects.openai_responses.wire import NAME, encode_json
 from nagara.dialects.service_tier import openai_tier
 from nagara.domain.messages import OutputFormat, OutputKind, ReasoningOptions, Request
 
-# What the API answers where the caller did not ask for anything else.
-_UNASKED: dict[str, Any] = {
+UNASKED: Mapping[str, Any] = {
     "background": False,
     "max_tool_calls": None,
     "previous_response_id": None,
     "prompt_cache_retention": None,
     "store": True,
     "truncation": "disabled",
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": None,
+    "user": None,
+    "service_tier": "auto",
 }
+"""What a response object repeats of its request, with what stands there when it was not said."""
 
 
 def echo_request(frame: Frame) -> dict[str, Any]:
@@ -40,14 +56,14 @@ def echo_request(frame: Frame) -> dict[str, Any]:
     extras = request.extras if request.dialect == NAME else {}
     reasoning = request.reasoning or ReasoningOptions()
     form = request.output_format or OutputFormat(kind=OutputKind.TEXT)
-    echo: dict[str, Any] = {name: extras.get(name, told) for name, told in _UNASKED.items()}
+    echo: dict[str, Any] = {name: extras.get(name, told) for name, told in UNASKED.items()}
     return echo | {
         "instructions": instructions,
         "max_output_tokens": request.output_tokens_max,
         "metadata": dict(request.metadata),
         "parallel_tool_calls": request.is_parallel is not False,
         "prompt_cache_key": request.cache_key,
-        "reasoning": {"effort": None, "summary": None} | encode_reasoning(reasoning, is_own=True),
+        "reasoning": UNASKED["reasoning"] | encode_reasoning(reasoning, is_own=True),
         "safety_identifier": request.user,
         "temperature": request.temperature,
         "text": encode_text_options(form, request.verbosity),
@@ -64,7 +80,7 @@ def _echo_choice(request: Request) -> Any:
     if "tool_choice" in request.extras:
         return request.extras["tool_choice"]
     if request.tool_choice is None:
-        return "auto"
+        return UNASKED["tool_choice"]
     return encode_tool_choice(request.tool_choice, request.tools)
 
 

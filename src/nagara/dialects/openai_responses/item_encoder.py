@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.codec import Target, can_read, cannot_carry
+from nagara.dialects.fit import name_parameter
 from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.openai_responses.content import (
     CONTENT,
@@ -60,6 +61,7 @@ class ItemEncoder:
         self._request = request
         self._target = target
         self._is_own = request.dialect == NAME
+        self._place = name_parameter("messages", request)
         self._marks_cache = self._is_own or target.can(Ability.CACHE_MARKS)
         self._custom_calls: set[str] = set()
 
@@ -132,7 +134,7 @@ class ItemEncoder:
             case Opaque():
                 return part.raw
             case Media():
-                raise cannot_carry("media in an answer", "input", self._target)
+                raise cannot_carry("media in an answer", self._place, self._target)
 
     def _encode_content(self, part: Text | Media | Refusal | Opaque) -> Item:
         match part:
@@ -159,7 +161,7 @@ class ItemEncoder:
             ):
                 return encode_audio(media)
             case _:
-                raise cannot_carry(media.kind.value, self._name("input"), self._target)
+                raise cannot_carry(media.kind.value, self._place, self._target)
 
     def _encode_image(self, media: Media) -> dict[str, Any]:
         wire = encode_image(media)
@@ -272,9 +274,6 @@ class ItemEncoder:
             return dict(extras)
         self.dropped.extend(extras)
         return {}
-
-    def _name(self, own: str) -> str:
-        return own if self._is_own else "messages"
 
 
 def _reasoning_text(text: str) -> dict[str, str]:

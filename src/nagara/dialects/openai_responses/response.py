@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.base import read_view
+from nagara.dialects.base import NOTHING, read_view
+from nagara.dialects.openai_responses.tool_usage import add_tool_usage
+from nagara.dialects.service_tier import note_tier
 from nagara.domain.usage import Meter, Usage, make_usage
 
 
@@ -55,9 +57,13 @@ class ResponsesUsage(msgspec.Struct, gc=False):
 
 
 class ResponseView(msgspec.Struct, gc=False):
-    """The part of a response object that is metered."""
+    """The parts of a response object that are metered, or say what was done beside them."""
 
     usage: ResponsesUsage | None = None
+    service_tier: str | None = None
+    output: msgspec.Raw = NOTHING
+    tool_usage: msgspec.Raw = NOTHING
+    tools: msgspec.Raw = NOTHING
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:
@@ -67,7 +73,7 @@ def encode_usage(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": inputs,
         "input_tokens_details": {
-            "cached_tokens": quantity(Meter.CACHE_READ, 0),
+            "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": written,
         },
         "output_tokens": outputs,
@@ -81,5 +87,9 @@ _decoder = msgspec.json.Decoder(ResponseView)
 
 def read_usage(body: bytes) -> Usage | None:
     """Usage of an unstreamed answer, None if it has none. Raises `GatewayError` if not JSON."""
-    usage = read_view(body, _decoder, ResponseView).usage
-    return usage.to_usage() if usage is not None else None
+    view = read_view(body, _decoder, ResponseView)
+    usage = None if view.usage is None else view.usage.to_usage()
+    if usage is None:
+        return None
+    usage = add_tool_usage(usage, view.output, view.tool_usage, view.tools)
+    return note_tier(usage, view.service_tier)

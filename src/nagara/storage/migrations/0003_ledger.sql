@@ -133,7 +133,7 @@ CREATE TABLE activity (
     input_tokens BIGINT NOT NULL,
     output_tokens BIGINT NOT NULL,
     PRIMARY KEY (account_id, day, key_id, model)
-);
+) IN_KEY_ORDER;
 
 INSERT INTO ledger_accounts (kind, owner) VALUES
     ('revenue', 0), ('promotion', 0), ('cash', 0), ('adjustment', 0), ('uncollected', 0);

@@ -14,6 +14,7 @@ from tests.unit.dialects.anthropic_messages.messages_requests import (
 )
 
 from nagara.dialects.anthropic_messages.generations import Thinking, find_generation
+from nagara.dialects.effort import DEFAULT_EFFORT, EFFORTS
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     Citation,
@@ -462,3 +463,15 @@ def test_what_a_schema_is_for_is_said_at_its_top() -> None:
     sent, _ = encode(chat(output_format=form))
     said = sent["output_config"]["format"]["schema"]["description"]
     assert said == "Who is meant.\n\nA person."
+
+
+@pytest.mark.parametrize("asked", [{"summary": "auto"}, {"is_shown": True}])
+def test_who_asks_to_see_the_thinking_means_the_usual_effort(asked: Any) -> None:
+    seen = chat(reasoning=ReasoningOptions(**asked), output_tokens_max=32_000)
+    usual = EFFORTS[DEFAULT_EFFORT].budget_tokens
+    budgeted = encode(seen, "claude-sonnet-4-5")[0]["thinking"]
+    assert budgeted == {"type": "enabled", "budget_tokens": usual}
+    # Newer models choose for themselves.
+    assert encode(seen, "claude-opus-4-6")[0]["thinking"]["type"] == "adaptive"
+    sent, encoded = encode(seen, "claude-3-5-haiku-20241022")
+    assert (sent.get("thinking"), encoded.dropped) == (None, ("reasoning_effort",))

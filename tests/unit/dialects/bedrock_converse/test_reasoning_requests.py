@@ -135,7 +135,11 @@ def test_family_is_read_from_the_models_id(model: str, family: object) -> None:
             },
         ),
         (OLD, ReasoningOptions(effort=Effort.NONE), {"thinking": {"type": "disabled"}}),
-        (OLD, ReasoningOptions(summary="auto"), None),
+        (
+            OLD,
+            ReasoningOptions(summary="auto"),
+            {"thinking": {"type": "enabled", "budget_tokens": 8192}},
+        ),
         (
             "amazon.nova-2-lite-v1:0",
             ReasoningOptions(effort=Effort.XHIGH),

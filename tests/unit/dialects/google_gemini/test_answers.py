@@ -8,6 +8,7 @@ import pytest
 from nagara.dialects import google_gemini
 from nagara.dialects.codec import Frame, Target
 from nagara.dialects.envelope import disclose
+from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import (
     Began,
@@ -81,6 +82,29 @@ def test_a_turn_with_calls_ends_as_such_though_google_says_stop() -> None:
 def test_a_signature_on_text_is_kept_beside_it() -> None:
     parts = decode({"text": "hi", "thoughtSignature": "S"}).choices[0].parts
     assert parts == (Text("hi"), Reasoning(signature=Signature("S", "google", "")))
+
+
+def test_a_signature_in_a_last_piece_of_empty_text_is_kept_behind_the_text() -> None:
+    response = decode_pieces(
+        {"content": {"parts": [{"text": "Hel"}]}},
+        {"content": {"parts": [{"text": "lo"}]}},
+        {"content": {"parts": [{"text": "", "thoughtSignature": "U0lH"}]}, "finishReason": "STOP"},
+    )
+    text, signed = response.choices[0].parts
+    assert text == Text("Hello")
+    assert isinstance(signed, Reasoning)
+    # It came with an empty text of its own, so it goes back with one.
+    assert signed == Reasoning(signature=Signature("U0lH", "google"))
+
+
+def test_first_call_of_another_maker_gets_a_stand_in_and_its_own_signature_if_it_has_one() -> None:
+    calls = [ToolCall(id=str(number), name="f", arguments="{}") for number in range(2)]
+    told = encode(fold(events_of(*calls)))["candidates"][0]["content"]["parts"]
+    assert [part.get("thoughtSignature") for part in told] == [STAND_IN, None]
+    signature = Signature("S", "anthropic")
+    signed = ToolCall(id="1", name="f", arguments="{}", signature=signature)
+    (part,) = encode(fold(events_of(signed)))["candidates"][0]["content"]["parts"]
+    assert disclose(part["thoughtSignature"]) == signature
 
 
 def test_pieces_of_text_are_one_part_while_their_kind_stays() -> None:
@@ -167,7 +191,8 @@ def test_usage_is_told_in_disjoint_meters_to_the_token() -> None:
     assert usage is not None
     assert usage.quantities == {
         Meter.INPUT: 62,
-        Meter.CACHE_READ: 30,
+        Meter.CACHE_READ: 25,
+        Meter.CACHE_READ_AUDIO: 5,
         Meter.INPUT_AUDIO: 15,
         Meter.OUTPUT: 10,
         Meter.OUTPUT_IMAGE: 40,

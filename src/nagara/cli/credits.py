@@ -1,0 +1,209 @@
+"""`nagara credits`: what comes to an account, and what is put right, apart from its calls.
+
+Each is one movement of the ledger with an id. Who gives `--id` may run the command again, after a
+timeout say: the same id with the same content changes nothing. Notes are seen by the account.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from nagara.cli.accounts import find_payer
+from nagara.cli.options import Place, as_json, takes_place
+from nagara.cli.printing import print_json, print_table
+from nagara.cli.store import open_store
+from nagara.cli.terms import read_amount, read_expiry, read_label, read_signed_amount
+from nagara.domain.money import format_dollars
+from nagara.runtime import make_id
+from nagara.storage.credits import Movement, adjust, find_refundable, refund, top_up
+from nagara.storage.driver import Driver
+from nagara.storage.first_start import DEFAULT_ACCOUNT
+from nagara.storage.grants import give_grant
+from nagara.storage.ledger import LedgerError, find_balance
+from nagara.storage.request_pages import find_requests
+from nagara.storage.transfer_pages import START, TransferRow, TransferType, load_transfers
+from nagara.web.account.report_views import view_transfer
+from nagara.web.times import format_time_ms
+
+CHARGES = frozenset((TransferType.POST, TransferType.OVERRUN, TransferType.LATE))
+COLUMNS = ("when", "type", "amount", "id", "note")
+
+of_account = click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Whose.")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a command was asked to move, before it is known for whom."""
+
+    movement_id: str
+    note: str | None
+    is_json: bool
+    place: Place
+
+
+def takes_order(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--id`, `--note` and what every command has to one that gets them as `order: Order`."""
+
+    def run(id_: str | None, note: str | None, is_json: bool, place: Place, **own: Any) -> None:
+        command(order=Order(id_ or make_id(""), note, is_json, place), **own)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    run = click.option(
+        "--note", callback=read_label, metavar="TEXT", help="Why; the account sees it."
+    )(run)
+    run = click.option(
+        "--id", "id_", callback=read_label, metavar="ID", help="So that it is done once only."
+    )(run)
+    return as_json(takes_place(run))
+
+
+@click.group("credits", no_args_is_help=True)
+def credit() -> None:
+    """Add, give, refund and correct credit, and list what came and went.
+
+    Amounts are US dollars as decimal text, such as 12.50.
+    """
+
+
+@credit.command()
+@click.argument("amount", callback=read_amount)
+@of_account
+@takes_order
+def add(amount: int, account: str, order: Order) -> None:
+    """Add AMOUNT that was paid for."""
+    _run(order, account, amount, top_up)
+
+
+@credit.command()
+@click.argument("amount", callback=read_amount)
+@click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or a date.")
+@of_account
+@takes_order
+def grant(amount: int, expires: int | None, account: str, order: Order) -> None:
+    """Give AMOUNT as a present, which may expire. What expires soonest is spent first."""
+
+    async def give(driver: Driver, movement: Movement) -> None:
+        await give_grant(driver, movement, expires_at_s=expires)
+
+    _run(order, account, amount, give)
+
+
+# Or an amount below zero would be taken for an option.
+@credit.command("adjust", context_settings={"ignore_unknown_options": True})
+@click.argument("amount", callback=read_signed_amount)
+@of_account
+@takes_order
+def adjust_balance(amount: int, account: str, order: Order) -> None:
+    """Correct a balance by AMOUNT; one below zero, as in -2.50, takes what is available."""
+    _run(order, account, amount, adjust)
+
+
+@credit.command("refund")
+@click.argument("request_id", metavar="REQUEST_ID")
+@click.option("--amount", metavar="USD", callback=read_amount, help="All that is left of it.")
+@takes_order
+def refund_request(request_id: str, amount: int | None, order: Order) -> None:
+    """Give back what a request was charged, or a part of it.
+
+    REQUEST_ID is its x-request-id, or its id in the account's usage.
+    """
+
+    async def give_back() -> dict[str, object]:
+        async with open_store(order.place) as driver:
+            request, account_id = await _find_request(driver, request_id)
+            whole = amount or await find_refundable(driver, request)
+            if not whole:
+                raise click.ClickException(f"nothing is left to refund of {request_id!r}")
+            movement = _movement(order, account_id, whole)
+            await refund(driver, movement, request)
+            return await _tell(driver, movement)
+
+    _print(order, _perform(give_back()))
+
+
+@credit.command("list")
+@of_account
+@click.option("--charges", is_flag=True, help="What calls were charged, too.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@as_json
+@takes_place
+def list_credits(account: str, charges: bool, limit: int, is_json: bool, place: Place) -> None:
+    """List what came and went, newest first."""
+
+    async def load() -> list[TransferRow]:
+        async with open_store(place) as driver:
+            payer = await find_payer(driver, account)
+            types = frozenset() if charges else frozenset(TransferType) - CHARGES
+            return (await load_transfers(driver, payer.id, START, limit, types)).rows
+
+    rows = asyncio.run(load())
+    if is_json:
+        print_json({"transactions": [view_transfer(row) for row in rows]})
+    elif rows:
+        print_table(COLUMNS, [_row(row) for row in rows])
+    else:
+        click.echo("Nothing came or went.", err=True)
+
+
+def _row(row: TransferRow) -> tuple[str, ...]:
+    when = f"{format_time_ms(row.at_ms)[:16]}Z"
+    return when, row.code, format_dollars(row.amount_nano), row.id, row.note or ""
+
+
+def _run(order: Order, account: str, amount_nano: int, move: Callable[..., Any]) -> None:
+    async def make() -> dict[str, object]:
+        async with open_store(order.place) as driver:
+            payer = await find_payer(driver, account)
+            movement = _movement(order, payer.id, amount_nano)
+            await move(driver, movement)
+            return await _tell(driver, movement)
+
+    _print(order, _perform(make()))
+
+
+def _perform(work: Any) -> dict[str, object]:
+    try:
+        return asyncio.run(work)
+    except LedgerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _movement(order: Order, account_id: int, amount_nano: int) -> Movement:
+    return Movement(
+        id=order.movement_id,
+        account_id=account_id,
+        amount_nano=amount_nano,
+        at_ms=time.time_ns() // 1_000_000,
+        note=order.note,
+    )
+
+
+async def _tell(driver: Driver, movement: Movement) -> dict[str, object]:
+    balance = await find_balance(driver, movement.account_id)
+    return {
+        "id": movement.id,
+        "account_id": movement.account_id,
+        "amount": format_dollars(movement.amount_nano),
+        "balance": format_dollars(balance.balance_nano),
+    }
+
+
+def _print(order: Order, told: dict[str, object]) -> None:
+    if order.is_json:
+        print_json(told)
+    else:
+        click.echo(f"Moved ${told['amount']} (id {told['id']}); the balance is ${told['balance']}.")
+
+
+async def _find_request(driver: Driver, text: str) -> tuple[str, int]:
+    found = await find_requests(driver, text)
+    if not found:
+        raise click.ClickException(f"there is no request {text!r}")
+    if len(found) > 1:
+        ids = ", ".join(request for request, _ in found)
+        raise click.ClickException(f"several requests are called {text!r}: give an id ({ids})")
+    return found[0]

@@ -1,0 +1,1 @@
+"""The account API: for provisioning keys, about their own account and nobody else's."""

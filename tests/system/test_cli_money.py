@@ -1,0 +1,179 @@
+"""`nagara accounts`, `credits` and `ledger`: real processes on a real folder."""
+
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from nagara.cli import main
+from nagara.storage.data_folder import database_path
+from nagara.storage.grants import expire_grants
+from nagara.storage.sqlite import SqliteDriver
+from tests.system.test_cli_keys import Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path / "data")
+    shell.ok("accounts", "create", "acme", "--grant", "5")
+    return shell
+
+
+def balance(shell: Shell, name: str = "acme") -> str:
+    return str(shell.json("accounts", "show", name)["balance"])
+
+
+def test_account_is_made_listed_renamed_and_marked_up(shell: Shell) -> None:
+    made = shell.json("accounts", "create", "beta", "--markup", "12.5")
+    created_at = made.pop("created_at")
+    assert made == {
+        "id": 2,
+        "name": "beta",
+        "balance": "0.00",
+        "held": "0.00",
+        "available": "0.00",
+        "markup_percent": 12.5,
+    }
+    assert shell.json("accounts", "rename", "beta", "gamma")["name"] == "gamma"
+    assert shell.json("accounts", "set-markup", "gamma", "0.0001%")["markup_percent"] == 0.0001
+    shell.ok("accounts", "set-markup", "gamma", "none")
+    listed = shell.json("accounts", "list")["accounts"]
+    assert [account["name"] for account in listed] == ["acme", "gamma"]
+    assert listed[1]["markup_percent"] is None
+    assert listed[1]["created_at"] == created_at
+    table = shell.ok("accounts", "list")
+    assert table.splitlines()[1].split()[:3] == ["1", "acme", "$5.00"]
+
+
+def test_name_that_is_taken_or_kept_is_refused(shell: Shell) -> None:
+    shell.ok("accounts", "create", "beta")
+    assert "already" in shell.error(1, "accounts", "create", "beta")
+    assert "already" in shell.error(1, "accounts", "rename", "beta", "acme")
+    assert "keeps its name" in shell.error(1, "accounts", "rename", "default", "x")
+    assert "there is 'acme', 'beta'" in shell.error(1, "accounts", "show", "nobody")
+
+
+def test_credit_with_an_id_is_added_once(shell: Shell) -> None:
+    for _ in range(2):
+        told = shell.json("credits", "add", "12.50", "--account", "acme", "--id", "invoice-7")
+        assert (told["id"], told["amount"], told["balance"]) == ("invoice-7", "12.50", "17.50")
+    assert "another movement" in shell.error(
+        1, "credits", "add", "13", "--account", "acme", "--id", "invoice-7"
+    )
+    for _ in range(2):
+        shell.ok("credits", "add", "1", "--account", "acme")
+    assert balance(shell) == "19.50"
+
+
+def test_balance_is_corrected_both_ways_and_never_below_zero(shell: Shell) -> None:
+    shell.ok("credits", "adjust", "0.000000001", "--account", "acme")
+    shell.ok("credits", "adjust", "-2.50", "--account", "acme", "--note", "double entry")
+    assert balance(shell) == "2.500000001"
+    assert "more than" in shell.error(1, "credits", "adjust", "-2.6", "--account", "acme")
+    assert balance(shell) == "2.500000001"
+    newest = shell.json("credits", "list", "--account", "acme")["transactions"][0]
+    assert (newest["type"], newest["amount"], newest["note"]) == (
+        "adjustment",
+        "-2.50",
+        "double entry",
+    )
+
+
+def test_grant_ends_when_it_was_said_to(shell: Shell) -> None:
+    shell.ok("credits", "grant", "3", "--expires", "2999-01-31", "--account", "acme")
+    shell.ok("credits", "grant", "2", "--account", "acme")
+    rows = shell.json("credits", "list", "--account", "acme")["transactions"]
+    assert [row["expires_at"] for row in rows] == [None, "2999-01-31T00:00:00Z", None]
+    assert balance(shell) == "10.00"
+
+    async def expire() -> int:
+        driver = await SqliteDriver.open(database_path(shell.folder))
+        try:
+            return await expire_grants(driver, 32_503_680_000)
+        finally:
+            await driver.close()
+
+    assert asyncio.run(expire()) == 3 * 10**9
+    assert balance(shell) == "7.00"
+    shell.ok("ledger", "verify")
+
+
+def test_what_came_and_went_is_listed_newest_first(shell: Shell) -> None:
+    shell.ok("credits", "add", "1", "--account", "acme", "--note", "first")
+    shell.ok("credits", "add", "2", "--account", "acme", "--note", "second")
+    header, newest, *rest = shell.ok("credits", "list", "--account", "acme").splitlines()
+    assert header.split() == ["WHEN", "TYPE", "AMOUNT", "ID", "NOTE"]
+    assert newest.endswith("second")
+    assert len(rest) == 2
+    only = shell.json("credits", "list", "--account", "acme", "--limit", "1")["transactions"]
+    assert len(only) == 1
+
+
+def test_more_than_64_bits_is_refused_and_nothing_half_done(shell: Shell) -> None:
+    message = shell.error(1, "credits", "add", "9223372036", "--account", "acme")
+    assert "beyond" in message
+    assert balance(shell) == "5.00"
+    assert shell.json("ledger", "verify")["ok"] is True
+
+
+def test_refund_of_no_request_says_so(shell: Shell) -> None:
+    assert "no request 'req_1'" in shell.error(1, "credits", "refund", "req_1")
+
+
+def test_ledger_that_agrees_is_code_0_and_one_that_does_not_is_code_1_with_words(
+    shell: Shell,
+) -> None:
+    assert shell.ok("ledger", "verify").startswith("The ledger agrees with itself: 1 accounts")
+    connection = sqlite3.connect(database_path(shell.folder))
+    with connection:
+        connection.execute(
+            "UPDATE ledger_accounts SET credits_nano = credits_nano + 7 WHERE kind = 'customer'"
+        )
+    connection.close()
+    done = shell.run("ledger", "verify")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "customer 1 has 5000000007, and should have 5000000000" in done.stderr
+    found = shell.run("ledger", "verify", "--json")
+    assert found.returncode == 1
+    assert '"ok": false' in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["credits", "add", "1e3"], "such as 12.50"),
+        (["credits", "add", "nan"], "such as 12.50"),
+        (["credits", "add", "0"], "above zero"),
+        (["credits", "add", "--", "-3"], "negative"),
+        (["credits", "add", "0.0000000001"], "such as 12.50"),
+        (["credits", "add", "9" * 18], "more than the ledger can hold"),
+        (["credits", "add", "1", "--id", ""], "printable"),
+        (["credits", "add", "1", "--note", "a\nb"], "printable"),
+        (["credits", "grant", "1", "--expires", "2020-01-01"], "not in the future"),
+        (["credits", "adjust", "0"], "above or below zero"),
+        (["credits", "adjust", "-1e3"], "such as 12.50"),
+        (["credits", "refund", "x", "--amount", "0"], "above zero"),
+        (["accounts", "create", ""], "1 to 255"),
+        (["accounts", "create", "x", "--grant", "-1"], "negative"),
+        (["accounts", "set-markup", "x", "-5"], "No such option"),
+        (["accounts", "set-markup", "x", "1e3"], "percentage"),
+        (["accounts", "set-markup", "x", "10000"], "percentage"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("NAGARA_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(sys, "argv", ["nagara", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, message = capsys.readouterr()
+    assert (caught.value.code, out, message.count("\n")) == (2, "", 1)
+    assert said in message
+    assert not (tmp_path / "data").exists()
