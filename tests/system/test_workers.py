@@ -151,14 +151,16 @@ def test_signal_ends_all_in_order(cluster: Cluster, number: signal.Signals) -> N
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
     gateway = GatewayProcess(tmp_path, None, "--workers", "2")
     gateway.__enter__()
-    workers = [psutil.Process(pid) for pid in Cluster(gateway, 2, tmp_path).workers()]
-    os.kill(gateway.pid, signal.SIGKILL)
-    gateway.wait()
-    # A dead one stays as a zombie where nobody takes leave of orphans.
-    deadline_s = time.monotonic() + 10
-    while any(is_alive(worker) for worker in workers):
-        assert time.monotonic() < deadline_s
-    gateway.stop()
+    try:
+        workers = [psutil.Process(pid) for pid in Cluster(gateway, 2, tmp_path).workers()]
+        os.kill(gateway.pid, signal.SIGKILL)
+        gateway.wait()
+        # A dead one stays as a zombie where nobody takes leave of orphans.
+        deadline_s = time.monotonic() + 10
+        while any(is_alive(worker) for worker in workers):
+            assert time.monotonic() < deadline_s
+    finally:
+        gateway.stop()
 
 
 def is_alive(process: psutil.Process) -> bool:
