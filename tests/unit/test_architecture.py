@@ -34,6 +34,7 @@ LAYERS: dict[str, int] = {
     "web": 4,
     "cli": 5,
     "app": 5,
+    "parts": 5,
     "settings": 5,
     "config": 5,
     "__main__": 5,

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from nagara import __version__
-from nagara.app import SETTLE_S, Gateway, make_log, read_server_limits
+from nagara.app import SETTLE_S, Gateway
 from nagara.cli.first_call import near, suggest_model, write_call
 from nagara.cli.workers import Part, Supervisor
 from nagara.config.load import Config, find_data_folder, find_path, load_config
@@ -25,6 +25,7 @@ from nagara.config.values import mask_address
 from nagara.config.watch import keep_fixed
 from nagara.domain.configuration import ConfigError
 from nagara.observe.observations import Notice
+from nagara.parts import make_log, read_server_limits
 from nagara.settings import Settings, SettingValue
 from nagara.storage.driver import StorageError
 from nagara.storage.first_start import FirstKeys
