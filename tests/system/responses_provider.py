@@ -27,6 +27,7 @@ base_url = "http://127.0.0.1:{port}/v1"
 credential = "theirs"
 
 [models.{caller_model}]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "theirs", model = "{upstream_model}" }}]
 """
 

@@ -30,7 +30,8 @@ BATCH = CHUNK * 16
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("pressure")) as stage:
+    # Each of many streams at once holds the most that it may cost.
+    with staged(tmp_path_factory.mktemp("pressure"), opening_grant_usd=10_000) as stage:
         yield stage
 
 

@@ -28,6 +28,7 @@ base_url = "http://127.0.0.1:{port}/v1"
 credential = "filed"
 
 [models.house-model]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "theirs", model = "their-model-2" }}]
 
 [aliases]

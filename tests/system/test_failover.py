@@ -29,11 +29,13 @@ kind = "compatible"
 base_url = "http://127.0.0.1:{second}/v1"
 credential = "second"
 [models.house-model]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [
     {{ provider = "first", model = "first-model" }},
     {{ provider = "second", model = "second-model", priority = 1 }},
 ]
 [models.shared-model]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [
     {{ provider = "first", model = "first-model", weight = 3 }},
     {{ provider = "second", model = "second-model", weight = 1 }},

@@ -146,12 +146,12 @@ def ask_for_tomorrow(gateway: GatewayProcess) -> requests.Response:
 
 def store_model_of_tomorrow(connection: sqlite3.Connection) -> None:
     """What `models sync` does with newer prices than those that are installed."""
-    ((document,),) = connection.execute("SELECT document FROM catalogues WHERE name = 'models'")
+    ((document,),) = connection.execute("SELECT document FROM catalogues WHERE name = 'models.2'")
     catalogue = json.loads(document)
     catalogue["built_at_s"] += 86_400
     catalogue["models"].append({**catalogue["models"][0], "id": "model-of-tomorrow", "aliases": []})
     connection.execute(
-        "UPDATE catalogues SET document = ?, built_at_s = ? WHERE name = 'models'",
+        "UPDATE catalogues SET document = ?, built_at_s = ? WHERE name = 'models.2'",
         (json.dumps(catalogue).encode(), catalogue["built_at_s"]),
     )
     connection.execute("UPDATE revisions SET number = number + 1 WHERE name = 'catalogue'")

@@ -320,9 +320,11 @@ base_url = "http://127.0.0.1:{second}/v1"
 credential = "theirs"
 
 [models.model-one]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "first", model = "one" }}]
 
 [models.model-two]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "second", model = "two" }}]
 """
 
@@ -380,6 +382,7 @@ base_url = "http://127.0.0.1:{port}"
 credential = "theirs"
 
 [models.{model}]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "theirs", model = "claude-sonnet-4-5" }}]
 """
 

@@ -57,9 +57,10 @@ def test_keys_are_shown_whole_whatever_the_width(data: Path, columns: int) -> No
     lines = show(columns, data, "keys", "list")
     assert max(map(len, lines)) <= columns
     text = "\n".join(lines)
-    assert re.search(r"a-laptop +standard +ng-\w{4}…\w{4} +enabled", text), text
+    assert re.search(r"a-laptop +standard +ng-\w{4}…\w{4} +enabled +\$0\.00 +none", text), text
     assert re.search(r"provisioning +provisioning +ng-prov-\w{4}…\w{4} +enabled", text), text
-    assert re.search(r"pipeline +test +ng-test-\w{4}…\w{4} +enabled +\d{4}-\d\d-\d\dT", text), text
+    shown = r"pipeline +test +ng-test-\w{4}…\w{4} +enabled +\$0\.00 +none"
+    assert re.search(shown + (r" +\d{4}-\d\d-\d\dT" if columns > 80 else ""), text), text
     assert ("--json" in text) is (columns < 200)
 
 

@@ -23,6 +23,7 @@ kind = "compatible"
 base_url = "{base_url}/v1"
 credential = "theirs"
 [models.house-model]
+prices = {{ input_mtok = "1", output_mtok = "2" }}
 deployments = [{{ provider = "theirs", model = "their-model-2" }}]
 """
 
