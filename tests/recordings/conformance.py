@@ -9,6 +9,7 @@ import argparse
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
@@ -35,11 +36,18 @@ def run(
     wanted = set(recordings.exchanges if cases is None else cases)
     exchanges = [e for e in recordings.exchanges.values() if e.id in wanted]
     models = {exchange.id: exchange.provider for exchange in exchanges}
-    with replaying() as replay_url, start(folder, models, replay_url) as gateway:
-        askers = {name: ASKERS[name](gateway.url, gateway.key) for name in dialects}
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(lambda exchange: list(ask_all(exchange, askers)), exchanges)
-            return [result for results in found for result in results]
+    with (
+        replaying() as replay_url,
+        start(folder, models, replay_url) as gateway,
+        ExitStack() as clients,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        askers = {
+            name: clients.enter_context(closing(ASKERS[name](gateway.url, gateway.key)))
+            for name in dialects
+        }
+        found = pool.map(lambda exchange: list(ask_all(exchange, askers)), exchanges)
+        return [result for results in found for result in results]
 
 
 def ask_all(exchange: Exchange, askers: Mapping[str, Asker]) -> Iterable[Result]:

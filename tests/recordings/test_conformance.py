@@ -7,6 +7,7 @@ reads from its bytes, so a difference behind the gateway is the gateway's.
 import importlib.util
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 from tests.recordings.askers import ASKERS, ask
@@ -61,15 +62,16 @@ def test_oracle_reads_a_recording_as_its_sdk_does(
 ) -> None:
     if dialect not in DIALECTS:
         pytest.skip("google-genai is not installed: make install-clients")
-    asker, wrong, seen = ASKERS[dialect](replay_url, "ng-test-key"), [], 0
-    for exchange in recordings.exchanges.values():
-        if exchange.wire != dialect:
-            continue
-        one = Ask(exchange.id, exchange.wire, dialect, exchange.is_stream, exchange.is_stream)
-        got = ask(asker, dialect, exchange.id, is_streamed=exchange.is_stream)
-        found = compare(expect(exchange), got, one)
-        wrong += [(exchange.id, name, text) for name, text in found.items() if text]
-        seen += 1
+    wrong, seen = [], 0
+    with closing(ASKERS[dialect](replay_url, "ng-test-key")) as asker:
+        for exchange in recordings.exchanges.values():
+            if exchange.wire != dialect:
+                continue
+            one = Ask(exchange.id, exchange.wire, dialect, exchange.is_stream, exchange.is_stream)
+            got = ask(asker, dialect, exchange.id, is_streamed=exchange.is_stream)
+            found = compare(expect(exchange), got, one)
+            wrong += [(exchange.id, name, text) for name, text in found.items() if text]
+            seen += 1
     assert not wrong
     assert seen
 

@@ -20,6 +20,9 @@ class Asker(Protocol):
     def ask(self, model: str, *, is_streamed: bool) -> Said:
         """What the SDK gives. Raises as the SDK does."""
 
+    def close(self) -> None:
+        """Close its connections. A client that is left to the collector fails some later test."""
+
     def read_error(self, error: Exception) -> Answer | None:
         """The error as an answer; None if it is none of the API's, but the SDK's own trouble."""
 

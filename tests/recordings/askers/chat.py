@@ -30,6 +30,10 @@ class ChatAsker:
             # get_final_completion() raises when an answer was cut at its token limit.
             return Said(stream.current_completion_snapshot.to_dict(warnings=False))
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""
         return read_openai_error(error)

@@ -32,6 +32,10 @@ class GeminiAsker:
         )
         return Said(fold([dump(chunk) for chunk in chunks]))
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""
         if not isinstance(error, self._errors.APIError):

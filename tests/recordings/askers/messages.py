@@ -35,6 +35,10 @@ class MessagesAsker:
             body = stream.get_final_message().to_dict(warnings=False)
             return Said(body, stream.response.headers, tuple(rules.problems))
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""
         if not isinstance(error, anthropic.APIError):

@@ -38,6 +38,10 @@ class ResponsesAsker:
             raise StreamFailedError("the stream has no terminal event")
         return Said(final.to_dict(warnings=False), problems=tuple(rules.problems))
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def read_error(self, error: Exception) -> Answer | None:
         """The gateway's error, of an answer or in a stream."""
         return read_openai_error(error)
