@@ -120,7 +120,7 @@ def read_usage(usage: Usage | None) -> Counts | None:
     return Counts(
         input=usage.input_tokens,
         output=usage.output_tokens,
-        cache_read=count(Meter.CACHE_READ),
+        cache_read=usage.cached_tokens,
         cache_write=count(Meter.CACHE_WRITE_5M, Meter.CACHE_WRITE_1H),
         reasoning=count(Meter.REASONING),
         input_audio=count(Meter.INPUT_AUDIO),

@@ -144,6 +144,9 @@ def test_a_request_says_the_same_when_it_is_written_again(asked: Any, answer: An
 def facts(value: Response | Any) -> Any:
     """A value of the hub as JSON, but for what an answer cannot repeat."""
     read = json.loads(msgspec.json.encode(value))
+    if read.get("usage"):
+        # What was billed beside the answer is for the bill alone.
+        read["usage"]["rounds"] = []
     return {name: item for name, item in read.items() if name != "service_tier"}
 
 

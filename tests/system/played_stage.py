@@ -35,7 +35,7 @@ credential = "played"
 operations = ["{place.operation}"]
 
 [models.{model}]
-prices = {{ input_mtok = "1", output_mtok = "2" }}
+prices = {{ input_mtok = "1", output_mtok = "2", search = "0.01" }}
 deployments = [{{ provider = "{name}", model = "{place.model}" }}]
 """
 
