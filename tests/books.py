@@ -47,8 +47,10 @@ class WrappedDriver(Driver):
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return await self._driver.query(sql, params)
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
-        return await self._driver.commit(statements, group=group)
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
+        return await self._driver.commit(statements, group=group, is_flushed=is_flushed)
 
     def watch(self) -> AsyncIterator[None]:
         return self._driver.watch()

@@ -65,7 +65,9 @@ class MemoryDriver(Driver):
             raise StorageError("a read that failed")
         return execute(self._connection, sql, params).fetchall()
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
         await self._pause()
         if self._faults.strike(0.01):
             raise StorageError("a commit that was not done")

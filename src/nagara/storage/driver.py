@@ -64,11 +64,15 @@ class Driver(Protocol):
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """All rows of one SELECT. It sees every commit that was delivered before the call."""
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
         """Run all statements in order, durably, or none: one result for each.
 
-        `group` says whose they are (an account's id): a driver may put what it commits together
-        in the order of their groups, so that everyone locks the same rows in the same order.
+        Without `is_flushed` a driver whose store lives on this machine need not wait for the disk:
+        what was done then outlives every process, and not the machine. `group` says whose they are
+        (an account's id): a driver may put what it commits together in the order of their groups,
+        so that everyone locks the same rows in the same order.
 
         Raises `ExpectationError` and `ConflictError` with the statement's index, and then nothing
         was changed. A caller that is cancelled while it waits does not know which it was.

@@ -119,7 +119,8 @@ class Ledger:
     async def _try_hold(self, hold: Hold, extra: Sequence[Statement]) -> bool:
         own = hold_statements(hold, self.runner)
         try:
-            await self._driver.commit([*own, *extra], group=hold.account_id)
+            # Where the machine dies, so does whoever holds, and the hold would only be given back.
+            await self._driver.commit([*own, *extra], group=hold.account_id, is_flushed=False)
         except (ExpectationError, ConflictError) as error:
             # A repetition meets its own first time: as a conflict, or as credit that is taken.
             if await self._has_hold(hold):

@@ -76,8 +76,14 @@ class PostgresDriver:
         assert outcome is not None
         return outcome.rows
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
-        """As `Driver.commit`."""
+    async def commit(
+        self,
+        statements: Sequence[Statement],
+        *,
+        group: int = 0,
+        is_flushed: bool = True,  # noqa: ARG002
+    ) -> list[Result]:
+        """As `Driver.commit`. The server may die alone, so that everything waits for its disk."""
         return await self._writer.commit(statements, group)
 
     async def watch(self) -> AsyncIterator[None]:

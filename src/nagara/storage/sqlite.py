@@ -95,9 +95,10 @@ class SqliteDriver:
         statements: Sequence[Statement],
         *,
         group: int = 0,  # noqa: ARG002
+        is_flushed: bool = True,
     ) -> list[Result]:
         """As `Driver.commit`; with a single writer, the order of groups does not matter."""
-        return await self._writer.commit(statements)
+        return await self._writer.commit(statements, is_flushed=is_flushed)
 
     async def watch(self) -> AsyncIterator[None]:
         """As `Driver.watch`."""

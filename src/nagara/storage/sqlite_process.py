@@ -8,7 +8,8 @@ How. The two are joined by a socket pair. Messages are lists in MessagePack behi
 what was asked for in one turn of the loop is one message, and what the process finds when it has
 committed one group is the next group. SQL texts are sent once and numbered.
 
-    gateway -> writer   [new SQL texts, [[ticket, [[sql number, params, rows_expected], …]], …]]
+    gateway -> writer   [new SQL texts, [[ticket, is_flushed, statements], …]]
+                        where a statement is [sql number, params, rows_expected]
     writer -> gateway   [[ticket, results | null, error | null], …]      after the commit
 
 The process ends when the gateway's end of the pair is closed, however that came about, after it has
@@ -70,7 +71,9 @@ class SqliteProcess:
         self._link: _Link | None = None
         self._start()
 
-    def submit(self, statements: Sequence[Statement]) -> "asyncio.Future[list[Result]]":
+    def submit(
+        self, statements: Sequence[Statement], *, is_flushed: bool = True
+    ) -> "asyncio.Future[list[Result]]":
         """Ask for a commit. It is made whether or not the future is waited for.
 
         Raises `StorageError` at once when too many wait already.
@@ -90,12 +93,14 @@ class SqliteProcess:
         if not self._outbox:
             self._loop.call_soon(self._flush)
         asked = [(self._number(s.sql), s.params, s.rows_expected) for s in statements]
-        self._outbox.append((self._ticket, asked))
+        self._outbox.append((self._ticket, is_flushed, asked))
         return future
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, is_flushed: bool = True
+    ) -> list[Result]:
         """As `Driver.commit`."""
-        return await self.submit(statements)
+        return await self.submit(statements, is_flushed=is_flushed)
 
     async def close(self) -> None:
         """Commit what was asked for, then end the process."""

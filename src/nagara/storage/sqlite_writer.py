@@ -6,7 +6,8 @@ and commits once. A caller whose first statement fails has changed nothing, and 
 notice. One that fails later makes the whole group run again, each caller in a savepoint of their
 own that can be rolled back alone: failing is rare, and savepoints cost a fifth of everything.
 Results are handed back to the event loop only after the commit, so whoever has a result has it on
-the disk. If the transaction itself fails, everyone in it is told so and nothing was changed.
+the disk, unless nobody in the group asked for that. If the transaction itself fails, everyone in it
+is told so and nothing was changed.
 
 Invariant: every commit that was accepted is answered exactly once, also when the thread ends.
 """
@@ -31,6 +32,9 @@ from nagara.storage.sqlite_connection import (
 GROUP_MAX = 256
 QUEUE_MAX = 10_000
 
+# In WAL mode, NORMAL leaves out the flush at the commit and nothing else.
+_FLUSHED, _UNFLUSHED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
+
 # What nearly every statement comes to, made once. Nobody changes the rows of a result.
 _DONE = {touched: Result([], touched) for touched in (0, 1)}
 
@@ -38,14 +42,17 @@ _DONE = {touched: Result([], touched) for touched in (0, 1)}
 class Batch:
     """One caller's statements, and what became of them."""
 
-    __slots__ = ("error", "future", "has_changed", "results", "statements")
+    __slots__ = ("error", "future", "has_changed", "is_flushed", "results", "statements")
 
     def __init__(
         self,
         statements: Sequence[Statement],
         future: "asyncio.Future[list[Result]] | None" = None,
+        *,
+        is_flushed: bool = True,
     ) -> None:
         self.statements = statements
+        self.is_flushed = is_flushed
         self.future = future
         self.results: list[Result] = []
         self.error: Exception | None = None
@@ -92,7 +99,9 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._run, name="nagara-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, statements: Sequence[Statement]) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, is_flushed: bool = True
+    ) -> list[Result]:
         """As `Driver.commit`; `StorageError` at once when too many wait already."""
         if self._is_closing:
             raise StorageError(f"the database {self._path} was closed")
@@ -101,7 +110,7 @@ class SqliteWriter:
                 f"{self._waiting} commits wait for the database {self._path}: the disk is too slow"
             )
         future: asyncio.Future[list[Result]] = self._loop.create_future()
-        batch = Batch(statements, future)
+        batch = Batch(statements, future, is_flushed=is_flushed)
         self._waiting += 1
         self._queue.put(batch)
         return await future
@@ -164,6 +173,8 @@ def commit_group(
     """Run every batch and commit once; what became of each is in it."""
     try:
         check_identity(path, identity)
+        # One flush is for all that was written before it, so that what waits for none is ordered.
+        connection.execute(_FLUSHED if any(batch.is_flushed for batch in group) else _UNFLUSHED)
         # Taking the write lock at once: a lock that was upgraded later could fail half-way.
         connection.execute("BEGIN IMMEDIATE")
         if not _run_lightly(connection, path, group):

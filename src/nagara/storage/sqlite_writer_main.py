@@ -20,7 +20,7 @@ from nagara.storage.sqlite_process import LENGTH_BYTES, RECEIVE_BYTES, Answer
 from nagara.storage.sqlite_writer import GROUP_MAX, Batch, commit_group
 
 AskedStatement = tuple[int, tuple[Any, ...], int | None]
-AskedBatch = tuple[int, list[AskedStatement]]
+AskedBatch = tuple[int, bool, list[AskedStatement]]
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[list[str], list[AskedBatch]])
@@ -47,9 +47,10 @@ def serve(connection: sqlite3.Connection, path: Path, link: socket.socket) -> No
     while piece := link.recv(RECEIVE_BYTES):
         received += piece
         tickets, batches = [], []
-        for ticket, asked in _take_messages(received, texts):
+        for ticket, is_flushed, asked in _take_messages(received, texts):
             tickets.append(ticket)
-            batches.append(Batch([Statement(texts[n], p, rows) for n, p, rows in asked]))
+            statements = [Statement(texts[n], p, rows) for n, p, rows in asked]
+            batches.append(Batch(statements, is_flushed=is_flushed))
         for at in range(0, len(batches), GROUP_MAX):
             group = batches[at : at + GROUP_MAX]
             commit_group(connection, path, identity, group)

@@ -327,11 +327,13 @@ class CrashingDriver(WrappedDriver):
         self._left = crash_at
         self._is_after = is_after
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
         self._left -= 1
         if self._left < 0 and not self._is_after:
             raise Crash
-        results = await super().commit(statements, group=group)
+        results = await super().commit(statements, group=group, is_flushed=is_flushed)
         if self._left < 0:
             raise Crash
         return results

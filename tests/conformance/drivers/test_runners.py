@@ -106,8 +106,10 @@ class ForgetfulDriver(WrappedDriver):
 
     is_failing = False
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
-        results = await super().commit(statements, group=group)
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
+        results = await super().commit(statements, group=group, is_flushed=is_flushed)
         if self.is_failing:
             raise StorageError("the answer was lost")
         return results

@@ -24,10 +24,12 @@ class FlakyDriver(SqliteDriver):
 
     is_down = False
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
         if self.is_down:
             raise StorageError("the disk is full")
-        return await super().commit(statements, group=group)
+        return await super().commit(statements, group=group, is_flushed=is_flushed)
 
 
 @pytest.fixture(name="driver")

@@ -56,7 +56,9 @@ class FakeDriver(Driver):
             for number, key in enumerate(self.keys)
         ]
 
-    async def commit(self, statements: Sequence[Statement], *, group: int = 0) -> list[Result]:
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
         raise StorageError("nothing is written here")
 
     async def close(self) -> None:

@@ -15,10 +15,12 @@ from nagara.storage.data_folder import prepare_data_folder
 from nagara.storage.driver import Statement, StorageError
 from nagara.storage.migrations import load_migrations
 from nagara.storage.sqlite import SqliteDriver
-from nagara.storage.sqlite_connection import number_placeholders, open_connection
-from nagara.storage.sqlite_writer import SqliteWriter
+from nagara.storage.sqlite_connection import identify, number_placeholders, open_connection
+from nagara.storage.sqlite_writer import Batch, SqliteWriter, commit_group
 
 COUNT = "SELECT COUNT(*) FROM meta"
+NORMAL, FULL = 1, 2
+"""What SQLite calls its levels of `synchronous`."""
 
 
 def insert(name: str, value: bytes = b"") -> Statement:
@@ -268,3 +270,20 @@ async def test_query_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         await driver.query("DELETE FROM meta")
     await driver.close()
+
+
+@pytest.mark.parametrize(
+    ("flushed", "level"), [([True], FULL), ([False], NORMAL), ([False, True, False], FULL)]
+)
+async def test_group_is_flushed_if_anyone_in_it_waits_for_the_disk(
+    tmp_path: Path, flushed: list[bool], level: int
+) -> None:
+    path = tmp_path / "a.db"
+    await make_database(path)
+    connection = open_connection(path)
+    add = Statement("UPDATE revisions SET number = number + 1 WHERE name = 'keys'")
+    group = [Batch([add], is_flushed=each) for each in flushed]
+    commit_group(connection, path, identify(path), group)
+    assert [batch.error for batch in group] == [None] * len(flushed)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+    connection.close()
