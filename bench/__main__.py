@@ -19,14 +19,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import ledger, load, processes, report, subjects, translation
+from bench import ledger, load, paced, processes, report, subjects, translation
+from bench.paced import Latencies, Pace
 from bench.processes import BenchError, Cores
 from bench.report import Line, Round
-from bench.subjects import Subject
+from bench.subjects import FREE_MODEL, Subject
 from bench.translation import Pair
-from bench.upstreams import READY_PATH, nginx_upstream_config
+from bench.upstreams import MODEL, READY_PATH, nginx_upstream_config
 
-PLAIN_TARGET = 4.5
+PAID_TARGET = 6.0
+FREE_TARGET = 4.5
 STREAM_TARGET = 1.8
 READY_TARGET_S = 1.0
 IDLE_TARGET_MB = 100.0
@@ -117,10 +119,14 @@ def run(folder: Path, nginx: str, wrk: str, options: argparse.Namespace) -> list
             folder / "plain", folder / "data", nginx, upstream_port, cores, options.rounds,
             _plain_measure(folder, wrk, key, cores, options.seconds),
         )  # fmt: skip
-        paced = _rounds(
-            folder / "paced", folder / "data", nginx, upstream_port, cores, options.rounds,
-            _paced_measure(key, cores, options.seconds),
-        )  # fmt: skip
+        at_rate = {
+            model: _rounds(
+                folder / model, folder / "data", nginx, upstream_port, cores, options.rounds,
+                _paced_measure(_pace(key, model, paced.PACED_PER_S), cores, options.seconds),
+            )
+            for model in (MODEL, FREE_MODEL)
+        }  # fmt: skip
+        latencies = _latencies(folder, nginx, upstream_port, key, cores, options)
     with stream_upstream(cores.load) as upstream_port:
         reads: dict[str, list[float]] = {"nagara": [], "nginx": []}
         streamed = _rounds(
@@ -129,8 +135,12 @@ def run(folder: Path, nginx: str, wrk: str, options: argparse.Namespace) -> list
         )  # fmt: skip
     alone = {name: sum(each) / len(each) for name, each in reads.items()}
     return [
-        report.ratio_line(f"chat call, {load.PACED_PER_S} a second", paced, PLAIN_TARGET),
-        report.ratio_line("chat call, at full load", plain, PLAIN_TARGET),
+        report.ratio_line(f"paid call, {paced.PACED_PER_S} a second", at_rate[MODEL], PAID_TARGET),
+        report.ratio_line(
+            f"free call, {paced.PACED_PER_S} a second", at_rate[FREE_MODEL], FREE_TARGET
+        ),
+        report.ratio_line("paid call, at full load", plain, PAID_TARGET),
+        *paced.latency_lines(latencies),
         report.ratio_line(
             "streamed chunk", streamed, STREAM_TARGET,
             f"; reads a chunk {alone['nagara']:.2f} and {alone['nginx']:.2f}",
@@ -196,13 +206,41 @@ def _plain_measure(folder: Path, wrk: str, key: str, cores: Cores, seconds: int)
     return measure
 
 
-def _paced_measure(key: str, cores: Cores, seconds: int) -> Measure:
+def _pace(key: str, model: str, per_s: int) -> Pace:
+    return Pace(key, load.chat_body(is_streamed=False, model=model), per_s)
+
+
+def _paced_measure(pace: Pace, cores: Cores, seconds: int) -> Measure:
     def measure(subject: Subject) -> float:
         before_s = processes.cpu_s(subject.process)
-        calls = load.paced(subject.port, key, cores.load, seconds)
+        calls = len(paced.post(subject.port, pace, cores.load, seconds))
         return (processes.cpu_s(subject.process) - before_s) / calls * 1e6
 
     return measure
+
+
+def _latencies(
+    folder: Path,
+    nginx: str,
+    upstream_port: int,
+    key: str,
+    cores: Cores,
+    options: argparse.Namespace,
+) -> Latencies:
+    """What calls took that were paid for, that were free, and through nginx, in turn."""
+    took_ms: dict[str, list[list[float]]] = {"paid": [], "free": [], "nginx": []}
+    with (
+        subjects.gateway(upstream_port, cores.measured, folder / "data") as ours,
+        subjects.nginx_proxy(nginx, upstream_port, cores.measured, folder / "latency") as floor,
+    ):
+        paid, free = (_pace(key, name, paced.LATENCY_PER_S) for name in (MODEL, FREE_MODEL))
+        asked = (("paid", ours, paid), ("free", ours, free), ("nginx", floor, paid))
+        for turn in range(1 + options.rounds):
+            for name, subject, pace in asked:
+                took = paced.post(subject.port, pace, cores.load, options.seconds)
+                # The first turn only warms them up.
+                took_ms[name] += [took] if turn else []
+    return took_ms
 
 
 def _stream_measure(key: str, cores: Cores, turns: int, reads: dict[str, list[float]]) -> Measure:

@@ -1,5 +1,5 @@
-"""The load: wrk for plain calls as fast as they go, an asyncio client for those of a fixed rate and
-for streams. Bounded, and on loopback only.
+"""The load: wrk for plain calls as fast as they go, an asyncio client for streams; for calls of a
+fixed rate see `paced`. Bounded, and on loopback only.
 
 Both keep a fixed number of connections busy, and check what comes back: a figure for requests
 that failed, or for a stream that lost a chunk, is worth nothing and raises `BenchError` instead.
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import http.client
 import json
-import re
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -24,17 +23,16 @@ from bench.upstreams import CHUNK_INTERVAL_S, MARK, MODEL, STREAM_CHUNKS, plain_
 PATH = "/v1/chat/completions"
 CONNECTIONS = 32
 STREAMS = 64
-PACED_PER_S = 3000
 STREAM_TIMEOUT_S = 20.0
 READ_BYTES_MAX = 65_536
 
 _QUESTION = "How does a proxy stay out of the way of the bytes that pass through it? " * 11
 
 
-def chat_body(is_streamed: bool) -> bytes:
+def chat_body(*, is_streamed: bool, model: str = MODEL) -> bytes:
     """A chat request of 1 KB."""
     body: dict[str, object] = {
-        "model": MODEL,
+        "model": model,
         "messages": [
             {"role": "system", "content": "You answer briefly, and say what you do not know."},
             {"role": "user", "content": _QUESTION},
@@ -110,45 +108,6 @@ def plain(wrk: str, port: int, script: Path, core: int, duration_s: int) -> Plai
     return seen
 
 
-def paced(port: int, key: str, core: int, duration_s: int) -> int:
-    """Post `PACED_PER_S` times a second for `duration_s`; the number of calls, all of them good."""
-    with processes.pinned(core):
-        return uvloop.run(_all_paced(port, key, duration_s))
-
-
-async def _all_paced(port: int, key: str, duration_s: int) -> int:
-    ends_s = asyncio.get_running_loop().time() + duration_s
-    callers = [_paced_connection(index, port, key, ends_s) for index in range(CONNECTIONS)]
-    return sum(await asyncio.gather(*callers))
-
-
-async def _paced_connection(index: int, port: int, key: str, ends_s: float) -> int:
-    loop, interval_s = asyncio.get_running_loop(), CONNECTIONS / PACED_PER_S
-    request = _request(key, chat_body(is_streamed=False))
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    due_s, calls = loop.time() + interval_s * index / CONNECTIONS, 0
-    try:
-        while due_s < ends_s:
-            await asyncio.sleep(due_s - loop.time())
-            writer.write(request)
-            async with asyncio.timeout(STREAM_TIMEOUT_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_content_length(head))
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise BenchError(f"port {port} answered {head[:100]!r}")
-            calls, due_s = calls + 1, due_s + interval_s
-    finally:
-        writer.close()
-    return calls
-
-
-def _content_length(head: bytes) -> int:
-    found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-    if found is None:
-        raise BenchError(f"an answer without a length: {head[:300]!r}")
-    return int(found[1])
-
-
 def streams(port: int, key: str, core: int, turns: int) -> StreamLoad:
     """Read `turns` streams, one after the other, on each of `STREAMS` connections."""
     with processes.pinned(core):
@@ -175,7 +134,7 @@ async def _one_connection(index: int, port: int, key: str, turns: int) -> Stream
 async def _one_stream(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str
 ) -> StreamLoad:
-    writer.write(_request(key, chat_body(is_streamed=True)))
+    writer.write(make_request(key, chat_body(is_streamed=True)))
     chunks = reads = 0
     tail = b""
     async with asyncio.timeout(STREAM_TIMEOUT_S):
@@ -191,7 +150,8 @@ async def _one_stream(
     return StreamLoad(chunks, reads)
 
 
-def _request(key: str, body: bytes) -> bytes:
+def make_request(key: str, body: bytes) -> bytes:
+    """A chat request as it is sent."""
     head = (
         f"POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

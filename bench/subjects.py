@@ -19,11 +19,18 @@ import psutil
 
 from bench import processes
 from bench.processes import BenchError
-from bench.upstreams import nginx_config
+from bench.upstreams import MODEL, nginx_config
 
 NAGARA = Path(sys.executable).with_name("nagara")
 KEY = re.compile(r"\bng-[0-9A-Za-z]{43}\b")
 STARTS = 3
+FREE_MODEL = "bench-free"
+CONFIG = f"""
+[models.{FREE_MODEL}]
+prices = {{ free = true }}
+deployments = [{{ provider = "openai", model = "{MODEL}" }}]
+"""
+"""The default, and beside it a model that costs nothing: its calls are held and charged nothing."""
 SETTLE_S = 0.5
 
 
@@ -82,7 +89,10 @@ def gateway(upstream_port: int, core: int, data: Path) -> Iterator[Subject]:
 @contextmanager
 def _served(upstream_port: int, core: int, data: Path, output: Path | None) -> Iterator[Subject]:
     port = processes.free_port()
+    config = data.with_name("bench.toml")
+    config.write_text(CONFIG)
     command = [str(NAGARA), "serve", "--port", str(port), "--data", str(data)]
+    command += ["--config", str(config)]
     env = _environment(upstream_port)
     with processes.running(command, core=core, output=output, env=env) as process:
         processes.wait_for_ok(process, port, "/readyz")
@@ -93,7 +103,9 @@ def _environment(upstream_port: int) -> dict[str, str]:
     """Nothing of the caller's own configuration: what is measured is the default."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     base_url = f"http://127.0.0.1:{upstream_port}/v1"
-    return {**kept, "OPENAI_API_KEY": "sk-bench", "OPENAI_BASE_URL": base_url}
+    provider = {"OPENAI_API_KEY": "sk-bench", "OPENAI_BASE_URL": base_url}
+    # Millions of paid calls are more than an account opens with.
+    return {**kept, **provider, "NAGARA_OPENING_GRANT_USD": "1000000"}
 
 
 def first_start(upstream_port: int, core: int, data: Path, output: Path) -> float:
