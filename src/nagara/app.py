@@ -18,6 +18,7 @@ from nagara.config.rate_limits import read_rate_limits
 from nagara.config.watch import ConfigWatch
 from nagara.domain.catalog import Catalogue, ConfiguredProvider, Snapshot
 from nagara.domain.configuration import ConfigError
+from nagara.idempotency.once import Once
 from nagara.limits.failed_keys import FailedKeys
 from nagara.limits.gate import Gate
 from nagara.limits.memory import MemoryLimiter
@@ -27,6 +28,7 @@ from nagara.parts import (
     make_pool,
     read_background_limits,
     read_edge_limits,
+    read_idempotency_limits,
     read_keeper_limits,
     read_pipeline_limits,
     read_timeouts,
@@ -183,6 +185,8 @@ class Gateway:
         spool = Spool(self.folder, runner)
         self._settlements = Settlements(ledger, spool, self._log, settings.storage_patience_s)
         self._stack.push_async_callback(self._settlements.close)
+        limits = read_idempotency_limits(settings)
+        self._once = Once(self._driver, runner, self._clock, limits)
         reaper = Reaper(self._driver, ledger, self._clock, settings.hold_lease_s)
         self._reaping = Reaping(reaper, self._driver, self._clock, self._log, settings.hold_lease_s)
 
@@ -203,6 +207,7 @@ class Gateway:
         self._edge = InferenceEdge(
             self._pipeline,
             self._responses,
+            self._once,
             self._refused_keys,
             read_edge_limits(settings),
             self._clock,

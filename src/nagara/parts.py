@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from nagara.billing import BoundLimits
+from nagara.idempotency.once import IdempotencyLimits
 from nagara.observe.log import Log, LogHandler
 from nagara.pipeline import PipelineLimits
 from nagara.responses.background import BackgroundLimits
@@ -102,6 +103,17 @@ def read_background_limits(settings: Settings) -> BackgroundLimits:
         runs_max=settings.background_running_max,
         event_bytes_max=settings.event_bytes_max,
         events_bytes_max=settings.background_events_bytes_max,
+    )
+
+
+def read_idempotency_limits(settings: Settings) -> IdempotencyLimits:
+    """The settings, as calls with idempotency keys take them."""
+    return IdempotencyLimits(
+        key_bytes_max=settings.idempotency_key_bytes_max,
+        answer_bytes_max=settings.idempotency_answer_bytes_max,
+        keep_s=settings.idempotency_keep_s,
+        wait_s=settings.idempotency_wait_s,
+        patience_s=settings.storage_patience_s,
     )
 
 

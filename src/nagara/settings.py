@@ -154,6 +154,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_models: Annotated[str, Row(section="billing", help="A model that has no price, or none for what a call may use of it: refuse the call, or let it be free.", choices=("refuse", "free"))] = "refuse"
     useful_output_tokens_min: Annotated[int, _billing("The least output that a call is lowered to when the balance cannot pay more.", 1, 1_000_000)] = 16
 
+    idempotency_keep_s: Annotated[int, _billing("How long the answer to an Idempotency-Key is kept, to be given again.", 1, 30 * DAY_S)] = DAY_S
+    idempotency_answer_bytes_max: Annotated[int, _billing("The largest answer that is kept for that.", 1024, BODY_BYTES_LIMIT)] = 16 * MIB
+    idempotency_key_bytes_max: Annotated[int, _billing("The longest Idempotency-Key.", 16, 1024)] = 255
+    idempotency_wait_s: Annotated[float, _billing("How long a request waits for an earlier one with its Idempotency-Key that still runs; then 409.", 0, DAY_S)] = 300.0
+
     key_requests_per_minute_max: Annotated[int, _limit("The most requests a minute of a key; 0 for no limit.", RATE_MAX)] = 0
     key_tokens_per_minute_max: Annotated[int, _limit("The most tokens a minute, in and out, of a key; 0 for no limit.", RATE_MAX)] = 0
     key_requests_in_flight_max: Annotated[int, _limit("The most requests of a key that run at once; 0 for no limit.", RATE_MAX)] = 0
@@ -173,7 +178,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[str, Row(section="log", help="human, json, or auto: human on a terminal.", choices=("auto", "human", "json"))] = "auto"
     log_level: Annotated[str, Row(section="log", help="The least severe lines that are written.", choices=("debug", "info", "warning", "error"))] = "info"
 
-    config_check_s: Annotated[float, Row(section="config", help="How often the configuration file is looked at for changes; 0 for never.", at_least=0, at_most=DAY_S)] = 2.0
+    config_check_s: Annotated[float, Row(section="config", help="How often the configuration file is looked at for changes; 0 for never.", at_least=0, at_most=DAY_S)] = 0.25
     # fmt: on
 
     def __repr__(self) -> str:

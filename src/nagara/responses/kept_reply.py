@@ -14,6 +14,7 @@ from nagara.dialects.json_fields import Fields, read_fields, write_fields
 from nagara.dialects.sse import SseSplitter, read_data, replace_data
 from nagara.operations.response_state import TERMINAL_EVENTS, edit_response, read_event
 from nagara.storage.driver import Statement
+from nagara.upstream.forwarded_reply import ForwardedReply
 from nagara.upstream.reply import Reply, ResponseHeaders
 
 _RESPONSE_FIELD = b'"response"'
@@ -23,45 +24,22 @@ Keep = Callable[[bytes], None]
 """Takes the response object that an answer ended with; must not block and must not raise."""
 
 
-class KeptReply:
+class KeptReply(ForwardedReply):
     """Another `Reply` that is listened to. `keep` and `edits` are set before its start.
 
     `name_dropped` may add to the headers of a good answer.
     """
 
-    __slots__ = ("_held_head", "_is_whole", "_reply", "edits", "keep", "name_dropped")
+    __slots__ = ("_held_head", "_is_whole", "_last", "edits", "keep", "name_dropped")
 
     def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
         self.keep: Keep | None = None
         self.edits: Fields = {}
         self.name_dropped: Callable[[ResponseHeaders], None] | None = None
-        self._reply = reply
         self._is_whole = False
+        self._last: tuple[bytes, bytes] | None = None
         self._held_head: ResponseHeaders | None = None
-
-    @property
-    def has_started(self) -> bool:
-        """As the other's."""
-        return self._reply.has_started
-
-    @property
-    def is_ended(self) -> bool:
-        """As the other's."""
-        return self._reply.is_ended
-
-    @property
-    def is_full(self) -> bool:
-        """As the other's."""
-        return self._reply.is_full
-
-    @property
-    def on_room(self) -> Callable[[], None] | None:
-        """As the other's."""
-        return self._reply.on_room
-
-    @on_room.setter
-    def on_room(self, call: Callable[[], None] | None) -> None:
-        self._reply.on_room = call
 
     def start(self, status: int, headers: ResponseHeaders) -> None:
         """As `Reply.start`; the head of a body that is edited waits for it, to say its length."""
@@ -82,9 +60,21 @@ class KeptReply:
 
     def end(self, body: bytes = b"") -> None:
         """As `Reply.end`."""
+        self._reply.end(self._finish(body))
+
+    def statements_for(self, last: bytes) -> Sequence[Statement]:
+        """As `Reply.statements_for`: the next is asked about what it will be given."""
+        return self._reply.statements_for(self._finish(last))
+
+    def _finish(self, last: bytes) -> bytes:
+        """What the last piece becomes. It is kept, and its head goes out, the first time alone."""
+        if self._last is None or self._last[0] != last:
+            self._last = (last, self._make_last(last))
+        return self._last[1]
+
+    def _make_last(self, body: bytes) -> bytes:
         if not self._is_whole:
-            self._reply.end(self._take_events(body) if _RESPONSE_FIELD in body else body)
-            return
+            return self._take_events(body) if _RESPONSE_FIELD in body else body
         if self.edits:
             body = edit_response(body, self.edits)
         # Kept before it is sent: who has the answer may ask for it at once.
@@ -92,15 +82,8 @@ class KeptReply:
         if self._held_head is not None:
             head = [header for header in self._held_head if header[0] != b"content-length"]
             self._reply.start(200, [*head, (b"content-length", str(len(body)).encode())])
-        self._reply.end(body)
-
-    def statements_for(self, last: bytes) -> Sequence[Statement]:
-        """As `Reply.statements_for`."""
-        return self._reply.statements_for(last)
-
-    def abandon(self, bytes_max: int) -> None:
-        """As `Reply.abandon`."""
-        self._reply.abandon(bytes_max)
+            self._held_head = None
+        return body
 
     def _take_events(self, body: bytes) -> bytes:
         splitter = SseSplitter(len(body))

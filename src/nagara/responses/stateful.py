@@ -228,11 +228,13 @@ class StatefulResponses:
         self, admitted: Admitted, history: bytes, reply: Reply, ended: RequestEnded
     ) -> None:
         self.background.check_room()
+        # The charge is of the run, which ends long after this answer to its caller.
+        await self._pipeline.claim(admitted)
         run = self._prepare_run(admitted, history)
         body = run.stored.response
         # The run is in flight until it ends, which is long after this request.
         allowance = admitted.allowance.hand_over()
-        made = msgspec.structs.replace(as_stream(admitted), allowance=allowance)
+        made = msgspec.structs.replace(as_stream(admitted), allowance=allowance, claim=None)
         try:
             await self.background.start(run, partial(self._make, made, ended))
         except StorageError as error:

@@ -12,12 +12,16 @@ import msgspec
 
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.idempotency.calls import HEADER, identify, read_key
+from nagara.idempotency.once import Once
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.outcomes import internal_error, interruption, shutting_down
 from nagara.pipeline import Admitted, Pipeline
 from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
+from nagara.storage.claims import ClaimTakenError
+from nagara.upstream.reply import Reply
 from nagara.web.cycle import Cycle
 from nagara.web.errors import send_error
 from nagara.web.refused_keys import RefusedKeys
@@ -36,6 +40,19 @@ class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
     drain_bytes_max: int
 
 
+class Drain(msgspec.Struct, frozen=True):
+    """How much of an answer is read on when its client has left, and for how long.
+
+    A time of zero stops it at once; of None leaves it to the provider's own bounds.
+    """
+
+    bytes_max: int
+    timeout_s: float | None
+
+
+STOP = Drain(0, 0.0)
+
+
 class InferenceEdge:
     """Takes requests for inference. `is_closing` turns new ones away."""
 
@@ -43,6 +60,7 @@ class InferenceEdge:
         self,
         pipeline: Pipeline,
         responses: StatefulResponses,
+        once: Once,
         refused_keys: RefusedKeys,
         limits: InferenceLimits,
         clock: Clock,
@@ -51,8 +69,10 @@ class InferenceEdge:
         self.is_closing = False
         self._pipeline = pipeline
         self._responses = responses
+        self._once = once
         self._refused_keys = refused_keys
         self._limits = limits
+        self._drain = Drain(limits.drain_bytes_max, limits.drain_timeout_s)
         self._clock = clock
         self._observe = observe
         self._in_flight = 0
@@ -75,13 +95,10 @@ class InferenceEdge:
             ended.bytes_in = len(body)
             admitted = await self._admit(endpoint, cycle, body, began_s, ended)
             try:
-                await admitted.allowance.take()
-                cycle.on_end = admitted.allowance.release
-                self._attend(cycle, ended)
-                if endpoint.operation is Operation.RESPONSES:
-                    await self._responses.serve(admitted, cycle, ended)
+                if HEADER in head.named and not endpoint.is_free:
+                    await self._serve_once(admitted, cycle, body, ended)
                 else:
-                    await self._pipeline.serve(admitted, cycle, ended)
+                    await self._serve(admitted, cycle, cycle, ended, self._drain)
             finally:
                 admitted.allowance.end()
         except GatewayError as error:
@@ -108,6 +125,38 @@ class InferenceEdge:
                 raise
             return admit(endpoint, headers, query, body, began_s, ended)
 
+    async def _serve(
+        self, admitted: Admitted, reply: Reply, cycle: Cycle, ended: RequestEnded, drain: Drain
+    ) -> None:
+        """Serve what may be served to `reply`, which leads to the cycle."""
+        await admitted.allowance.take()
+        cycle.on_end = admitted.allowance.release
+        self._attend(cycle, ended, drain)
+        if admitted.call.asking.endpoint.operation is Operation.RESPONSES:
+            await self._responses.serve(admitted, reply, ended)
+        else:
+            await self._pipeline.serve(admitted, reply, ended)
+
+    async def _serve_once(
+        self, admitted: Admitted, cycle: Cycle, body: bytes, ended: RequestEnded
+    ) -> None:
+        """Serve a request with an idempotency key. Who only waits may leave."""
+        endpoint, limits = admitted.call.asking.endpoint, self._once.limits
+        name = read_key(cycle.head.headers, limits.key_bytes_max)
+        call = identify(admitted.key, name, cycle.head.path, endpoint.stream_media_type, body)
+        # It is read to its end for whoever asks again, who pays no second time.
+        drain = Drain(limits.answer_bytes_max, None)
+
+        async def run(claiming: Admitted, reply: Reply) -> None:
+            try:
+                await self._serve(claiming, reply, cycle, ended, drain)
+            except ClaimTakenError:
+                self._attend(cycle, ended, STOP)
+                raise
+
+        self._attend(cycle, ended, STOP)
+        await self._once.serve(call, admitted, cycle, ended, run)
+
     @property
     def in_flight(self) -> int:
         """How many requests run now."""
@@ -120,19 +169,20 @@ class InferenceEdge:
         while self._in_flight and self._clock.monotonic_s() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_CHECK_S)
 
-    def _attend(self, cycle: Cycle, ended: RequestEnded) -> None:
+    def _attend(self, cycle: Cycle, ended: RequestEnded, drain: Drain) -> None:
         """From now on the client's leaving stops the exchange, at once or after a while."""
         connection = cycle.connection
-        limits, task = self._limits, connection.task
+        task = connection.task
 
         def leave() -> None:
             ended.has_client_left = True
-            if not limits.drain_timeout_s:
+            if drain.timeout_s == 0:
                 task.cancel()
                 return
-            cycle.abandon(limits.drain_bytes_max)
-            timer = task.get_loop().call_later(limits.drain_timeout_s, task.cancel)
-            task.add_done_callback(lambda _: timer.cancel())
+            cycle.abandon(drain.bytes_max)
+            if drain.timeout_s is not None:
+                timer = task.get_loop().call_later(drain.timeout_s, task.cancel)
+                task.add_done_callback(lambda _: timer.cancel())
 
         connection.on_lost = leave
 

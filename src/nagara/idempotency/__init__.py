@@ -1,0 +1,1 @@
+"""Calls with an `Idempotency-Key`: served once, and answered alike whenever they come again."""
