@@ -32,17 +32,19 @@ from nagara.billing import (
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
-from nagara.domain.money import Charge, format_dollars
+from nagara.domain.money import AMOUNT_NANO_MAX, Charge, format_dollars
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Usage
 from nagara.observe.observations import RequestEnded
 from nagara.outcomes import internal_error, interruption
 from nagara.runtime import Clock
 from nagara.settlement import Settlements
+from nagara.storage.claims import Claim, Loss
 from nagara.storage.driver import Statement
 from nagara.storage.journal import RequestRecord
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
+from nagara.storage.rate_cards import UsedCard
 from nagara.upstream.reply import ResponseHeaders
 
 HOLD_TRIES = 3
@@ -78,6 +80,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         route = self.snapshot.routes.get(model)
         return None if route is None else find_rate_card(route.prices, self.now_s)
 
+    def find_cost(self, model: str, provider: str) -> RateCard | None:
+        """The card by which that provider charges us for another model; else the list price."""
+        route = self.snapshot.routes.get(model)
+        for deployment in () if route is None else route.deployments:
+            if deployment.name == provider and deployment.costs:
+                return find_rate_card(deployment.costs, self.now_s)
+        return self.find_card(model)
+
 
 class Bill:
     """The bill of one request. `output_cap` is set when less output was paid for than asked for."""
@@ -90,8 +100,12 @@ class Bill:
         limits: BoundLimits,
         clock: Clock,
         ended: RequestEnded,
+        claim: Claim | None = None,
     ) -> None:
-        """`request` is our own id of the request, which no other has."""
+        """`request` is our own id of the request, which no other has.
+
+        A `claim` is made with the hold, and settled with the charge.
+        """
         self.output_cap: int | None = None
         self.is_settled = False
         self._request = request
@@ -100,9 +114,13 @@ class Bill:
         self._limits = limits
         self._clock = clock
         self._ended = ended
+        self._claim = claim
+        self._output_tokens_max: int | None = None
+        """What was held for of all answers together; None where nothing is held."""
         self._hold: Hold | None = None
         self._usage: Usage | None = None
         self._charge: Charge | None = None
+        self._cards: tuple[UsedCard, ...] = ()
         self._costs: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -115,11 +133,24 @@ class Bill:
         """Hold the most that the request can cost, with less output if that is what can be paid.
 
         Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE; INVALID_REQUEST for what
-        has no price.
+        has no price. Raises `ClaimTakenError` when another request has its key.
         """
+        estimate, claim = self._bound(), self._claim
+        if estimate is not None and estimate.needed_nano:
+            await self._hold_money(estimate)
+        elif claim is not None:
+            await self._settlements.claim(claim)
+        if claim is not None:
+            claim.is_made = True
+        if estimate is not None:
+            cap = estimate.output_tokens_max if self.output_cap is None else self.output_cap
+            self._output_tokens_max = cap * self._terms.demand.choice_count
+
+    def _bound(self) -> Estimate | None:
+        """The most that it can cost; None where nobody pays."""
         terms = self._terms
         if terms.card is None:
-            return
+            return None
         estimate = bound_charge(
             terms.demand,
             terms.route.model,
@@ -130,11 +161,11 @@ class Bill:
         )
         if estimate.unpriced and not self._limits.is_unpriced_free:
             raise needs_price(terms.route.model.id, estimate.unpriced)
-        if estimate.needed_nano:
-            await self._hold_money(estimate)
+        return estimate
 
     async def _hold_money(self, estimate: Estimate) -> None:
-        amount_nano, shortage = estimate.needed_nano, Shortage(0, None)
+        # More than the ledger can hold is more than anybody has.
+        amount_nano, shortage = min(estimate.needed_nano, AMOUNT_NANO_MAX), Shortage(0, None)
         for _ in range(HOLD_TRIES):
             hold = Hold(
                 id=self._request,
@@ -143,7 +174,7 @@ class Bill:
                 amount_nano=amount_nano,
                 made_at_ms=self._now_ms(),
             )
-            refused = await self._settlements.hold(hold)
+            refused = await self._settlements.hold(hold, self._claim)
             if refused is None:
                 self._hold = hold
                 return
@@ -168,11 +199,13 @@ class Bill:
     ) -> Usage:
         """What the answer was, by the provider's count or else by ours; and what that costs."""
         ended, terms = self._ended, self._terms
+        if usage is not None and not usage.is_possible:
+            usage = None
         if ending is Ending.DELIVERED:
             if usage is None:
-                usage = estimate_usage(ended.bytes_in, answer_bytes)
+                usage = estimate_usage(ended.bytes_in, answer_bytes, self._output_tokens_max)
         else:
-            usage = complete_usage(usage, ended.bytes_in, answer_bytes)
+            usage = complete_usage(usage, ended.bytes_in, answer_bytes, self._output_tokens_max)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         priced = partial(
@@ -181,9 +214,20 @@ class Bill:
         if terms.card is not None and ending is not Ending.FAILED:
             tier = settle_tier(terms.card, terms.demand.service_tier, usage.service_tier)
             self._charge = priced(terms.card, service_tier=tier)
+            self._cards = self._find_used(self._charge, terms.card)
         ended.charge_usd = format_dollars(0 if self._charge is None else self._charge.amount_nano)
         self._costs = self._find_costs(usage, deployment)
         return usage
+
+    def _find_used(self, charge: Charge, card: RateCard) -> tuple[UsedCard, ...]:
+        """The cards that a charge names: its own, and those of models asked on the way."""
+        used = {charge.rate_card: UsedCard(self._terms.route.model.id, card)}
+        for line in charge.lines:
+            if line.model is not None and line.rate_card is not None:
+                other = self._terms.find_card(line.model)
+                if other is not None:
+                    used.setdefault(other.version, UsedCard(line.model, other))
+        return tuple(used.values())
 
     def _find_costs(self, usage: Usage, deployment: Deployment) -> tuple[tuple[str, int], ...]:
         if not deployment.costs:
@@ -191,7 +235,13 @@ class Bill:
         card = find_rate_card(deployment.costs, self._terms.now_s)
         if card is None:
             return ()
-        cost = price(usage, card, service_tier=usage.service_tier, account_markup_ppm=0)
+        cost = price(
+            usage,
+            card,
+            service_tier=usage.service_tier,
+            account_markup_ppm=0,
+            find_card=lambda model: self._terms.find_cost(model, deployment.name),
+        )
         return ((deployment.name, cost.amount_nano),)
 
     async def settle(self, extra: Sequence[Statement] = ()) -> None:
@@ -223,10 +273,18 @@ class Bill:
         if isinstance(error, GatewayError):
             told = error
         ended.status, ended.outcome, ended.error = told.status, "error", told.code
-        self._charge = None
+        self._charge, self._cards = None, ()
         self.settle_soon()
 
+    def _close_claim(self, claim: Claim) -> Statement:
+        """What becomes of a claim whose answer is not there to be kept."""
+        is_charged = self._charge is not None and self._charge.amount_nano > 0
+        return claim.lost(Loss.CUT) if is_charged else claim.released()
+
     def _make_settlement(self, extra: Sequence[Statement]) -> Settlement:
+        if self._claim is not None:
+            self._claim.is_settled = True
+            extra = extra or (self._close_claim(self._claim),)
         ended, terms = self._ended, self._terms
         record = RequestRecord(
             id=self._request,
@@ -238,7 +296,8 @@ class Bill:
             model=terms.route.model.id,
             status=ended.status,
             outcome=ended.outcome,
-            duration_ms=self._now_ms() - terms.came_at_ms,
+            # Somebody may have set the clock back meanwhile.
+            duration_ms=max(0, self._now_ms() - terms.came_at_ms),
             provider=ended.provider,
             deployment=ended.deployment,
             error=ended.error,
@@ -250,7 +309,13 @@ class Bill:
             usage=self._usage,
             charge=self._charge,
         )
-        return Settlement(hold=self._hold, record=record, costs=self._costs, extra=tuple(extra))
+        return Settlement(
+            hold=self._hold,
+            record=record,
+            costs=self._costs,
+            cards=self._cards,
+            extra=tuple(extra),
+        )
 
     def _now_ms(self) -> int:
         return int(self._clock.now_s() * 1000)

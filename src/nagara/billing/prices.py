@@ -55,16 +55,17 @@ def price(
     unpriced: list[Meter] = []
     lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
     lines += _charge_request(card, service_tier)
-    for side in usage.rounds:
+    for number, side in enumerate(usage.rounds, 1):
         other = find_card(side.model) if find_card is not None and side.model is not None else None
         found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
-        lines += found if side.model is None else [_of(line, side.model, other) for line in found]
+        lines += (_of_round(line, number, side.model, other) for line in found)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     return Charge(
         amount_nano=sum_up(lines, markup_ppm),
         lines=tuple(lines),
         rate_card=card.version,
         markup_ppm=markup_ppm,
+        is_account_markup=account_markup_ppm is not None,
         service_tier=service_tier,
         is_estimated=usage.is_estimated,
         unpriced=tuple(dict.fromkeys(unpriced)),
@@ -92,13 +93,20 @@ def _charge_lines(
 
 def _charge_request(card: RateCard, service_tier: str | None) -> list[ChargeLine]:
     """The fee for the request itself, where the card has one."""
-    fee = resolve_rates(card, 0, service_tier).get(Meter.REQUESTS)
+    fee = find_fee(card, service_tier)
     return [] if fee is None else [ChargeLine(Meter.REQUESTS, 1, fee)]
 
 
-def _of(line: ChargeLine, model: str, card: RateCard | None) -> ChargeLine:
+def find_fee(card: RateCard, service_tier: str | None) -> int | None:
+    """Pico-dollars for the request itself; None where the card has no such fee."""
+    return resolve_rates(card, 0, service_tier).get(Meter.REQUESTS)
+
+
+def _of_round(
+    line: ChargeLine, number: int, model: str | None, card: RateCard | None
+) -> ChargeLine:
     version = None if card is None else card.version
-    return ChargeLine(line.meter, line.quantity, line.rate_pico, model, version)
+    return ChargeLine(line.meter, line.quantity, line.rate_pico, model, version, number)
 
 
 def settle_tier(card: RateCard, requested: str | None, served: str | None) -> str | None:
@@ -141,13 +149,18 @@ def needs_price(model: str, unpriced: Sequence[Meter] = ()) -> GatewayError:
     )
 
 
-def complete_usage(reported: Usage | None, request_bytes: int, answer_bytes: int) -> Usage:
+def complete_usage(
+    reported: Usage | None,
+    request_bytes: int,
+    answer_bytes: int,
+    output_tokens_max: int | None = None,
+) -> Usage:
     """Usage of an answer that did not come to its end, marked as estimated.
 
     Providers count input at the beginning and output at the end: what was written until then is
     counted by the rule of thumb, and never as less than was reported.
     """
-    estimated = estimate_usage(request_bytes, answer_bytes)
+    estimated = estimate_usage(request_bytes, answer_bytes, output_tokens_max)
     if reported is None:
         return estimated
     missing = estimated.output_tokens - reported.output_tokens
@@ -159,12 +172,15 @@ def complete_usage(reported: Usage | None, request_bytes: int, answer_bytes: int
     return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
 
 
-def estimate_usage(request_bytes: int, answer_bytes: int) -> Usage:
-    """Usage by the rule of thumb, marked as estimated: for an answer that reports none."""
-    return Usage(
-        {
-            Meter.INPUT: -(-request_bytes // BYTES_PER_TOKEN),
-            Meter.OUTPUT: -(-answer_bytes // BYTES_PER_TOKEN),
-        },
-        is_estimated=True,
-    )
+def estimate_usage(
+    request_bytes: int, answer_bytes: int, output_tokens_max: int | None = None
+) -> Usage:
+    """Usage by the rule of thumb, marked as estimated: for an answer that reports none.
+
+    Bytes are not all text: the output is never guessed as more than the request allowed.
+    """
+    output_tokens = -(-answer_bytes // BYTES_PER_TOKEN)
+    if output_tokens_max is not None:
+        output_tokens = min(output_tokens, output_tokens_max)
+    input_tokens = -(-request_bytes // BYTES_PER_TOKEN)
+    return Usage({Meter.INPUT: input_tokens, Meter.OUTPUT: output_tokens}, is_estimated=True)

@@ -6,13 +6,13 @@ So memory is bounded whatever the ledger's size. Nothing is changed, and nothing
 discrepancy is a defect, or someone else's hand in the database, and its row says where.
 """
 
-from collections.abc import AsyncIterator
-
 import msgspec
 
+from nagara.billing.proof import find_flaws, find_versions
 from nagara.domain.money import Charge, sum_up
-from nagara.storage.driver import Driver, Row
+from nagara.storage.driver import Driver
 from nagara.storage.limit_periods import DAY_S
+from nagara.storage.rate_cards import StoredCards
 
 SHOWN_MAX = 20
 """Rows that are read of one check, at most."""
@@ -22,10 +22,16 @@ PAGE_ROWS = 2000
 _CHARGED = "('post', 'overrun', 'late')"
 
 
+LINES, RATES = "lines of charges", "rates of charges"
+"""The checks that are no SELECT."""
+
+UNREADABLE = -1
+
+
 class Discrepancy(msgspec.Struct, frozen=True):
     """One sum that is not what it should be: `kept` in its row, `computed` from those behind it.
 
-    Nano-dollars, unless the check counts rows.
+    Nano-dollars, unless the check counts rows or tells what `billing.proof` found.
     """
 
     check: str
@@ -197,7 +203,7 @@ CHECKS |= {
 
 _COUNTED = ("accounts", "keys", "holds", "transfers", "requests", "grants")
 _LINES = (
-    "SELECT seq, id, charge_nano, charge FROM requests "
+    "SELECT seq, id, at_ms, charge_nano, charge FROM requests "
     "WHERE seq > $1 AND (charge_nano <> 0 OR charge IS NOT NULL) ORDER BY seq LIMIT $2"
 )
 _decode_charge = msgspec.json.Decoder(Charge).decode
@@ -212,31 +218,50 @@ async def verify(driver: Driver) -> Verification:
     for name, sql in CHECKS.items():
         rows = await driver.query(f"{sql} LIMIT {SHOWN_MAX}")
         found += (Discrepancy(name, *row) for row in rows)
-    found += [each async for each in _check_lines(driver)]
+    found += await _check_charges(driver)
     counts = {
         name: int((await driver.query(f"SELECT COUNT(*) FROM {name}"))[0][0]) for name in _COUNTED
     }
     return Verification(tuple(found), counts)
 
 
-async def _check_lines(driver: Driver) -> AsyncIterator[Discrepancy]:
-    """Compute every charge from its lines again."""
-    last = shown = 0
+async def _check_charges(driver: Driver) -> list[Discrepancy]:
+    """Compute every charge from its lines again, and their rates from the cards it was made by."""
+    cards = StoredCards(driver)
+    found: dict[str, list[Discrepancy]] = {LINES: [], RATES: []}
+    last = 0
     while rows := await driver.query(_LINES, (last, PAGE_ROWS)):
         last = rows[-1][0]
-        for row in rows:
-            if shown < SHOWN_MAX and (wrong := _recompute(row)) is not None:
-                shown += 1
-                yield wrong
+        for _, request, at_ms, charge_nano, text in rows:
+            charge = _read_charge(text)
+            computed_nano = (
+                UNREADABLE if charge is None else sum_up(charge.lines, charge.markup_ppm)
+            )
+            if computed_nano != charge_nano:
+                wrong = Discrepancy(LINES, f"request {request}", charge_nano, computed_nano)
+                found[LINES].append(wrong)
+            if charge is not None:
+                found[RATES] += await _check_rates(request, charge, at_ms, cards)
+        if all(len(some) >= SHOWN_MAX for some in found.values()):
+            break
+        for some in found.values():
+            del some[SHOWN_MAX:]
+    return [each for some in found.values() for each in some[:SHOWN_MAX]]
 
 
-def _recompute(row: Row) -> Discrepancy | None:
-    _, request, charge_nano, text = row
+def _read_charge(text: str | None) -> Charge | None:
     try:
-        charge = _decode_charge(text or "")
-        computed_nano = sum_up(charge.lines, charge.markup_ppm)
+        return _decode_charge(text or "")
     except msgspec.DecodeError:
-        computed_nano = -1
-    if computed_nano == charge_nano:
         return None
-    return Discrepancy("lines of charges", f"request {request}", charge_nano, computed_nano)
+
+
+async def _check_rates(
+    request: str, charge: Charge, at_ms: int, stored: StoredCards
+) -> list[Discrepancy]:
+    found = {version: await stored.find(version) for version in find_versions(charge)}
+    cards = {version: card for version, card in found.items() if card is not None}
+    return [
+        Discrepancy(RATES, f"request {request}, {flaw.what}", flaw.kept, flaw.computed)
+        for flaw in find_flaws(charge, at_ms // 1000, cards)
+    ]

@@ -11,7 +11,7 @@ from nagara.storage.credits import refund, top_up
 from nagara.storage.driver import Driver, Statement
 from nagara.storage.grants import expire_grants, give_grant
 from nagara.storage.ledger_statements import Settlement
-from nagara.storage.verify import CHECKS, SHOWN_MAX, verify
+from nagara.storage.verify import CHECKS, LINES, RATES, SHOWN_MAX, verify
 
 TAMPERINGS = {
     "UPDATE ledger_accounts SET credits_nano = credits_nano + 1 WHERE kind = 'customer'": (
@@ -53,6 +53,10 @@ TAMPERINGS = {
     "UPDATE requests SET charge_nano = charge_nano + 1 WHERE id = 'spent'": "lines of charges",
     "UPDATE requests SET charge = NULL WHERE id = 'spent'": "lines of charges",
     "UPDATE requests SET charge = 'x' WHERE id = 'spent'": "lines of charges",
+    # The sum is the same, and no card has such a rate.
+    """UPDATE requests SET charge = REPLACE(REPLACE(charge, '"rate_pico":1000', '"rate_pico":500'),
+    '"quantity":150', '"quantity":300') WHERE id = 'spent'""": "rates of charges",
+    "DELETE FROM rate_cards": "rates of charges",
 }
 
 
@@ -97,7 +101,7 @@ async def test_tampering_is_found_and_named(driver: Driver, sql: str) -> None:
 
 
 def test_every_check_has_a_tampering_that_it_finds() -> None:
-    assert set(CHECKS) | {"lines of charges"} == set(TAMPERINGS.values())
+    assert set(CHECKS) | {LINES, RATES} == set(TAMPERINGS.values())
 
 
 async def test_of_many_discrepancies_the_first_are_told(driver: Driver) -> None:

@@ -1,0 +1,199 @@
+"""What one request owes, where a provider, a price or a clock says what cannot be."""
+
+import pytest
+
+from nagara.access import issue_key
+from nagara.bill import Bill, Ending, Terms
+from nagara.billing import BoundLimits
+from nagara.domain.catalog import (
+    Account,
+    Catalogue,
+    Deployment,
+    Key,
+    KeyKind,
+    Model,
+    Route,
+    Snapshot,
+)
+from nagara.domain.demand import Demand
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.domain.rates import RateCard
+from nagara.domain.usage import QUANTITY_MAX, Meter, Round, Usage
+from nagara.observe.observations import RequestEnded
+from nagara.providers import PROVIDERS
+from nagara.settlement import Settlements
+from nagara.storage.claims import Claim, Loss, Scope
+from nagara.storage.ledger import Shortage
+from nagara.storage.ledger_statements import Hold, Settlement
+from tests.fakes import FakeClock
+
+MODEL = Model(id="m", startup="s", display_name="M", output_tokens_max=100)
+DEPLOYMENT = Deployment(name="theirs", provider=PROVIDERS["openai"], model="m")
+RATES = {Meter.INPUT: 1000, Meter.OUTPUT: 2000}
+ANSWER_BYTES = 400
+REQUEST_BYTES = 80
+ESTIMATED = {Meter.INPUT: 20, Meter.OUTPUT: 100}
+ESTIMATED_NANO = 20 * 1 + 100 * 2
+CAP, CHOICES = 60, 2
+
+
+class FakeSettlements(Settlements):
+    """Takes every hold that the largest balance there can be has room for."""
+
+    def __init__(self) -> None:
+        self.held: list[Hold] = []
+        self.settled: list[Settlement] = []
+
+    async def hold(self, hold: Hold, claim: Claim | None = None) -> Shortage | None:
+        if not 0 <= hold.amount_nano < AMOUNT_NANO_MAX:
+            return Shortage(AMOUNT_NANO_MAX - 1, None)
+        self.held.append(hold)
+        return None
+
+    async def claim(self, claim: Claim) -> None:
+        raise AssertionError("it is made with the hold")
+
+    def settle_later(self, settlement: Settlement) -> None:
+        self.settled.append(settlement)
+
+
+class Desk:
+    """A bill with all that it needs."""
+
+    def __init__(self, card: RateCard, claim: Claim | None = None) -> None:
+        self.clock = FakeClock()
+        self.settlements = FakeSettlements()
+        issued = issue_key(KeyKind.STANDARD, bytes(32), b"p" * 32)
+        key = Key(
+            id=1,
+            account_id=1,
+            name="k",
+            kind=KeyKind.STANDARD,
+            digest=issued.digest,
+            hint=issued.hint,
+            created_at_s=0,
+        )
+        route = Route(MODEL, (DEPLOYMENT,), (card,))
+        snapshot = Snapshot(
+            keys={},
+            accounts={},
+            catalogue=Catalogue(0, "", (MODEL,), ()),
+            routes={},
+            sandbox={},
+            providers={},
+        )
+        terms = Terms(
+            snapshot=snapshot,
+            account=Account(1, "a", 0, 0),
+            key=key,
+            route=route,
+            card=card,
+            demand=Demand(text_bytes=REQUEST_BYTES, output_tokens_max=CAP, choice_count=CHOICES),
+            came_at_ms=int(self.clock.now_s() * 1000),
+        )
+        ended = RequestEnded(request_id="req_1", method="POST", path="/", bytes_in=REQUEST_BYTES)
+        limits = BoundLimits()
+        self.bill = Bill("r1", terms, self.settlements, limits, self.clock, ended, claim)
+
+
+@pytest.mark.parametrize("ending", Ending)
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage({Meter.INPUT: 1, Meter.OUTPUT: QUANTITY_MAX + 1}),
+        Usage({Meter.INPUT: 10**40}),
+        Usage({Meter.INPUT: 1}, rounds=(Round({Meter.OUTPUT: 10**30}),)),
+    ],
+)
+async def test_a_count_that_cannot_be_is_not_believed(usage: Usage, ending: Ending) -> None:
+    desk = Desk(RateCard(rates_pico=RATES))
+    await desk.bill.open()
+    desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, ending)
+    desk.bill.settle_soon()
+    (settlement,) = desk.settlements.settled
+    assert settlement.record.usage == Usage(ESTIMATED, is_estimated=True)
+    charged = 0 if ending is Ending.FAILED else ESTIMATED_NANO
+    assert settlement.record.charge_nano == charged
+
+
+@pytest.mark.parametrize(
+    ("ending", "usage"),
+    [
+        (Ending.DELIVERED, None),
+        (Ending.LEFT, None),
+        (Ending.LEFT, Usage({Meter.INPUT: 20})),
+    ],
+)
+async def test_an_estimate_is_within_the_hold_however_many_bytes_came(
+    ending: Ending, usage: Usage | None
+) -> None:
+    desk = Desk(RateCard(rates_pico=RATES))
+    await desk.bill.open()
+    desk.bill.charge(usage, 1_000_000, DEPLOYMENT, ending)
+    desk.bill.settle_soon()
+    (hold,), (settlement,) = desk.settlements.held, desk.settlements.settled
+    assert settlement.record.usage is not None
+    assert settlement.record.usage.output_tokens == CAP * CHOICES
+    assert settlement.record.charge_nano <= hold.amount_nano
+
+
+async def test_what_is_dearer_than_any_balance_is_refused_as_too_dear() -> None:
+    desk = Desk(RateCard(rates_pico={Meter.INPUT: 2**63 - 1, Meter.OUTPUT: 1}))
+    with pytest.raises(GatewayError) as caught:
+        await desk.bill.open()
+    assert caught.value.kind is ErrorKind.INSUFFICIENT_QUOTA
+    assert not desk.settlements.held
+
+
+@pytest.mark.parametrize("jump_s", [-86_400, 86_400])
+async def test_clock_that_jumps_while_it_is_served_changes_neither_day_nor_price(
+    jump_s: int,
+) -> None:
+    desk = Desk(RateCard(rates_pico=RATES))
+    came_at_ms = int(desk.clock.now_s() * 1000)
+    await desk.bill.open()
+    desk.clock.set_now(desk.clock.now_s() + jump_s)
+    desk.bill.charge(Usage({Meter.OUTPUT: 3}), ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
+    desk.bill.settle_soon()
+    (settlement,) = desk.settlements.settled
+    assert settlement.record.at_ms == came_at_ms
+    assert settlement.record.charge_nano == 6
+    assert settlement.record.duration_ms == max(0, jump_s * 1000)
+
+
+def make_claim() -> Claim:
+    return Claim(
+        scope=Scope(1, False, "k"),
+        fingerprint=b"f",
+        request="r1",
+        request_id="req_1",
+        runner="run",
+        now_s=1,
+        expires_at_s=9,
+    )
+
+
+@pytest.mark.parametrize("ending", [Ending.LEFT, Ending.FAILED])
+async def test_key_is_free_again_unless_something_was_charged_for_it(ending: Ending) -> None:
+    claim = make_claim()
+    desk = Desk(RateCard(rates_pico=RATES), claim)
+    await desk.bill.open()
+    assert claim.is_made
+    desk.bill.charge(Usage({Meter.OUTPUT: 3}), ANSWER_BYTES, DEPLOYMENT, ending)
+    desk.bill.settle_soon()
+    (settlement,) = desk.settlements.settled
+    is_charged = ending is Ending.LEFT
+    assert bool(settlement.record.charge_nano) is is_charged
+    assert settlement.extra == (claim.lost(Loss.CUT) if is_charged else claim.released(),)
+    assert claim.is_settled
+
+
+async def test_key_of_what_was_never_answered_is_free_again() -> None:
+    claim = make_claim()
+    desk = Desk(RateCard(rates_pico=RATES), claim)
+    await desk.bill.open()
+    desk.bill.void(GatewayError(ErrorKind.UPSTREAM_ERROR, "no"))
+    (settlement,) = desk.settlements.settled
+    assert settlement.extra == (claim.released(),)
+    assert settlement.record.charge_nano == 0
