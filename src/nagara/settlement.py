@@ -17,16 +17,32 @@ second time it is recognised. A hold of which nobody knows whether it was made i
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import ParamSpec, TypeVar
+
+import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Notice, Observe
-from nagara.storage.driver import ConflictError, ExpectationError, Statement, StorageError
-from nagara.storage.ledger import Ledger, LedgerError, Shortage
+from nagara.patience import Patience
+from nagara.storage.claims import Claim, ClaimTakenError
+from nagara.storage.driver import ConflictError, ExpectationError, StorageError
+from nagara.storage.ledger import Ledger, Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
-from nagara.storage.spool import Spool
+from nagara.storage.spool import Spool, Spooled
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NEVER = (ExpectationError, ConflictError, OverflowError, ValueError, TypeError)
+"""What settling ends with that will not go better another time: what contradicts the ledger (a
+`LedgerError` is a `ValueError`), and values that no database can store."""
 
 RETRY_S = 0.5
+GATHER_S = 0.01
 TOGETHER_MAX = 64
 RETRY_AFTER_S = 2
 
@@ -36,69 +52,88 @@ class Settlements:
 
     def __init__(self, ledger: Ledger, spool: Spool, observe: Observe, patience_s: float) -> None:
         """`patience_s` is how long a call waits for the database before it does without."""
-        self.patience_s = patience_s
+        self._patience = Patience(patience_s)
         self._ledger = ledger
         self._spool = spool
         self._observe = observe
         self._queue: deque[Settlement] = deque()
         self._has_work = asyncio.Event()
-        self._spooling = asyncio.Lock()
-        self._is_spooled = False
+        self._is_gathering = False
+        self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-spool")
+        self._is_spool_failing = False
         self._is_failing = False
+        self._has_adopted = False
 
-    async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
-        """Set money aside; a `Shortage` when there is not enough.
+    async def hold(self, hold: Hold, claim: Claim | None = None) -> Shortage | None:
+        """Set money aside, and claim a key with it; a `Shortage` when there is not enough.
 
-        Raises `GatewayError` (STORAGE_UNAVAILABLE) when it cannot be known whether it was.
+        Raises `GatewayError` (STORAGE_UNAVAILABLE) when it cannot be known whether it was, and
+        `ClaimTakenError` when another request has the key.
         """
+        extra = () if claim is None else (claim.opening(),)
         try:
-            async with asyncio.timeout(self.patience_s):
-                return await self._ledger.hold(hold, extra)
+            return await self._patience.wait_for(self._ledger.hold(hold, extra))
+        except ExpectationError as error:
+            raise ClaimTakenError from error
         except (StorageError, TimeoutError) as error:
             raise money_unavailable() from error
+
+    async def claim(self, claim: Claim) -> None:
+        """Claim a key for a request that nothing is held for. Raises as `hold`."""
+        try:
+            await self._patience.wait_for(self._ledger.claim(claim))
+        except ExpectationError as error:
+            raise ClaimTakenError from error
+        except (StorageError, TimeoutError) as error:
+            raise claims_unavailable() from error
 
     async def settle(self, settlement: Settlement) -> None:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:
-            async with asyncio.timeout(self.patience_s):
-                await self._settle_one(settlement)
-        except (StorageError, TimeoutError) as error:
-            self._tell_failing(error)
-            await self._keep(settlement)
+            await self._settle_or_keep(settlement)
         except asyncio.CancelledError:
+            # Perhaps it was done, or is in the spool: the second time is recognised.
             self.settle_later(settlement)
             raise
 
     def settle_later(self, settlement: Settlement) -> None:
-        """Settle as soon as can be, without waiting for it."""
+        """Settle as soon as can be, without waiting for it.
+
+        What nobody pays for waits a moment for others of its kind: their rows are one commit.
+        """
         self._queue.append(settlement)
-        self._has_work.set()
+        if settlement.hold is not None:
+            self._has_work.set()
+        elif not self._is_gathering:
+            self._is_gathering = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._has_work.set)
 
     async def work_forever(self) -> None:
         """Settle what is in the queue and in the spool, also in those of processes that died."""
-        await self._adopt()
         while True:
-            if not self._is_spooled:
-                await self._has_work.wait()
             if not await self._work():
                 await asyncio.sleep(RETRY_S)
+            if self._spool.is_empty:
+                await self._has_work.wait()
 
     async def close(self) -> None:
         """Settle what is left, or leave it in the spool for the next start."""
-        if not await self._work():
-            for settlement in self._queue:
-                await self._append(settlement)
+        await self._work()
+        await self._in_spool(self._spool.close)
+        self._spool_thread.shutdown()
 
     async def _work(self) -> bool:
-        """Settle all that waits; whether the database took it."""
+        """Settle all that waits; whether the database took it. Else it waits on the disk."""
         self._has_work.clear()
+        self._is_gathering = False
         try:
-            if self._is_spooled:
-                await self._empty_spool()
+            await self._adopt()
+            await self._empty_spool()
             while self._queue:
                 await self._settle_some()
         except StorageError as error:
             self._tell_failing(error)
+            await self._keep_queue()
             self._has_work.set()
             return False
         self._tell_working()
@@ -109,65 +144,149 @@ class Settlements:
 
         They leave the queue only when they are done: this may be cancelled.
         """
-        some = [self._queue[at] for at in range(min(len(self._queue), TOGETHER_MAX))]
-        outcomes = await asyncio.gather(*map(self._settle_one, some), return_exceptions=True)
-        for settlement, outcome in zip(some, outcomes, strict=True):
-            self._queue.popleft()
-            if outcome is not None:
-                self._queue.append(settlement)
+        parts = split_up(self._first_of_queue())
+        outcomes = await asyncio.gather(*map(self._settle_in_time, parts), return_exceptions=True)
+        for part, outcome in zip(parts, outcomes, strict=True):
+            for settlement in part:
+                self._queue.popleft()
+                if outcome is not None:
+                    self._queue.append(settlement)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
 
+    def _first_of_queue(self) -> list[Settlement]:
+        return list(islice(self._queue, TOGETHER_MAX))
+
+    async def _settle_or_keep(self, settlement: Settlement) -> None:
+        try:
+            await self._settle_in_time([settlement])
+        except StorageError as error:
+            self._tell_failing(error)
+            # Should the disk not take it either, memory has to do.
+            if not await self._append([settlement]):
+                self.settle_later(settlement)
+            self._has_work.set()
+
+    async def _settle_in_time(self, part: Sequence[Settlement]) -> None:
+        """Raises `StorageError`, also when it takes too long."""
+        try:
+            await self._patience.wait_for(self._settle_together(part))
+        except TimeoutError as error:
+            limit_s = self._patience.limit_s
+            raise StorageError(f"no answer from the database for {limit_s:g} s") from error
+
+    async def _settle_together(self, part: Sequence[Settlement]) -> None:
+        if len(part) > 1:
+            try:
+                await self._ledger.settle_free(part)
+            except NEVER:
+                # One of them may have been settled already: each by itself tells.
+                pass
+            else:
+                return
+        for settlement in part:
+            await self._settle_one(settlement)
+
     async def _settle_one(self, settlement: Settlement) -> None:
         try:
             await self._ledger.settle(settlement)
-        except (LedgerError, ExpectationError, ConflictError) as error:
-            # It will never be otherwise, and must not hold up the rest.
-            message = f"the request {settlement.record.id} cannot be settled: {error}"
-            self._observe(Notice(message=message, level=logging.ERROR))
+        except NEVER as error:
+            if settlement.extra:
+                await self._settle_alone(settlement, error)
+                return
+            # It must not hold up the rest, nor keep the money of its hold from the caller.
+            self._ledger.forget(settlement.record.id)
+            self._tell(f"the request {settlement.record.id} cannot be settled: {error}")
 
-    async def _keep(self, settlement: Settlement) -> None:
-        """Into the spool; or, should the disk not take that either, into the queue."""
-        if not await self._append(settlement):
-            self.settle_later(settlement)
-        self._has_work.set()
+    async def _settle_alone(self, settlement: Settlement, error: Exception) -> None:
+        """Give back what was held for a request whose answer the store refuses to keep.
 
-    async def _append(self, settlement: Settlement) -> bool:
-        async with self._spooling:
-            try:
-                await asyncio.to_thread(self._spool.append, settlement)
-            except StorageError as error:
-                self._observe(Notice(message=str(error), level=logging.ERROR))
-                return False
-            self._is_spooled = True
-            return True
+        Its idempotency key is another's by now, because this process was taken for dead. That one
+        is charged, and one key is never charged twice.
+        """
+        self._tell(f"the request {settlement.record.id} is not charged: {error}")
+        record = msgspec.structs.replace(settlement.record, charge=None)
+        await self._settle_one(msgspec.structs.replace(settlement, record=record, extra=()))
+
+    async def _keep_queue(self) -> None:
+        """What the database does not take waits on the disk, where a crash leaves it."""
+        while some := self._first_of_queue():
+            if not await self._append(some):
+                return
+            for _ in some:
+                self._queue.popleft()
+
+    async def _append(self, settlements: Sequence[Settlement]) -> bool:
+        try:
+            await self._in_spool(self._spool.append, settlements)
+        except StorageError as error:
+            if not self._is_spool_failing:
+                self._tell(f"{error}: charges wait in memory, and are lost if we are killed")
+            self._is_spool_failing = True
+            return False
+        self._is_spool_failing = False
+        return True
 
     async def _empty_spool(self) -> None:
-        async with self._spooling:
-            for settlement in await asyncio.to_thread(self._spool.read):
-                await self._settle_one(settlement)
-            await asyncio.to_thread(self._spool.clear)
-            self._is_spooled = False
+        """Settle what is in the spool, and remove it.
+
+        Meanwhile more may be put in: whoever ends an answer waits neither for this nor for the
+        database.
+        """
+        while not self._spool.is_empty:
+            found = await self._in_spool(self._spool.read)
+            await self._settle_spooled(found)
+            await self._in_spool(self._spool.clear, found)
+
+    async def _in_spool(self, call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """Off the loop, and one after the other: also where the one who asked was cancelled."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._spool_thread, partial(call, *args, **named))
+
+    async def _settle_spooled(self, found: Spooled) -> None:
+        for settlement in found.settlements:
+            await self._settle_in_time([settlement])
+        if found.problem is not None:
+            self._tell(found.problem)
 
     async def _adopt(self) -> None:
+        """Settle what earlier processes left, once."""
+        if self._has_adopted:
+            return
         for left in self._spool.adopt():
-            for settlement in left:
-                await self._settle_one(settlement)
-            notice = f"settled {len(left)} requests that an earlier process could not"
-            self._observe(Notice(message=notice))
+            await self._settle_spooled(left)
+            if left.settlements:
+                count = len(left.settlements)
+                notice = f"settled {count} requests that an earlier process could not"
+                self._observe(Notice(message=notice))
+        self._has_adopted = True
+
+    def _tell(self, message: str) -> None:
+        self._observe(Notice(message=message, level=logging.ERROR))
 
     def _tell_failing(self, error: BaseException) -> None:
         if not self._is_failing:
             self._is_failing = True
             reason = str(error) or type(error).__name__
-            message = f"charges cannot be booked and are kept until they can: {reason}"
-            self._observe(Notice(message=message, level=logging.ERROR))
+            self._tell(f"charges cannot be booked and are kept until they can: {reason}")
 
     def _tell_working(self) -> None:
         if self._is_failing:
             self._is_failing = False
             self._observe(Notice(message="charges are booked again; those kept were made up for"))
+
+
+def split_up(settlements: Iterable[Settlement]) -> list[list[Settlement]]:
+    """Those that can share a commit: of one account, with nothing held. The others are alone."""
+    parts: list[list[Settlement]] = []
+    free: dict[int, list[Settlement]] = {}
+    for settlement in settlements:
+        if settlement.hold is not None:
+            parts.append([settlement])
+        else:
+            free.setdefault(settlement.record.account_id, []).append(settlement)
+    return [*parts, *free.values()]
 
 
 def money_unavailable() -> GatewayError:
@@ -176,5 +295,15 @@ def money_unavailable() -> GatewayError:
         ErrorKind.STORAGE_UNAVAILABLE,
         "The gateway cannot reserve credit right now, because its database does not answer. "
         "Nothing is wrong with the request and nothing was charged; send it again shortly.",
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
+def claims_unavailable() -> GatewayError:
+    """The error of a call with an idempotency key while the store cannot be reached."""
+    return GatewayError(
+        ErrorKind.STORAGE_UNAVAILABLE,
+        "The gateway cannot look up this Idempotency-Key right now, because its database does not "
+        "answer. Nothing is wrong with the request; send it again shortly, with the same key.",
         retry_after_s=RETRY_AFTER_S,
     )

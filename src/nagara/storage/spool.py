@@ -1,17 +1,20 @@
 """Settlements that the database could not take, on the local disk until it can.
 
-One file for each process, in a folder below the data folder: MessagePack behind its length for each
-settlement, on the disk before `append` returns. Whoever has settled all of them removes the file. A
-process that died leaves its file to the next one that looks: a living one holds a lock on its own.
+One file for each process, in a folder below the data folder, and on the disk before `append`
+returns. Whoever has settled all of them removes the file. A process that died leaves its file to
+the next one that looks: a living one holds a lock on its own.
 
-    <data>/unsettled/<runner>.spool
+    <data>/unsettled/<runner>.spool     records of length, CRC-32, and a settlement in MessagePack
 
-What was cut by a crash was never acknowledged, and is skipped.
+What was cut by a crash was never acknowledged, and is skipped. A record that cannot be read for any
+other reason is a charge that is lost: the file is kept, as `.damaged`, and its reader is told so.
 """
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,10 +23,13 @@ import msgspec
 from nagara.storage.driver import Statement, StorageError
 from nagara.storage.journal import RequestRecord
 from nagara.storage.ledger_statements import Hold, Settlement
+from nagara.storage.rate_cards import UsedCard
 
 FOLDER = "unsettled"
+SUFFIX, DAMAGED = ".spool", ".damaged"
 
-LENGTH_BYTES = 4
+NUMBER_BYTES = 4
+HEAD_BYTES = 2 * NUMBER_BYTES
 
 
 class Entry(msgspec.Struct, array_like=True):
@@ -33,10 +39,22 @@ class Entry(msgspec.Struct, array_like=True):
     record: RequestRecord
     costs: tuple[tuple[str, int], ...]
     extra: list[tuple[str, tuple[Any, ...], int | None]]
+    cards: tuple[UsedCard, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
+
+
+class Spooled(msgspec.Struct, frozen=True):
+    """What a file holds, oldest first; `problem` says in words what of it could not be read.
+
+    `size_bytes` is how far it was read.
+    """
+
+    settlements: list[Settlement]
+    problem: str | None = None
+    size_bytes: int = 0
 
 
 class Spool:
@@ -44,50 +62,115 @@ class Spool:
 
     def __init__(self, data_folder: Path, runner: str) -> None:
         self._folder = data_folder / FOLDER
-        self._path = self._folder / f"{runner}.spool"
+        self._path = self._folder / f"{runner}{SUFFIX}"
         self._file: BinaryIO | None = None
+        self._size_bytes = 0
 
-    def append(self, settlement: Settlement) -> None:
-        """Keep one settlement, durably. Raises `StorageError` if the disk does not take it."""
+    def append(self, settlements: Sequence[Settlement]) -> None:
+        """Keep them, durably. Raises `StorageError` if the disk does not take them: none is kept.
+
+        What a full disk took of them is taken back, so that nothing stands in the middle of a
+        record later.
+        """
+        data = b"".join(map(_encode, settlements))
         try:
-            file = self._file or self._open()
-            file.write(_encode(settlement))
-            file.flush()
-            os.fsync(file.fileno())
+            handle = (self._file or self._open()).fileno()
+            try:
+                _write(handle, data, self._size_bytes)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(handle, self._size_bytes)
+                raise
         except OSError as error:
-            raise StorageError(
-                f"{self._path} cannot be written ({error.strerror}): charges wait in memory"
-            ) from error
+            raise StorageError(f"{self._path} cannot be written ({error.strerror})") from error
+        self._size_bytes += len(data)
 
-    def read(self) -> list[Settlement]:
-        """What this process has put in, oldest first."""
-        return _read(self._path) if self._file is not None else []
+    def read(self) -> Spooled:
+        """What this process has put in. Raises `StorageError` if the disk does not give it."""
+        if self._file is None:
+            return Spooled([])
+        try:
+            return _read(self._path, os.pread(self._file.fileno(), self._size_bytes, 0))
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be read ({error.strerror})") from error
 
-    def clear(self) -> None:
-        """Remove the file: everything in it was settled."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits in it."""
+        return self._size_bytes == 0
+
+    def clear(self, settled: Spooled) -> None:
+        """Let go of the file, unless more was put in since `settled` was read.
+
+        Raises `StorageError` if the disk does not let us.
+        """
+        if self._file is None or self._size_bytes != settled.size_bytes:
+            return
+        try:
+            _put_away(self._path, settled)
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be removed ({error.strerror})") from error
+        self.close()
+
+    def close(self) -> None:
+        """Leave what is in the file to the next process."""
         if self._file is not None:
-            self._path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
+            self._size_bytes = 0
 
-    def adopt(self) -> Iterator[list[Settlement]]:
-        """The settlements of each process that is gone; its file is removed after its turn."""
-        for path in sorted(self._folder.glob("*.spool")):
+    def adopt(self) -> Iterator[Spooled]:
+        """What each process that is gone has left; its file goes after its turn.
+
+        A file that cannot be opened stays, with a problem that says so.
+        """
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path == self._path:
                 continue
-            with path.open("rb") as file:
-                if not _lock(file):
-                    continue
-                yield _read(path)
-                path.unlink(missing_ok=True)
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                # Another process was quicker.
+                continue
+            except OSError as error:
+                yield Spooled([], f"{path} cannot be read ({error.strerror}): its charges wait")
+                continue
+            with file:
+                if _lock(file) and _is_at(path, file):
+                    left = _read(path, file.read())
+                    yield left
+                    _put_away(path, left)
 
     def _open(self) -> BinaryIO:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        file = os.fdopen(handle, "ab")
-        _lock(file)
+        while True:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.fdopen(handle, "r+b")
+            # Between its making and its lock, another process may take it for a dead one's.
+            if _lock(file) and _is_at(self._path, file):
+                break
+            file.close()
+        _sync_folder(self._folder)
         self._file = file
         return file
+
+
+def _write(handle: int, data: bytes, at: int) -> None:
+    """Write all of it there, onto the disk."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, at)
+        rest, at = rest[written:], at + written
+    os.fsync(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable, which its own flush does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _lock(file: BinaryIO) -> bool:
@@ -99,24 +182,64 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether that file still lies there: its last owner may have removed it before our lock."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _put_away(path: Path, settled: Spooled) -> None:
+    if settled.problem is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.rename(path.with_suffix(DAMAGED))
+
+
 def _encode(settlement: Settlement) -> bytes:
     extra = [(s.sql, s.params, s.rows_expected) for s in settlement.extra]
-    entry = Entry(settlement.hold, settlement.record, settlement.costs, extra)
+    entry = Entry(settlement.hold, settlement.record, settlement.costs, extra, settlement.cards)
     data = _encoder.encode(entry)
-    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+    head = len(data).to_bytes(NUMBER_BYTES, "big") + zlib.crc32(data).to_bytes(NUMBER_BYTES, "big")
+    return head + data
 
 
-def _read(path: Path) -> list[Settlement]:
-    data, at, settlements = path.read_bytes(), 0, []
-    while at + LENGTH_BYTES <= len(data):
-        begin = at + LENGTH_BYTES
-        at = begin + int.from_bytes(data[at:begin], "big")
-        if at <= len(data):
-            settlements.append(_decode(data[begin:at]))
-    return settlements
+def _read(path: Path, data: bytes) -> Spooled:
+    settlements, damaged, at = list[Settlement](), 0, 0
+    while at + HEAD_BYTES <= len(data):
+        begin = at + HEAD_BYTES
+        end = begin + int.from_bytes(data[at : at + NUMBER_BYTES], "big")
+        if end > len(data):
+            # Cut by a crash; or a length that is none, and then what follows cannot be found.
+            break
+        check = int.from_bytes(data[begin - NUMBER_BYTES : begin], "big")
+        settlement = _decode(data[begin:end], check)
+        if settlement is None:
+            damaged += 1
+        else:
+            settlements.append(settlement)
+        at = end
+    problem = None
+    if damaged:
+        kept = path.with_suffix(DAMAGED)
+        problem = f"{damaged} charges in {path} are damaged and lost: it is kept as {kept.name}"
+    return Spooled(settlements, problem, len(data))
 
 
-def _decode(data: bytes) -> Settlement:
-    entry = _decoder.decode(data)
+def _decode(data: bytes, check: int) -> Settlement | None:
+    """A settlement, or None for what is not as it was written."""
+    if zlib.crc32(data) != check:
+        return None
+    try:
+        entry = _decoder.decode(data)
+    except msgspec.DecodeError:
+        return None
     extra = tuple(Statement(*statement) for statement in entry.extra)
-    return Settlement(hold=entry.hold, record=entry.record, costs=entry.costs, extra=extra)
+    return Settlement(
+        hold=entry.hold,
+        record=entry.record,
+        costs=entry.costs,
+        cards=entry.cards,
+        extra=extra,
+    )
