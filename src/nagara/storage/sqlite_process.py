@@ -35,6 +35,7 @@ from nagara.storage.driver import (
     Statement,
     StorageError,
 )
+from nagara.storage.sqlite_connection import check_identity, identify
 
 QUEUE_MAX = 10_000
 LENGTH_BYTES = 4
@@ -63,12 +64,13 @@ class SqliteProcess:
         self._queue_max = queue_max
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[list[Result]]] = {}
-        self._outbox: list[object] = []
+        self._outbox: list[msgspec.Raw] = []
         self._numbers: dict[str, int] = {}
         self._new_texts: list[str] = []
         self._ticket = 0
         self._is_closing = False
         self._link: _Link | None = None
+        self._identity = identify(path)
         self._start()
 
     def submit(
@@ -76,7 +78,8 @@ class SqliteProcess:
     ) -> "asyncio.Future[list[Result]]":
         """Ask for a commit. It is made whether or not the future is waited for.
 
-        Raises `StorageError` at once when too many wait already.
+        Raises `StorageError` at once when too many wait already, and as the encoder does for a
+        value that cannot be stored.
         """
         if self._is_closing:
             raise StorageError(f"the database {self._path} was closed")
@@ -88,12 +91,14 @@ class SqliteProcess:
         if self._link is None:
             self._start()
         self._ticket += 1
+        asked = [(self._number(s.sql), s.params, s.rows_expected) for s in statements]
+        # Here, so that a value which cannot be sent is its own caller's error alone.
+        message = msgspec.Raw(_encoder.encode((self._ticket, is_flushed, asked)))
         future: asyncio.Future[list[Result]] = self._loop.create_future()
         self._waiting[self._ticket] = future
         if not self._outbox:
             self._loop.call_soon(self._flush)
-        asked = [(self._number(s.sql), s.params, s.rows_expected) for s in statements]
-        self._outbox.append((self._ticket, is_flushed, asked))
+        self._outbox.append(message)
         return future
 
     async def commit(
@@ -121,15 +126,19 @@ class SqliteProcess:
         return number
 
     def _start(self) -> None:
-        """Start the process. It has all SQL texts to learn anew."""
+        """Start the process. It has all SQL texts to learn anew.
+
+        Raises `StorageError` when the file is gone, or another one than at the beginning.
+        """
+        check_identity(self._path, self._identity)
         self._new_texts = list(self._numbers)
         self._link = _Link(self, self._path)
 
     def _flush(self) -> None:
-        outbox, self._outbox = self._outbox, []
-        texts, self._new_texts = self._new_texts, []
-        if outbox and self._link is not None:
-            self._link.send(_encoder.encode((texts, outbox)))
+        if self._outbox and self._link is not None:
+            self._link.send(_encoder.encode((self._new_texts, self._outbox)))
+            self._new_texts = []
+        self._outbox = []
 
     def receive(self, message: bytes) -> None:
         """Take a message of the process: deliver its answers."""
@@ -184,6 +193,9 @@ class _Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.writelines(self._unsent)
         self._unsent.clear()
+        if self._owner is None:
+            # It was closed before it was ready.
+            self._transport.close()
 
     def send(self, message: bytes) -> None:
         """Send a message, as soon as the socket is ready."""
@@ -211,6 +223,8 @@ class _Link(asyncio.Protocol):
         if self._owner is not None:
             self._owner.lose()
             self._owner = None
+            # Nobody else takes leave of it, and it may not be quite dead.
+            asyncio.get_running_loop().run_in_executor(None, _reap, self.process)
 
     def close(self) -> None:
         """Let the process end."""

@@ -168,13 +168,21 @@ class SqliteWriter:
 
 
 def commit_group(
-    connection: sqlite3.Connection, path: Path, identity: FileIdentity, group: Sequence[Batch]
+    connection: sqlite3.Connection,
+    path: Path,
+    identity: FileIdentity,
+    group: Sequence[Batch],
+    *,
+    flushes: bool = True,
 ) -> None:
-    """Run every batch and commit once; what became of each is in it."""
+    """Run every batch and commit once; what became of each is in it.
+
+    Without `flushes` it does not wait for the disk: that is then its caller's to do.
+    """
+    is_flushed = flushes and any(batch.is_flushed for batch in group)
     try:
         check_identity(path, identity)
-        # One flush is for all that was written before it, so that what waits for none is ordered.
-        connection.execute(_FLUSHED if any(batch.is_flushed for batch in group) else _UNFLUSHED)
+        connection.execute(_FLUSHED if is_flushed else _UNFLUSHED)
         # Taking the write lock at once: a lock that was upgraded later could fail half-way.
         connection.execute("BEGIN IMMEDIATE")
         if not _run_lightly(connection, path, group):
