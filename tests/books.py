@@ -11,9 +11,12 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
+
 from nagara.access import issue_key
 from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.domain.money import Charge, ChargeLine
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter, Usage
 from nagara.storage.credits import Movement
 from nagara.storage.driver import Driver, Result, Row, Statement, Value
@@ -22,6 +25,7 @@ from nagara.storage.keys import create_account, create_key
 from nagara.storage.ledger import Ledger
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.opening import KeyTerms
+from nagara.storage.rate_cards import UsedCard
 from nagara.storage.verify import verify
 
 PEPPER = b"p" * 32
@@ -32,10 +36,40 @@ NOW_MS = 20_000 * DAY_MS + 5_000
 _numbers = itertools.count(1)
 
 
+CARD = UsedCard("m", RateCard(rates_pico={Meter.OUTPUT: 1000}))
+"""A token for a nano-dollar."""
+
+
 def make_charge(amount_nano: int) -> Charge:
-    """A charge of one line that comes to the amount."""
+    """A charge of one line, by `CARD`, that comes to the amount."""
     line = ChargeLine(Meter.OUTPUT, amount_nano, 1000)
-    return Charge(amount_nano=amount_nano, lines=(line,), rate_card="v1")
+    return Charge(amount_nano=amount_nano, lines=(line,), rate_card=CARD.card.version)
+
+
+def make_settlement(
+    request: str,
+    charge_nano: int = 0,
+    costs: tuple[tuple[str, int], ...] = (),
+    extra: tuple[Statement, ...] = (),
+) -> Settlement:
+    """The end of a request of nobody in particular, where no ledger looks at it."""
+    hold = Hold(id=request, account_id=1, key_id=1, amount_nano=1, made_at_ms=NOW_MS)
+    record = RequestRecord(
+        id=request,
+        request_id=f"req_{request}",
+        account_id=1,
+        key_id=1,
+        at_ms=NOW_MS,
+        operation="chat.completions",
+        model="m",
+        status=200,
+        outcome="ok",
+        duration_ms=5,
+        usage=Usage({Meter.INPUT: 3, Meter.OUTPUT: 4}),
+        charge=make_charge(charge_nano) if charge_nano else None,
+    )
+    cards = (CARD,) if charge_nano else ()
+    return Settlement(hold=hold, record=record, costs=costs, cards=cards, extra=extra)
 
 
 class WrappedDriver(Driver):
@@ -83,19 +117,11 @@ class Books:
 
     def record(self, request: str, charge_nano: int = 0) -> RequestRecord:
         """The record of a request that ended now."""
-        return RequestRecord(
-            id=request,
-            request_id=f"req_{request}",
+        return msgspec.structs.replace(
+            make_settlement(request, charge_nano).record,
             account_id=self.account.id,
             key_id=self.key.id,
             at_ms=self.now_ms,
-            operation="chat.completions",
-            model="m",
-            status=200,
-            outcome="ok",
-            duration_ms=5,
-            usage=Usage({Meter.INPUT: 3, Meter.OUTPUT: 4}),
-            charge=make_charge(charge_nano) if charge_nano else None,
         )
 
     def settlement(
@@ -107,7 +133,8 @@ class Books:
     ) -> Settlement:
         """The end of a request that was held for."""
         record = self.record(hold.id, charge_nano)
-        return Settlement(hold=hold, record=record, costs=costs, extra=extra)
+        cards = (CARD,) if charge_nano else ()
+        return Settlement(hold=hold, record=record, costs=costs, cards=cards, extra=extra)
 
     def movement(self, amount_nano: int, movement_id: str | None = None) -> Movement:
         """Credit for, or from, this customer."""

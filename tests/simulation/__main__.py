@@ -16,7 +16,7 @@ def main() -> None:
     world = World(options.seed)
     world.run(options.requests)
     world.check_end()
-    for what, count in sorted(world.counts.items()):
+    for what, count in sorted(world.truth.counts.items()):
         print(f"{count:8} {what}")
     print(f"seed {options.seed}: all is as it should be, after {time.monotonic() - began_s:.1f} s")
 

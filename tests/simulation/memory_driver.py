@@ -27,6 +27,12 @@ _BELOW_ZERO = (
     "OR (kind = 'customer' AND credits_nano - debits_nano - pending_nano < 0)"
 )
 
+# Of the latest alone: the earlier ones were looked at when they were that.
+_WITHOUT_CARD = (
+    "SELECT id FROM (SELECT id, rate_card FROM requests ORDER BY seq DESC LIMIT 5) AS latest "
+    "WHERE rate_card IS NOT NULL AND rate_card NOT IN (SELECT version FROM rate_cards)"
+)
+
 
 class Crash(BaseException):
     """The process that is running ends here and now."""
@@ -58,6 +64,10 @@ class MemoryDriver(Driver):
     def select(self, sql: str, *params: Value) -> list[Row]:
         """Read at once, without pause or fault: for the observer."""
         return execute(self._connection, sql, params).fetchall()
+
+    def put(self, sql: str, *params: Value) -> None:
+        """Write at once, without pause or fault: for how it all begins."""
+        execute(self._connection, sql, params)
 
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         await self._pause()
@@ -99,6 +109,7 @@ class MemoryDriver(Driver):
     def _observe(self, statements: Sequence[Statement]) -> None:
         """What must hold after every single commit, and which holds a reaper ended."""
         assert not self.select(_BELOW_ZERO), "a balance is below zero"
+        assert not self.select(_WITHOUT_CARD), "a charge names a card that is not stored"
         last = statements[-1]
         if last.sql.startswith("DELETE FROM holds"):
             self.expired.add(str(last.params[0]))
