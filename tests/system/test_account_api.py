@@ -32,7 +32,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 class Caller:
     """A program with the provisioning key of one account."""
 
-    def __init__(self, gateway: GatewayProcess, key: str) -> None:
+    def __init__(self, gateway: GatewayProcess, key: str, name: str = "default") -> None:
+        self.name = name
         self.url = f"{gateway.url}/v1"
         self.headers = {"authorization": f"Bearer {key}"}
 
@@ -65,7 +66,7 @@ def open_new_account(gateway: GatewayProcess, request: pytest.FixtureRequest) ->
     """A caller with an account of the test's own, opened with ten dollars."""
     name = request.node.name[:200]
     gateway.run("accounts", "create", name, "--grant", "10")
-    return Caller(gateway, gateway.make_key("boss", "--provisioning", "--account", name))
+    return Caller(gateway, gateway.make_key("boss", "--provisioning", "--account", name), name)
 
 
 def ask(gateway: GatewayProcess, key: str, text: str = "Say hello.") -> requests.Response:
@@ -265,6 +266,40 @@ def test_a_call_is_found_by_its_request_id_and_refunded(
     assert caller.get("/keys")["keys"][0]["spent"] == "0.00"
     again = run("credits", "refund", request_id, "--data", str(gateway.data))
     assert (again.returncode, "nothing is left" in again.stderr) == (1, True)
+
+
+def test_a_charge_is_refunded_by_its_own_id_and_for_no_more_than_it_was(
+    gateway: GatewayProcess, caller: Caller
+) -> None:
+    assert ask(gateway, caller.make_key()["key"]).status_code == 200
+    charge = caller.get("/transactions", type="post")["data"][0]
+    more = ("credits", "refund", charge["id"], "--amount", "1", "--data", str(gateway.data))
+    refused = run(*more)
+    assert (refused.returncode, "no more can be refunded" in refused.stderr) == (1, True)
+    gateway.run("credits", "refund", charge["id"])
+    assert caller.get("/balance") == {"balance": "10.00"}
+
+
+@pytest.mark.parametrize(("percent", "times"), [("300", 4), ("-50", 0.5), ("0", 1)])
+def test_markup_of_the_account_is_on_every_call_from_then_on(
+    gateway: GatewayProcess, caller: Caller, percent: str, times: float
+) -> None:
+    key = caller.make_key()["key"]
+    assert ask(gateway, key).status_code == 200
+    (plain,) = caller.get("/usage")["data"]
+    gateway.run("accounts", "set-markup", caller.name, percent)
+    deadline_s = time.monotonic() + 5
+    # Every worker notices within a second; who asks before pays the old price.
+    expected = -(-nano(plain["cost"]) * times // 1)
+    while nano(caller.get("/usage")["data"][0]["cost"]) != expected:
+        assert time.monotonic() < deadline_s
+        assert ask(gateway, key).status_code == 200
+    assert "agrees with itself" in gateway.run("ledger", "verify")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "\x7f", "a\tb", "a\u0085b"])
+def test_name_with_a_control_character_is_refused(caller: Caller, name: str) -> None:
+    assert caller.refused("POST", "/keys", 400, json={"name": name})["param"] == "name"
 
 
 def test_what_the_operator_pays_is_never_told(gateway: GatewayProcess, caller: Caller) -> None:

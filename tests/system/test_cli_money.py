@@ -3,15 +3,19 @@
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nagara.cli import main
+from nagara.domain.limits import RateLimits
 from nagara.storage.data_folder import database_path
 from nagara.storage.grants import expire_grants
 from nagara.storage.sqlite import SqliteDriver
 from tests.system.test_cli_keys import Shell
+
+LIMITS = RateLimits.__struct_fields__
 
 
 @pytest.fixture
@@ -35,6 +39,7 @@ def test_account_is_made_listed_renamed_and_marked_up(shell: Shell) -> None:
         "held": "0.00",
         "available": "0.00",
         "markup_percent": 12.5,
+        "limits": dict.fromkeys(LIMITS),
     }
     assert shell.json("accounts", "rename", "beta", "gamma")["name"] == "gamma"
     assert shell.json("accounts", "set-markup", "gamma", "0.0001%")["markup_percent"] == 0.0001
@@ -45,6 +50,45 @@ def test_account_is_made_listed_renamed_and_marked_up(shell: Shell) -> None:
     assert listed[1]["created_at"] == created_at
     table = shell.ok("accounts", "list")
     assert table.splitlines()[1].split()[:3] == ["1", "acme", "$5.00"]
+
+
+def test_markup_may_be_a_discount_that_leaves_something_to_pay(shell: Shell) -> None:
+    set_markup = ("accounts", "set-markup", "acme")
+    assert shell.json(*set_markup, "-12.5")["markup_percent"] == -12.5
+    assert shell.json(*set_markup, "-99.9999")["markup_percent"] == -99.9999
+    for percent in ("-100", "-250", "1000001", "1e3", "--5", "nan"):
+        assert percent in shell.error(2, *set_markup, percent)
+    assert shell.json("accounts", "show", "acme")["markup_percent"] == -99.9999
+    connection = sqlite3.connect(database_path(shell.folder))
+    with pytest.raises(sqlite3.IntegrityError), connection:
+        connection.execute("UPDATE accounts SET markup_ppm = -1000000")
+    connection.close()
+
+
+def test_rates_of_an_account_are_set_one_by_one(shell: Shell) -> None:
+    limit = ("accounts", "limit", "acme")
+    assert shell.json(*limit, "--requests-per-minute", "60")["limits"] == {
+        **dict.fromkeys(LIMITS),
+        "requests_per_minute": 60,
+    }
+    told = shell.ok(*limit, "--tokens-per-minute", "9", "--requests-in-flight", "0")
+    assert "60 requests per minute, 9 tokens per minute, any requests in flight" in told
+    shell.ok(*limit, *(part for name in LIMITS for part in (_option(name), "default")))
+    assert shell.json("accounts", "show", "acme")["limits"] == dict.fromkeys(LIMITS)
+    assert "nothing to change" in shell.error(2, *limit)
+    assert "whole number" in shell.error(2, *limit, "--requests-per-minute", "-1")
+    assert "there is no account" in shell.error(
+        1, "accounts", "limit", "nobody", "--requests-per-minute", "1"
+    )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def test_amounts_of_errors_are_in_dollars(shell: Shell) -> None:
+    message = shell.error(1, "credits", "adjust", "-5.000000001", "--account", "acme")
+    assert "$5.000000001 is more than the $5.00 that is available" in message
 
 
 def test_name_that_is_taken_or_kept_is_refused(shell: Shell) -> None:
@@ -140,11 +184,34 @@ def test_ledger_that_agrees_is_code_0_and_one_that_does_not_is_code_1_with_words
     assert '"ok": false' in found.stdout
 
 
+def test_file_of_a_newer_version_is_refused_by_every_command_and_left_alone(
+    shell: Shell,
+) -> None:
+    with closing(sqlite3.connect(database_path(shell.folder))) as connection, connection:
+        connection.execute(
+            "INSERT INTO schema_versions SELECT version + 1000, 'later', applied_at_s "
+            "FROM schema_versions WHERE version = 1"
+        )
+    before = dump(shell)
+    for words in (["credits", "add", "5"], ["ledger", "verify"], ["serve", "--port", "0"]):
+        assert "was written by a newer nagara" in shell.error(1, *words)
+    assert dump(shell) == before
+
+
+def dump(shell: Shell) -> list[str]:
+    """All that is in the file."""
+    with closing(sqlite3.connect(database_path(shell.folder))) as connection:
+        return list(connection.iterdump())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["credits", "add", "1e3"], "such as 12.50"),
         (["credits", "add", "nan"], "such as 12.50"),
+        (["credits", "add", "inf"], "such as 12.50"),
+        (["credits", "add", "٣"], "such as 12.50"),
+        (["credits", "add", "9" * 5000], "such as 12.50"),
         (["credits", "add", "0"], "above zero"),
         (["credits", "add", "--", "-3"], "negative"),
         (["credits", "add", "0.0000000001"], "such as 12.50"),
@@ -157,9 +224,11 @@ def test_ledger_that_agrees_is_code_0_and_one_that_does_not_is_code_1_with_words
         (["credits", "refund", "x", "--amount", "0"], "above zero"),
         (["accounts", "create", ""], "1 to 255"),
         (["accounts", "create", "x", "--grant", "-1"], "negative"),
-        (["accounts", "set-markup", "x", "-5"], "No such option"),
+        (["accounts", "set-markup", "x", "-100"], "above -100"),
+        (["accounts", "create", "x", "--markup", "-100"], "above -100"),
+        (["accounts", "set-markup", "x", "--percent=5"], "percentage"),
         (["accounts", "set-markup", "x", "1e3"], "percentage"),
-        (["accounts", "set-markup", "x", "10000"], "percentage"),
+        (["accounts", "set-markup", "x", "1000001"], "1000000 percent"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(

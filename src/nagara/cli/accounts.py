@@ -11,18 +11,19 @@ import msgspec
 
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
+from nagara.cli.rate_options import RateChanges, describe_rates, takes_rates
 from nagara.cli.store import open_store
 from nagara.cli.terms import read_dollars, read_markup, read_name
 from nagara.domain.catalog import Account
 from nagara.domain.money import format_dollars
-from nagara.storage.accounts import load_balances, rename_account, set_markup
+from nagara.storage.accounts import load_balances, rename_account, set_limits, set_markup
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.keys import create_account, find_account, load_accounts
 from nagara.storage.ledger import Balance, find_balance
 from nagara.web.times import format_time
 
-COLUMNS = ("id", "name", "balance", "held", "available", "markup", "created")
+COLUMNS = ("id", "name", "balance", "held", "available", "markup", "rates", "created")
 
 
 @click.group(no_args_is_help=True)
@@ -120,13 +121,17 @@ def rename(name: str, new_name: str, is_json: bool, place: Place) -> None:
         click.echo(f"Account {account.id} is called {account.name!r} now.")
 
 
-@accounts.command("set-markup")
+# Or a discount would be taken for an option.
+@accounts.command("set-markup", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("percent", callback=read_markup)
 @as_json
 @takes_place
 def change_markup(name: str, percent: int | None, is_json: bool, place: Place) -> None:
-    """Put PERCENT on top of every price of an account; 'none' leaves it to the models."""
+    """Put PERCENT on top of every price of an account, in place of its models' own markups.
+
+    One below zero, as in -20, is a discount; 'none' leaves it to the models.
+    """
 
     async def change() -> tuple[Account, Balance]:
         async with open_store(place) as driver:
@@ -139,6 +144,30 @@ def change_markup(name: str, percent: int | None, is_json: bool, place: Place) -
         print_json(view_account(account, balance))
     else:
         click.echo(f"The markup of {account.name!r} is {_percent(account)}.")
+
+
+@accounts.command()
+@click.argument("name")
+@takes_rates
+@as_json
+@takes_place
+def limit(name: str, rates: RateChanges, is_json: bool, place: Place) -> None:
+    """Change how fast all keys of an account together may call. What is not named stays."""
+    if not rates:
+        raise click.UsageError("nothing to change: give --requests-per-minute, say")
+
+    async def change() -> tuple[Account, Balance]:
+        async with open_store(place) as driver:
+            account, _ = await _load_one(driver, name)
+            limits = msgspec.structs.replace(account.limits, **rates)
+            await set_limits(driver, account.id, limits)
+            return await _load_one(driver, name)
+
+    account, balance = asyncio.run(change())
+    if is_json:
+        print_json(view_account(account, balance))
+    else:
+        click.echo(f"The rates of {account.name!r} are {describe_rates(account.limits)}.")
 
 
 async def find_payer(driver: Driver, name: str) -> Account:
@@ -168,6 +197,7 @@ def view_account(account: Account, balance: Balance) -> dict[str, object]:
         "markup_percent": None
         if markup_ppm is None
         else msgspec.Raw(_format_percent(markup_ppm).encode()),
+        "limits": msgspec.structs.asdict(account.limits),
     }
 
 
@@ -180,6 +210,7 @@ def account_facts(account: Account, balance: Balance) -> list[tuple[str, str]]:
         f"${format_dollars(balance.pending_nano)}",
         f"${format_dollars(balance.available_nano)}",
         _percent(account),
+        describe_rates(account.limits),
         f"{format_time(account.created_at_s)[:16]}Z",
     )
     return list(zip(COLUMNS, values, strict=True))
@@ -192,6 +223,7 @@ def _percent(account: Account) -> str:
 
 def _format_percent(markup_ppm: int) -> str:
     # A percent is ten thousand millionths, so four places are exact.
-    whole, rest = divmod(markup_ppm, 10_000)
+    sign = "-" if markup_ppm < 0 else ""
+    whole, rest = divmod(abs(markup_ppm), 10_000)
     fraction = f"{rest:04d}".rstrip("0")
-    return f"{whole}.{fraction}" if fraction else str(whole)
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"

@@ -19,7 +19,15 @@ from nagara.cli.store import open_store
 from nagara.cli.terms import read_amount, read_expiry, read_label, read_signed_amount
 from nagara.domain.money import format_dollars
 from nagara.runtime import make_id
-from nagara.storage.credits import Movement, adjust, find_refundable, refund, top_up
+from nagara.storage.credits import (
+    Movement,
+    Refundable,
+    adjust,
+    find_charge,
+    find_refundable,
+    refund,
+    top_up,
+)
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.grants import give_grant
@@ -103,23 +111,27 @@ def adjust_balance(amount: int, account: str, order: Order) -> None:
 
 
 @credit.command("refund")
-@click.argument("request_id", metavar="REQUEST_ID")
+@click.argument("charged", metavar="ID")
 @click.option("--amount", metavar="USD", callback=read_amount, help="All that is left of it.")
 @takes_order
-def refund_request(request_id: str, amount: int | None, order: Order) -> None:
-    """Give back what a request was charged, or a part of it.
+def refund_charge(charged: str, amount: int | None, order: Order) -> None:
+    """Give back what was charged, or a part of it.
 
-    REQUEST_ID is its x-request-id, or its id in the account's usage.
+    ID is a request's x-request-id, its id in the account's usage, or the id of a charge among the
+    account's transactions.
     """
 
     async def give_back() -> dict[str, object]:
         async with open_store(order.place) as driver:
-            request, account_id = await _find_request(driver, request_id)
-            whole = amount or await find_refundable(driver, request)
+            found = await _find_charged(driver, charged)
+            whole = amount or found.left_nano
             if not whole:
-                raise click.ClickException(f"nothing is left to refund of {request_id!r}")
-            movement = _movement(order, account_id, whole)
-            await refund(driver, movement, request)
+                raise click.ClickException(f"nothing is left to refund of {charged!r}")
+            if whole > found.amount_nano:
+                most = format_dollars(found.amount_nano)
+                raise click.ClickException(f"{charged!r} was ${most}, and no more can be refunded")
+            movement = _movement(order, found.account_id, whole)
+            await refund(driver, movement, found.request)
             return await _tell(driver, movement)
 
     _print(order, _perform(give_back()))
@@ -199,11 +211,15 @@ def _print(order: Order, told: dict[str, object]) -> None:
         click.echo(f"Moved ${told['amount']} (id {told['id']}); the balance is ${told['balance']}.")
 
 
-async def _find_request(driver: Driver, text: str) -> tuple[str, int]:
+async def _find_charged(driver: Driver, text: str) -> Refundable:
+    """What can be given back of the request or the charge of that name."""
+    charge = await find_charge(driver, text)
+    if charge is not None:
+        return charge
     found = await find_requests(driver, text)
     if not found:
-        raise click.ClickException(f"there is no request {text!r}")
+        raise click.ClickException(f"there is no request {text!r}, and no charge of that id")
     if len(found) > 1:
         ids = ", ".join(request for request, _ in found)
         raise click.ClickException(f"several requests are called {text!r}: give an id ({ids})")
-    return found[0]
+    return await find_refundable(driver, *found[0])

@@ -8,8 +8,8 @@ import time
 import msgspec
 
 from nagara.access import mask_key
+from nagara.cli.rate_options import describe_rates
 from nagara.domain.catalog import Key, LimitPeriod
-from nagara.domain.limits import RateLimits
 from nagara.domain.money import format_dollars
 from nagara.storage.spending import Spending
 from nagara.web.account import key_views
@@ -65,7 +65,7 @@ def key_facts(shown: ShownKey) -> list[tuple[str, str]]:
         _limit(key),
         "never" if key.expires_at_s is None else _minute(key.expires_at_s),
         "all" if key.allowed_models is None else ", ".join(sorted(key.allowed_models)),
-        _rates(key.limits),
+        describe_rates(key.limits),
         shown.account,
         _minute(key.created_at_s),
     )
@@ -76,12 +76,6 @@ def _state(key: Key) -> str:
     if key.expires_at_s is not None and key.expires_at_s <= time.time():
         return "expired"
     return "enabled" if key.is_enabled else "disabled"
-
-
-def _rates(limits: RateLimits) -> str:
-    own = {name: n for name, n in msgspec.structs.asdict(limits).items() if n is not None}
-    words = (f"{n or 'any'} {name.replace('_', ' ')}" for name, n in own.items())
-    return ", ".join(words) or "as set for all"
 
 
 def _limit(key: Key) -> str:

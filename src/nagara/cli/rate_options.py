@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import msgspec
 
 from nagara.domain.limits import RATE_MAX, RateLimits
 
@@ -34,6 +35,13 @@ def takes_rates(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         command = option(command)
     return command
+
+
+def describe_rates(limits: RateLimits) -> str:
+    """The limits in words."""
+    own = {name: n for name, n in msgspec.structs.asdict(limits).items() if n is not None}
+    words = (f"{n or 'any'} {name.replace('_', ' ')}" for name, n in own.items())
+    return ", ".join(words) or "as set for all"
 
 
 def _keep_rate(context: click.Context, option: click.Parameter, value: str | None) -> None:

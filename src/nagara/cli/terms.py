@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import click
 
-from nagara.domain.money import parse_dollars
+from nagara.domain.money import MARKUP_PPM_MAX, is_markup, parse_dollars
 from nagara.web.times import TIME_S_MAX, parse_time
 
 NAME_CHARS_MAX = 255
 
-# Up to 10,000 percent, to a ten-thousandth.
-_PERCENT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?", re.ASCII)
+# To a ten-thousandth.
+_PERCENT = re.compile(r"(-?)([0-9]{1,7})(?:\.([0-9]{1,4}))?", re.ASCII)
 _SPAN = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _SPAN_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -85,13 +85,19 @@ def read_signed_amount(_: click.Context, __: click.Parameter, value: str) -> int
 
 
 def read_markup(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Millionths of a percentage such as `12.5`; None for `none`."""
+    """Millionths of a percentage above -100 such as `12.5` or `-20`; None for `none`."""
     if value in (None, "none"):
         return None
-    if not _PERCENT.fullmatch(value.removesuffix("%")):
-        raise click.BadParameter(f"{value!r} is no percentage such as 12.5, or 'none'")
-    whole, _dot, fraction = value.removesuffix("%").partition(".")
-    return int(whole) * 10_000 + int(fraction.ljust(4, "0"))
+    found = _PERCENT.fullmatch(value.removesuffix("%"))
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no percentage such as 12.5 or -20, or 'none'")
+    sign, whole, fraction = found.groups("")
+    markup_ppm = int(whole) * 10_000 + int(fraction.ljust(4, "0"))
+    markup_ppm = -markup_ppm if sign else markup_ppm
+    if not is_markup(markup_ppm):
+        most = MARKUP_PPM_MAX // 10_000
+        raise click.BadParameter(f"{value!r} is not above -100 and up to {most} percent")
+    return markup_ppm
 
 
 def read_label(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -18,12 +18,11 @@ from nagara.config.tables import (
     TierTable,
     read_fields,
 )
-from nagara.domain.money import PPM, rate_from_mtok
+from nagara.domain.money import PPM, is_markup, rate_from_mtok
 from nagara.domain.rates import FREE_RATES, RateCard, Rates, RateTier, ServiceRates
 from nagara.domain.usage import Meter
 
 PRICE_MTOK_MAX = Decimal(1_000_000)
-MARKUP_PERCENT_MAX = Decimal(1_000_000)
 NO_PRICE = 'has to be a price in dollars, such as "0.10"'
 NO_MARKUP = 'has to be a percentage above -100, such as "20"'
 MS_PER_HOUR = 3_600_000
@@ -174,7 +173,7 @@ def read_markup(
         return None
     value = _read_decimal(percent)
     ppm = None if value is None else value * 10_000
-    if ppm is None or ppm != int(ppm) or not -PPM < ppm <= MARKUP_PERCENT_MAX * 10_000:
+    if ppm is None or ppm != int(ppm) or not is_markup(int(ppm)):
         problems.add(document.where(*keys, "markup_percent"), NO_MARKUP)
         return None
     return int(ppm)

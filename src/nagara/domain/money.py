@@ -16,11 +16,14 @@ NANO_PER_DOLLAR = 10**9
 PICO_PER_NANO = 1000
 AMOUNT_NANO_MAX = 2**63 - 1
 PPM = 1_000_000
+MARKUP_PPM_MAX = 10_000 * PPM
+"""A million percent."""
 
 
 class ChargeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """So many units of a meter at a rate. `model` and `rate_card` where they are not the charge's:
-    a provider may ask another model on the way.
+    a provider may ask another model on the way. Each such call is a round, counted from 1 on: the
+    tier of input is found for a round by itself, so its lines have to be told apart.
     """
 
     meter: Meter
@@ -28,12 +31,14 @@ class ChargeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     rate_pico: int
     model: str | None = None
     rate_card: str | None = None
+    round_number: int = 0
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Money owed for one request: the sum of its lines and the markup on it, rounded up once.
 
-    `rate_card` is the version of the card. `unpriced` are meters that were used and that the card
+    `rate_card` is the version of the card. `is_account_markup`: the account's, in place of the
+    card's own. `unpriced` are meters that were used and that the card
     has no price for, which is for the operator to know: they were charged nothing.
     """
 
@@ -41,6 +46,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: tuple[ChargeLine, ...] = ()
     rate_card: str = ""
     markup_ppm: int = 0
+    is_account_markup: bool = False
     service_tier: str | None = None
     is_estimated: bool = False
     unpriced: tuple[Meter, ...] = ()
@@ -56,6 +62,11 @@ def mark_up(amount_pico: int, markup_ppm: int) -> int:
     if not markup_ppm:
         return round_to_nano(amount_pico)
     return -(-amount_pico * (PPM + markup_ppm) // (PPM * PICO_PER_NANO))
+
+
+def is_markup(markup_ppm: int) -> bool:
+    """Whether it leaves something to pay: a discount of everything, or more, is none."""
+    return -PPM < markup_ppm <= MARKUP_PPM_MAX
 
 
 def round_to_nano(amount_pico: int) -> int:

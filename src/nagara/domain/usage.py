@@ -50,6 +50,10 @@ CACHE_READ_METERS = (Meter.CACHE_READ, Meter.CACHE_READ_AUDIO, Meter.CACHE_READ_
 OUTPUT_METERS = frozenset({Meter.OUTPUT, Meter.REASONING, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE})
 
 
+QUANTITY_MAX = 10**10
+"""More of anything than one answer can have used: who reports more has miscounted."""
+
+
 class Round(msgspec.Struct, frozen=True):
     """A call that a provider made on the way and bills beside the answer's own counts.
 
@@ -71,6 +75,12 @@ class Usage(msgspec.Struct, frozen=True):
     is_estimated: bool = False
     service_tier: str | None = None
     rounds: tuple[Round, ...] = ()
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether an answer can have used that much; money could not be computed from any count."""
+        sides = (self.quantities, *(side.quantities for side in self.rounds))
+        return all(count <= QUANTITY_MAX for side in sides for count in side.values())
 
     @property
     def input_tokens(self) -> int:

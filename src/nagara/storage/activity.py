@@ -71,11 +71,9 @@ _SUMMED = ", ".join(
     f"CAST(SUM({name}) AS BIGINT) AS {name}"
     for name in ("requests", "charge_nano", "input_tokens", "output_tokens")
 )
-# Days lie together in the table; models and keys have to be sorted, so that is done once for both.
-_PAIRS = (
-    f"WITH pairs AS MATERIALIZED (SELECT key_id, model, {_SUMMED} FROM {_CHOSEN} "
-    "GROUP BY key_id, model)"
-)
+_ALL = frozenset(Grouping)
+_OWN_DAY_KEYS = frozenset((Grouping.DAY, Grouping.API_KEY))
+_OWN_MODEL = frozenset((Grouping.MODEL,))
 
 
 async def load_activity(
@@ -88,7 +86,8 @@ async def load_activity(
     parts: list[frozenset[Grouping]] = [frozenset((one,)) for one in Grouping]
     if group_by:
         parts.append(group_by)
-    sql = f"{_PAIRS} {' UNION ALL '.join(map(_part, range(len(parts)), parts))}"
+    sources = _Sources(group_by)
+    sql = f"{sources.sql} {' UNION ALL '.join(map(sources.part, range(len(parts)), parts))}"
     params: tuple[Value, ...] = (
         selection.account_id,
         selection.first_day,
@@ -103,18 +102,47 @@ async def load_activity(
     return Activity(days, models, keys, groups)
 
 
-def _part(number: int, by: frozenset[Grouping]) -> str:
+class _Sources:
+    """The sums that all parts of an answer are taken from, each read from the table once.
+
+    The rows of a day and a key lie together in the table, so those sums take no sorting, and days
+    and keys are sums of them. By model the rows have to be sorted: that is done once, as finely as
+    is asked for, and models are sums of that.
+    """
+
+    def __init__(self, group_by: frozenset[Grouping]) -> None:
+        # By all three there is nothing to sum up: those groups are the rows of the table.
+        self._fine = group_by if Grouping.MODEL in group_by and group_by != _ALL else _OWN_MODEL
+        day_keys = _sum_up(_OWN_DAY_KEYS, _CHOSEN)
+        models = _sum_up(self._fine, _CHOSEN)
+        self.sql = f"WITH day_keys AS MATERIALIZED ({day_keys}), models AS MATERIALIZED ({models})"
+
+    def part(self, number: int, by: frozenset[Grouping]) -> str:
+        """The SELECT of the sums told apart by these."""
+        source = _CHOSEN
+        if by <= _OWN_DAY_KEYS:
+            source = "day_keys"
+        elif by <= self._fine:
+            source = "models"
+        kept = _columns(by)
+        chosen = [
+            name if name in kept else f"CAST(NULL AS {kind})"
+            for name, kind in (("day", "BIGINT"), ("key_id", "BIGINT"), ("model", "TEXT"))
+        ]
+        columns = f"{number}, {', '.join(chosen[:2])}, {_name_of(kept)}, {chosen[2]}, {_SUMMED}"
+        grouped = f"GROUP BY {', '.join(kept)} LIMIT {GROUPS_MAX + 1}"
+        # In parentheses, since the LIMIT is the part's and not the whole's.
+        return f"SELECT * FROM (SELECT {columns} FROM {source} {grouped}) AS part{number}"
+
+
+def _columns(by: frozenset[Grouping]) -> list[str]:
     # Only our own column names are put together here.
-    kept = [_COLUMNS[one] for one in Grouping if one in by]
-    chosen = [
-        name if name in kept else f"CAST(NULL AS {kind})"
-        for name, kind in (("day", "BIGINT"), ("key_id", "BIGINT"), ("model", "TEXT"))
-    ]
-    source = _CHOSEN if Grouping.DAY in by else "pairs"
-    columns = f"{number}, {', '.join(chosen[:2])}, {_name_of(kept)}, {chosen[2]}, {_SUMMED}"
-    grouped = f"GROUP BY {', '.join(kept)} LIMIT {GROUPS_MAX + 1}"
-    # In parentheses, since the LIMIT is the part's and not the whole's.
-    return f"SELECT * FROM (SELECT {columns} FROM {source} {grouped}) AS part{number}"
+    return [_COLUMNS[one] for one in Grouping if one in by]
+
+
+def _sum_up(by: frozenset[Grouping], source: str) -> str:
+    columns = ", ".join(_columns(by))
+    return f"SELECT {columns}, {_SUMMED} FROM {source} GROUP BY {columns}"
 
 
 def _name_of(kept: list[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
 from nagara.storage.driver import ConflictError, Driver, ExpectationError, Statement
 from nagara.storage.ledger import LedgerError, check_amount
 from nagara.storage.transfers import (
@@ -31,6 +31,10 @@ _COLLECTED = "SELECT COALESCE(SUM(amount_nano), 0) FROM transfers WHERE id IN ($
 _REFUNDED = (
     "SELECT COALESCE(SUM(amount_nano), 0) FROM transfers WHERE request = $1 AND code = 'refund'"
 )
+_CHARGE = (
+    "SELECT request, account_id, amount_nano FROM transfers "
+    "WHERE id = $1 AND code IN ('post', 'overrun', 'late')"
+)
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,15 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     amount_nano: int
     at_ms: int
     note: str | None = None
+
+
+class Refundable(msgspec.Struct, frozen=True):
+    """What was collected for a request, or by one of its charges, and what of it is left."""
+
+    request: str
+    account_id: int
+    amount_nano: int
+    left_nano: int
 
 
 async def top_up(driver: Driver, movement: Movement) -> None:
@@ -136,27 +149,41 @@ async def _explain(driver: Driver, transfer: Transfer) -> LedgerError:
         "WHERE kind = 'customer' AND owner = $1",
         (transfer.account_id,),
     )
-    amount_nano = transfer.amount_nano
+    amount = f"${format_dollars(transfer.amount_nano)}"
     if not rows:
         return LedgerError(f"there is no account {transfer.account_id!r} in the ledger")
     credits_nano, available_nano = rows[0]
     if transfer.debit.kind == "customer":
-        return LedgerError(f"{amount_nano} nano-dollars are more than the {available_nano} there")
-    if transfer.request is None or credits_nano > AMOUNT_NANO_MAX - amount_nano:
+        available = format_dollars(available_nano)
+        return LedgerError(f"{amount} is more than the ${available} that is available")
+    if transfer.request is None or credits_nano > AMOUNT_NANO_MAX - transfer.amount_nano:
         return LedgerError(
-            f"with {amount_nano} nano-dollars more, the credits of account {transfer.account_id!r} "
-            f"would be beyond {AMOUNT_NANO_MAX}"
+            f"with {amount} more, the credits of account {transfer.account_id!r} "
+            f"would be beyond ${format_dollars(AMOUNT_NANO_MAX)}"
         )
-    left_nano = await find_refundable(driver, transfer.request)
+    found = await find_refundable(driver, transfer.request, transfer.account_id)
     return LedgerError(
-        f"{amount_nano} nano-dollars are more than the {left_nano} that can be refunded of the "
+        f"{amount} is more than the ${format_dollars(found.left_nano)} that can be refunded of the "
         f"request {transfer.request!r}"
     )
 
 
-async def find_refundable(driver: Driver, request: str) -> int:
-    """Nano-dollars of a request that were collected, and not refunded yet."""
+async def find_charge(driver: Driver, transfer: str) -> Refundable | None:
+    """What can be given back of one movement that charged a request; None if it is none such.
+
+    No more than is left of its request: what was refunded of that before may have been this.
+    """
+    rows = await driver.query(_CHARGE, (transfer,))
+    if not rows:
+        return None
+    request, account_id, amount_nano = rows[0]
+    whole = await find_refundable(driver, request, account_id)
+    return Refundable(request, account_id, amount_nano, min(amount_nano, whole.left_nano))
+
+
+async def find_refundable(driver: Driver, request: str, account_id: int) -> Refundable:
+    """What was collected for a request, and what of that is not refunded yet."""
     ids = tuple(f"{request}:{code}" for code in ("post", "overrun", "late"))
-    collected = await driver.query(_COLLECTED, ids)
-    refunded = await driver.query(_REFUNDED, (request,))
-    return int(collected[0][0]) - int(refunded[0][0])
+    collected = int((await driver.query(_COLLECTED, ids))[0][0])
+    refunded = int((await driver.query(_REFUNDED, (request,)))[0][0])
+    return Refundable(request, account_id, collected, collected - refunded)

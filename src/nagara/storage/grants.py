@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
 from nagara.storage.credits import Movement, customer, is_made, make_transfer
 from nagara.storage.driver import ConflictError, Driver, ExpectationError, Statement, StorageError
 from nagara.storage.ledger import LedgerError, check_amount
@@ -109,8 +109,8 @@ async def give_grant(
         grants, credits_nano = await _load(driver, movement.account_id)
         if credits_nano > AMOUNT_NANO_MAX - movement.amount_nano:
             raise LedgerError(
-                f"with {movement.amount_nano} nano-dollars more, the credits of account "
-                f"{movement.account_id!r} would be beyond {AMOUNT_NANO_MAX}"
+                f"with ${format_dollars(movement.amount_nano)} more, the credits of account "
+                f"{movement.account_id!r} would be beyond ${format_dollars(AMOUNT_NANO_MAX)}"
             )
         if await _try(driver, grants, _give_statements(grants, transfer, expires_at_s)):
             return

@@ -10,7 +10,7 @@ import msgspec
 from nagara.access import IssuedKey
 from nagara.domain.catalog import LimitPeriod
 from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
-from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
 from nagara.storage.driver import Statement
 from nagara.storage.rate_limits import encode_limits
 
@@ -107,7 +107,8 @@ def check_limit(amount_nano: int, what: str) -> None:
     """Raise `ValueError` unless the amount is from 0 to what 64 bits can hold."""
     if not 0 <= amount_nano <= AMOUNT_NANO_MAX:
         raise ValueError(
-            f"{what} must be from 0 to {AMOUNT_NANO_MAX} nano-dollars, not {amount_nano!r}"
+            f"{what} must be from $0.00 to ${format_dollars(AMOUNT_NANO_MAX)}, "
+            f"not ${format_dollars(amount_nano)}"
         )
 
 

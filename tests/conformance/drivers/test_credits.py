@@ -1,12 +1,13 @@
 """Top-ups, adjustments and refunds over each driver: once each, in 64 bits, never below zero."""
 
 import asyncio
+import re
 
 import pytest
 from tests.books import open_books
 
-from nagara.domain.money import AMOUNT_NANO_MAX
-from nagara.storage.credits import adjust, refund, top_up
+from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
+from nagara.storage.credits import Refundable, adjust, find_charge, refund, top_up
 from nagara.storage.driver import Driver
 from nagara.storage.ledger import LedgerError
 
@@ -31,7 +32,7 @@ async def test_id_of_another_top_up_is_refused(driver: Driver) -> None:
 @pytest.mark.parametrize("amount_nano", [0, -1, AMOUNT_NANO_MAX + 1, 10**40])
 async def test_top_up_of_no_amount_is_refused_in_words(driver: Driver, amount_nano: int) -> None:
     books = await open_books(driver, 7)
-    with pytest.raises(LedgerError, match=str(amount_nano)):
+    with pytest.raises(LedgerError, match=re.escape(f"not ${format_dollars(amount_nano)}")):
         await top_up(driver, books.movement(amount_nano))
     assert await books.available_nano() == 7
 
@@ -61,7 +62,7 @@ async def test_adjustment_goes_both_ways_but_not_below_what_is_available(driver:
     books = await open_books(driver, 100)
     await adjust(driver, books.movement(50))
     await books.ledger.hold(books.make_hold(30))
-    with pytest.raises(LedgerError, match="more than the 120"):
+    with pytest.raises(LedgerError, match=r"\$0.000000121 is more than the \$0.00000012 that"):
         await adjust(driver, books.movement(-121))
     await adjust(driver, books.movement(-120, "down"))
     await adjust(driver, books.movement(-120, "down"))
@@ -77,7 +78,7 @@ async def test_refund_gives_back_no_more_than_was_collected(driver: Driver) -> N
     # 100 were collected, 30 were not.
     await refund(driver, books.movement(70, "first"), hold.id)
     await refund(driver, books.movement(70, "first"), hold.id)
-    with pytest.raises(LedgerError, match="more than the 30"):
+    with pytest.raises(LedgerError, match=r"\$0.000000031 is more than the \$0.00000003 that"):
         await refund(driver, books.movement(31), hold.id)
     await refund(driver, books.movement(30), hold.id)
     assert await books.available_nano() == 100
@@ -93,6 +94,21 @@ async def test_refunds_at_once_give_back_no_more_than_was_collected(driver: Driv
     assert all(result is None or isinstance(result, LedgerError) for result in results)
     assert await books.available_nano() == 90
     await books.check()
+
+
+async def test_charge_by_its_own_id_can_be_refunded_for_no_more_than_it_was(
+    driver: Driver,
+) -> None:
+    books = await open_books(driver, 100)
+    hold = books.make_hold(60)
+    await books.ledger.hold(hold)
+    await books.ledger.settle(books.settlement(hold, 90))
+    about = (hold.id, books.account.id)
+    assert await find_charge(driver, f"{hold.id}:post") == Refundable(*about, 60, 60)
+    assert await find_charge(driver, f"{hold.id}:overrun") == Refundable(*about, 30, 30)
+    assert await find_charge(driver, f"opening:{books.account.id}") is None
+    await refund(driver, books.movement(70), hold.id)
+    assert await find_charge(driver, f"{hold.id}:post") == Refundable(*about, 60, 20)
 
 
 async def test_refund_of_anothers_request_is_refused(driver: Driver) -> None:
