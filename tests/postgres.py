@@ -18,11 +18,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 
 START_TIMEOUT_S = 30.0
@@ -34,6 +35,7 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "log_min_messages": "warning",
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
 class PostgresServer:
@@ -41,10 +43,52 @@ class PostgresServer:
 
     user = "nagara"
 
-    def __init__(self, port: int, password: str) -> None:
-        self.port = port
-        self.password = password
+    def __init__(
+        self, folder: Path, binaries: Path, uid: int | None, settings: Mapping[str, str]
+    ) -> None:
+        self._settings = settings
+        self.port = find_port()
+        self.password = secrets.token_hex(8)
+        self._folder = folder
+        self._binaries = binaries
+        self._uid = uid
         self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        """Start it, also again after `kill`; it takes connections when this returns."""
+        where = {"-D": self._folder / "data", "-h": "127.0.0.1", "-p": self.port}
+        options = [str(word) for pair in where.items() for word in pair]
+        options += [
+            part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")
+        ]
+        log = self._folder / "log"
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [str(self._binaries / "postgres"), *options, "-k", str(self._folder)],
+                stdout=file,
+                stderr=file,
+                user=self._uid,
+            )
+        wait_until_ready(self, self._process, log)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does: what was committed is there when it starts again."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Let it do nothing, and keep its connections, until `resume`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        parent = psutil.Process(self._process.pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            process.send_signal(number)
 
     def url(self, database: str, *, user: str | None = None, password: str | None = None) -> str:
         """The address of a database."""
@@ -74,8 +118,11 @@ class PostgresServer:
 
 
 @contextmanager
-def started() -> Iterator[PostgresServer]:
-    """Run a server until the block is left. Nothing of it stays."""
+def started(*, is_durable: bool = False) -> Iterator[PostgresServer]:
+    """Run a server until the block is left. Nothing of it stays.
+
+    With `is_durable` it waits for the disk, as servers do that are to keep something.
+    """
     # Not pytest's folder, which only its own user may enter.
     folder = Path(tempfile.mkdtemp(prefix="nagara-postgres-"))
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -83,39 +130,17 @@ def started() -> Iterator[PostgresServer]:
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
         binaries = find_binaries(folder, is_for_others=account is not None)
-        yield from _serve(folder, binaries, account)
+        uid = account.pw_uid if account else None
+        server = PostgresServer(folder, binaries, uid, SETTINGS | (DURABLE if is_durable else {}))
+        make_cluster(folder, binaries, server.password, uid)
+        server.start()
+        try:
+            server.execute(f"CREATE ROLE {server.user} LOGIN PASSWORD '{server.password}'")
+            yield server
+        finally:
+            server.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _serve(
-    folder: Path, binaries: Path, account: pwd.struct_passwd | None
-) -> Iterator[PostgresServer]:
-    server = PostgresServer(find_port(), secrets.token_hex(8))
-    uid = account.pw_uid if account else None
-    make_cluster(folder, binaries, server.password, uid)
-    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    where = [
-        "-D",
-        str(folder / "data"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(server.port),
-        "-k",
-        str(folder),
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(binaries / "postgres"), *where, *settings], stdout=log, stderr=log, user=uid
-        )
-    try:
-        wait_until_ready(server, process, folder / "log")
-        server.execute(f"CREATE ROLE {server.user} LOGIN PASSWORD '{server.password}'")
-        yield server
-    finally:
-        process.send_signal(signal.SIGQUIT)
-        process.wait()
 
 
 def make_cluster(folder: Path, binaries: Path, password: str, uid: int | None) -> None:

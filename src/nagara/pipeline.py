@@ -35,6 +35,7 @@ from nagara.routing.plan import plan
 from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
 from nagara.settlement import Settlements
+from nagara.storage.claims import Claim
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.absences import Absences, is_absence
@@ -62,7 +63,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     Without `candidates` the answer is estimated. `began_s` is when it came, on the monotonic
     clock. `allowance` is its share of its limits: who admits it takes that before it is served, and
     ends it afterwards. `fit` makes of `call` the one that a deployment gets, where that differs
-    from one to the other.
+    from one to the other. `claim` is to the idempotency key that the request came with.
     """
 
     began_s: float
@@ -73,6 +74,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
     allowance: Allowance
     fit: Callable[[Call, Deployment], Call] | None = None
+    claim: Claim | None = None
 
 
 class Pipeline:
@@ -167,7 +169,8 @@ class Pipeline:
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
         """Stages 8 to 12: hold the money, get an answer and hand it on, settle.
 
-        Raises `GatewayError` while nothing has been sent yet. Cancelled, it stops the upstream;
+        Raises `GatewayError` while nothing has been sent yet, and `ClaimTakenError` when another
+        request has its idempotency key. Cancelled, it stops the upstream;
         the client's stream is then ended by `SHUTTING_DOWN` if it is still there.
         """
         if not admitted.candidates:
@@ -180,6 +183,7 @@ class Pipeline:
             self.limits.bounds,
             self._clock,
             ended,
+            admitted.claim,
         )
         await bill.open()
         try:
@@ -187,6 +191,12 @@ class Pipeline:
         except BaseException as error:
             bill.void(error)
             raise
+
+    async def claim(self, admitted: Admitted) -> None:
+        """Make the claim of a request that is answered before it is served. Raises as `serve`."""
+        if admitted.claim is not None:
+            await self._settlements.claim(admitted.claim)
+            admitted.claim.is_made = True
 
     async def _serve_held(
         self, admitted: Admitted, bill: Bill, reply: Reply, ended: RequestEnded
@@ -280,7 +290,9 @@ class Pipeline:
             ending = note_ending(relay, stream, ended)
             self._note(admitted, answer, stream.usage, stream.text_bytes, ending)
             self._keep(admitted, stream.turn, stream.dropped, ended)
-            await bill.settle(reply.statements_for(last))
+            # What broke off is no answer to give again.
+            is_answer = ending is Ending.DELIVERED
+            await bill.settle(reply.statements_for(last) if is_answer else ())
 
         try:
             await relay.run(headers, settle)
@@ -353,9 +365,9 @@ def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -
         return Ending.DELIVERED
     ended.outcome = "cut"
     ended.error = failure.code if failure is not None else "upstream_error_event"
-    if ended.has_client_left:
-        return Ending.LEFT
-    return Ending.FAILED
+    # A provider may fail too while its answer is read on for a client that has left.
+    has_left = failure is not None and failure.kind is ErrorKind.CLIENT_LEFT
+    return Ending.LEFT if has_left else Ending.FAILED
 
 
 def lower_output(call: Call, deployment: Deployment, cap: int) -> Call:

@@ -1,7 +1,8 @@
 """What is done for the ledger while nobody calls: signs of life, dead processes' holds, grants.
 
 Each turn shows the other processes that this one lives, gives back what those held that do not, and
-takes back grants whose time is over. While the database is down nothing is done and nothing ages.
+takes back grants whose time is over, and deletes answers to idempotency keys whose time is. While
+the database is down nothing is done and nothing ages.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import logging
 from nagara.domain.money import format_dollars
 from nagara.observe.observations import Notice, Observe
 from nagara.runtime import Clock
+from nagara.storage.claims import sweep_calls
 from nagara.storage.driver import Driver, StorageError
 from nagara.storage.grants import expire_grants
 from nagara.storage.runners import Reaper
@@ -48,7 +50,9 @@ class Reaping:
         if expired.count:
             amount = format_dollars(expired.amount_nano)
             self._say(f"{expired.count} holds of ${amount} were given back: nobody settled them")
-        await expire_grants(self._driver, int(self._clock.now_s()))
+        now_s = int(self._clock.now_s())
+        await expire_grants(self._driver, now_s)
+        await sweep_calls(self._driver, now_s)
 
     def _say(self, message: str) -> None:
         self._observe(Notice(message=message, level=logging.WARNING))

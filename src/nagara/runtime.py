@@ -36,6 +36,8 @@ class SystemClock:
 
 
 _random = random.Random(os.urandom(32))  # noqa: S311 - ids must differ, not be secret
+# Workers are forked, and would all make the same ids: two requests of one hold, in one millisecond.
+os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 
 
 def make_id(prefix: str) -> str:

@@ -9,15 +9,20 @@ import json
 import socket
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tests.system.gateway import GatewayProcess
-
 WAIT_S = 10.0
 LINE_BYTES_MAX = 2**20
+
+
+class Served(Protocol):
+    """What a caller has to know: where the gateway is, and a key."""
+
+    url: str
+    key: str
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -34,7 +39,7 @@ class Head(msgspec.Struct, frozen=True):
 class Caller:
     """One connection to the gateway; `async with Caller(gateway) as caller`."""
 
-    def __init__(self, gateway: GatewayProcess, *, receive_buffer_bytes: int | None = None) -> None:
+    def __init__(self, gateway: Served, *, receive_buffer_bytes: int | None = None) -> None:
         self._port = urlsplit(gateway.url).port
         self._key = gateway.key
         self._receive_buffer_bytes = receive_buffer_bytes
@@ -48,7 +53,11 @@ class Caller:
         raw.setblocking(False)
         if self._receive_buffer_bytes:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self._port))
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self._port))
+        except OSError:
+            raw.close()
+            raise
         limit = self._receive_buffer_bytes or LINE_BYTES_MAX
         self.reader, self.writer = await asyncio.open_connection(sock=raw, limit=limit)
         return self
@@ -121,7 +130,7 @@ class Caller:
 
 
 async def call(
-    gateway: GatewayProcess, path: str, body: bytes | Mapping[str, Any], **headers: str
+    gateway: Served, path: str, body: bytes | Mapping[str, Any], **headers: str
 ) -> tuple[Head, bytes]:
     """One request on a connection of its own, and its whole answer."""
     async with Caller(gateway) as caller:

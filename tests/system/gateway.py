@@ -84,7 +84,7 @@ class GatewayProcess:
     """`nagara serve`, from ready to exit code 0. Use it as a context manager.
 
     `environment` is added to an otherwise empty one, so no provider of the developer's own is
-    found. The keys are those that a first start prints; on a later start they are empty.
+    found. The keys are those that a first start printed; empty where this has seen none.
     """
 
     command: tuple[str, ...] = (str(NAGARA),)
@@ -102,6 +102,11 @@ class GatewayProcess:
         self.provisioning_key = ""
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it; it answers when this returns. Once it has ended, it may be started again."""
         command = [*self.command, "serve", "--port", "0", "--data", str(self.data)]
         self._process = subprocess.Popen(
             [*command, *self._arguments],
@@ -119,9 +124,8 @@ class GatewayProcess:
         except BaseException:
             self.stop()
             raise
-        self.key = self._find(STANDARD_KEY)
-        self.provisioning_key = self._find(PROVISIONING_KEY)
-        return self
+        self.key = self._find(STANDARD_KEY) or self.key
+        self.provisioning_key = self._find(PROVISIONING_KEY) or self.provisioning_key
 
     def __exit__(
         self,
@@ -189,6 +193,12 @@ class GatewayProcess:
         """Wait for the process to end by itself, and give its exit code."""
         assert self._process is not None, "not started"
         return self._process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        assert self._process is not None, "not started"
+        self._process.kill()
+        self.stop()
 
     def stop(self) -> int:
         """Ask the process to end, as a supervisor does, and give its exit code."""

@@ -106,12 +106,17 @@ def is_request(request_id: str) -> Callable[[Mapping[str, Any]], bool]:
 @contextlib.contextmanager
 def staged(folder: Path, **settings: object) -> Iterator[Stage]:
     """A stage with one provider for all dialects; settings by their names."""
+    with staged_by(TWO_PROVIDERS, folder, settings) as stage:
+        yield stage
+
+
+@contextlib.contextmanager
+def staged_by(document: str, folder: Path, settings: Mapping[str, object]) -> Iterator[Stage]:
+    """A stage by another configuration file, which is told the port of its provider."""
     address = Address()
     config = folder / "nagara.toml"
     config.write_text(
-        TWO_PROVIDERS.format(
-            port=address.port, caller_model=CALLER_MODEL, upstream_model=UPSTREAM_MODEL
-        )
+        document.format(port=address.port, caller_model=CALLER_MODEL, upstream_model=UPSTREAM_MODEL)
     )
     environment = name_variables(settings)
     environment["THEIR_KEY"] = CREDENTIAL

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2] / "src" / "nagara"
 LAYERS: dict[str, int] = {
     "domain": 0,
     "runtime": 0,
+    "patience": 0,
     "dialects": 1,
     "operations": 1,
     "providers": 1,
@@ -31,6 +32,7 @@ LAYERS: dict[str, int] = {
     "answer_headers": 3,
     "outcomes": 3,
     "responses": 3,
+    "idempotency": 3,
     "web": 4,
     "cli": 5,
     "app": 5,

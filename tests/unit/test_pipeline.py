@@ -34,7 +34,8 @@ from nagara.operations.lanes import Lane
 from nagara.pipeline import Admitted, Pipeline, PipelineLimits
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.settlement import Settlements
-from nagara.storage.driver import Statement, StorageError
+from nagara.storage.claims import Claim
+from nagara.storage.driver import StorageError
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.snapshots import Snapshots
@@ -147,7 +148,7 @@ class FakeSettlements(Settlements):
         self.held: list[Hold] = []
         self.settled: list[Settlement] = []
 
-    async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
+    async def hold(self, hold: Hold, claim: Claim | None = None) -> Shortage | None:
         if hold.amount_nano > self.available_nano[hold.account_id]:
             return Shortage(self.available_nano[hold.account_id], None)
         self.available_nano[hold.account_id] -= hold.amount_nano

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,23 @@ def test_task_that_is_kept_running_can_be_cancelled() -> None:
         return await tasks.close(0)
 
     assert asyncio.run(scenario()) == 1
+
+
+FORKS = """
+import os
+from nagara.runtime import make_id
+for _ in range(3):
+    if os.fork() == 0:
+        os.write(1, make_id("").encode() + b"\\n")
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_forked_processes_make_different_ids() -> None:
+    """Those of one millisecond differ only in what is random about them."""
+    # Not of this process, which has threads.
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
+    ids = done.stdout.split()
+    assert len(ids) == 3
+    assert len({id_[12:] for id_ in ids}) == 3

@@ -151,8 +151,11 @@ class Allowance:
         self._is_taken = False
 
     async def take(self) -> None:
-        """Take what the request is bound to use. Raises `GatewayError`: RATE_LIMIT, OVERLOADED."""
-        if self._gate is not None:
+        """Take what the request is bound to use, once until `end`.
+
+        Raises `GatewayError`: RATE_LIMIT, OVERLOADED.
+        """
+        if self._gate is not None and not self._is_taken:
             self._is_taken = await self._gate.admit(self, self._claims + self._estimates)
 
     def charge(self, tokens: int) -> None:

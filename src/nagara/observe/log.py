@@ -184,6 +184,8 @@ def _describe_request(ended: RequestEnded) -> str:
     if ended.usage:
         counts = " ".join(f"{name} {count}" for name, count in ended.usage.items())
         parts.append(counts + (" (estimated)" if ended.is_usage_estimated else ""))
+    if ended.is_replay:
+        parts.append("answered before")
     if ended.charge_usd:
         parts.append(f"${ended.charge_usd}")
     if ended.dropped:

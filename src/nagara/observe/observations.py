@@ -21,7 +21,8 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     when the client went away before the end. `key` is the key's id and hint. `dropped` names
     parameters and parts that the provider or the caller's dialect had no place for.
     `provider_operation` is what the provider was asked for: another one than `operation` where the
-    request was translated.
+    request was translated. `is_replay` when it was given the answer of an earlier one, and nothing
+    was asked or charged for it.
     """
 
     request_id: str
@@ -42,6 +43,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True):
     provider_operation: str | None = None
     attempts: int = 0
     is_streamed: bool = False
+    is_replay: bool = False
     usage: Mapping[Meter, int] | None = None
     is_usage_estimated: bool = False
     charge_usd: str | None = None

@@ -9,11 +9,12 @@ whether the money is held: the caller refuses its request and forgets it, and `R
 money back. After that from `settle` the caller must come again, with the same settlement.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from nagara.domain.money import AMOUNT_NANO_MAX
+from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
+from nagara.storage.claims import Claim
 from nagara.storage.driver import ConflictError, Driver, ExpectationError, Statement
 from nagara.storage.ledger_statements import (
     Hold,
@@ -24,6 +25,7 @@ from nagara.storage.ledger_statements import (
     late_statements,
     settle_statements,
 )
+from nagara.storage.rate_cards import store_card
 from nagara.storage.transfers import cost_parties
 
 HOLD_TRIES = 5
@@ -91,11 +93,29 @@ class Ledger:
         self.runner = runner
         self._driver = driver
         self._open: set[str] = set()
+        # What is known to be in the store, so that nobody asks again: see `_make_ready`.
         self._houses: set[str] = set()
+        self._cards: set[str] = set()
+        # Accounts that were refused last time. They are asked what they have before a commit is
+        # tried: one that fails holds up all who commit with it, and who has no credit comes often.
+        self._short: set[int] = set()
 
-    def is_open(self, hold_id: str) -> bool:
-        """Whether this process still has to settle that hold."""
-        return hold_id in self._open
+    def is_open(self, request: str) -> bool:
+        """Whether this process still has to settle what was held or claimed for that request."""
+        return request in self._open
+
+    async def claim(self, claim: Claim) -> None:
+        """Claim an idempotency key for a request that nothing is held for.
+
+        Raises `ExpectationError` when another request has it.
+        """
+        group = claim.scope.account_id
+        await self._driver.commit([claim.opening()], group=group, is_flushed=False)
+        self._open.add(claim.request)
+
+    def forget(self, hold_id: str) -> None:
+        """Settle that hold no more: what it holds is given back as a dead process's is."""
+        self._open.discard(hold_id)
 
     async def hold(self, hold: Hold, extra: Sequence[Statement] = ()) -> Shortage | None:
         """Set money aside; None when it is, and otherwise why not.
@@ -107,14 +127,21 @@ class Ledger:
         check_amount(hold.amount_nano, "a hold")
         shortage: Shortage | None = None
         for _ in range(HOLD_TRIES):
-            if await self._try_hold(hold, extra):
-                self._open.add(hold.id)
-                return None
+            if hold.account_id not in self._short:
+                if await self._try_hold(hold, extra):
+                    break
+                self._short.add(hold.account_id)
             shortage = await find_shortage(self._driver, hold)
-            # Somebody else's hold may have ended between the refusal and the question why.
             if not _would_fit(shortage, hold.amount_nano):
-                break
-        return shortage
+                if await self._has_hold(hold):
+                    break
+                return shortage
+            # Somebody else's hold may have ended between the refusal and the question why.
+            self._short.discard(hold.account_id)
+        else:
+            return shortage
+        self._open.add(hold.id)
+        return None
 
     async def _try_hold(self, hold: Hold, extra: Sequence[Statement]) -> bool:
         own = hold_statements(hold, self.runner)
@@ -140,10 +167,11 @@ class Ledger:
         settlement contradicts its hold, or an amount is not one.
         """
         _check_settlement(settlement)
-        await self._open_houses(name for name, _ in settlement.costs)
+        await self._make_ready((settlement,))
         hold = settlement.hold
         if hold is None:
             await self._settle_once(settlement, free_statements(settlement))
+            self._open.discard(settlement.record.id)
             return
         statements = settle_statements(settlement, hold)
         try:
@@ -151,6 +179,19 @@ class Ledger:
         except (ExpectationError, ConflictError) as error:
             await self._settle_again(settlement, hold, error)
         self._open.discard(hold.id)
+
+    async def settle_free(self, settlements: Sequence[Settlement]) -> None:
+        """Record requests of one account that nothing was held for, in one commit.
+
+        Raises as `settle`; `ConflictError` too where one of them was recorded already. Then none
+        was.
+        """
+        for settlement in settlements:
+            _check_settlement(settlement)
+        await self._make_ready(settlements)
+        statements = [one for each in settlements for one in free_statements(each)]
+        await self._driver.commit(statements, group=settlements[0].record.account_id)
+        self._open.difference_update(each.record.id for each in settlements)
 
     async def _settle_again(
         self, settlement: Settlement, hold: Hold, error: ExpectationError | ConflictError
@@ -187,17 +228,31 @@ class Ledger:
         rows = await self._driver.query("SELECT 1 FROM requests WHERE id = $1", (request,))
         return bool(rows)
 
-    async def _open_houses(self, providers: Iterable[str]) -> None:
-        """Make the accounts of what providers cost, in a commit of its own.
+    async def _make_ready(self, settlements: Sequence[Settlement]) -> None:
+        """Make what settlements name, in a commit of its own: rate cards, providers' accounts.
 
         In the commit of a settlement they would be locked after a customer's row, and two
-        processes that meet a new provider together could wait for each other.
+        processes that meet a new provider or price together could wait for each other.
         """
-        kinds = [party.kind for name in providers for party in cost_parties(name)]
-        unknown = [kind for kind in dict.fromkeys(kinds) if kind not in self._houses]
-        if unknown:
-            await self._driver.commit([Statement(_OPEN_HOUSE, (kind,)) for kind in unknown])
-            self._houses.update(unknown)
+        cards = {
+            used.card.version: store_card(used, each.record.at_ms // 1000)
+            for each in settlements
+            for used in each.cards
+            if used.card.version not in self._cards
+        }
+        kinds = {
+            party.kind: Statement(_OPEN_HOUSE, (party.kind,))
+            for each in settlements
+            for name, _ in each.costs
+            for party in cost_parties(name)
+            if party.kind not in self._houses
+        }
+        if cards or kinds:
+            # In one order for everyone.
+            ordered = [made[name] for made in (cards, kinds) for name in sorted(made)]
+            await self._driver.commit(ordered)
+            self._cards.update(cards)
+            self._houses.update(kinds)
 
 
 async def find_balance(driver: Driver, account_id: int) -> Balance:
@@ -225,8 +280,9 @@ async def find_shortage(driver: Driver, hold: Hold) -> Shortage:
 def check_amount(amount_nano: int, what: str, *, minimum: int = 0) -> None:
     """Raise `LedgerError` unless the amount is one that the ledger can move."""
     if not minimum <= amount_nano <= AMOUNT_NANO_MAX:
+        least, most = format_dollars(minimum), format_dollars(AMOUNT_NANO_MAX)
         raise LedgerError(
-            f"{what} must be from {minimum} to {AMOUNT_NANO_MAX} nano-dollars, not {amount_nano!r}"
+            f"{what} must be from ${least} to ${most}, not ${format_dollars(amount_nano)}"
         )
 
 

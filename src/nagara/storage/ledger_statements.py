@@ -19,6 +19,7 @@ from nagara.domain.money import AMOUNT_NANO_MAX
 from nagara.storage.driver import Statement, Value
 from nagara.storage.journal import RequestRecord, record_statements
 from nagara.storage.limit_periods import DAY_S, find_period_begins
+from nagara.storage.rate_cards import UsedCard
 from nagara.storage.transfers import (
     AVAILABLE,
     CUSTOMER,
@@ -130,12 +131,14 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """How a request ended, in money. The charge is in `record`; none, or zero, is a void.
 
     `hold` of None: nothing was held, and nothing is charged (a free model, a test key). `costs`
-    are what it cost the operator, by provider, failed attempts too. `extra` is committed with it.
+    are what it cost the operator, by provider, failed attempts too. `cards` are those that the
+    charge names. `extra` is committed with it.
     """
 
     hold: Hold | None
     record: RequestRecord
     costs: tuple[tuple[str, int], ...] = ()
+    cards: tuple[UsedCard, ...] = ()
     extra: tuple[Statement, ...] = ()
 
 

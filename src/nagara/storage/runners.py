@@ -1,5 +1,7 @@
 """Who holds money, and whether it still lives: the holds of a dead process are given back.
 
+So are the idempotency keys that it had claimed.
+
 Each process is a runner that counts its `beat` up; every process watches the others'. A beat that
 stood still for `lease_s`, by the watcher's own monotonic clock, is taken for dead, and its holds
 expire. No clock is compared with another's. Whoever was taken for dead wrongly loses nothing: its
@@ -13,6 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from nagara.runtime import Clock
+from nagara.storage.claims import free_claims, load_open
 from nagara.storage.driver import Driver, ExpectationError, Statement
 from nagara.storage.ledger import Ledger
 from nagara.storage.ledger_statements import Hold, expire_statements
@@ -23,8 +26,9 @@ _BEAT = (
 )
 _RUNNERS = (
     "SELECT id, beat FROM runners UNION ALL "
-    "SELECT DISTINCT runner, -1 FROM holds "
-    "WHERE NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = holds.runner)"
+    "SELECT runner, -1 FROM (SELECT runner FROM holds UNION "
+    "SELECT runner FROM idempotent_calls WHERE runner IS NOT NULL) AS busy "
+    "WHERE NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = busy.runner)"
 )
 _HOLDS = "SELECT id, account_id, key_id, amount_nano, made_at_ms FROM holds WHERE runner = $1"
 _FORGET = "DELETE FROM runners WHERE id = $1 AND beat = $2"
@@ -64,17 +68,23 @@ class Reaper:
         await self._driver.commit([Statement(_BEAT, (self._ledger.runner,), rows_expected=1)])
         rows = await self._driver.query(_RUNNERS)
         own = await self._load_holds(self._ledger.runner)
+        claimed = await load_open(self._driver, self._ledger.runner)
         passed_s = self._passed_s()
         others = {name: beat for name, beat in rows if name != self._ledger.runner}
         dead = self._watch(self._runners, others, passed_s)
-        lost = {hold.id: 0 for hold in own if not self._ledger.is_open(hold.id)}
+        held = [*(hold.id for hold in own), *claimed]
+        lost = {request: 0 for request in held if not self._ledger.is_open(request)}
         # Whoever asked for these was told that the store had failed, and has forgotten them.
         gone = set(self._watch(self._lost, lost, passed_s))
         expired = [await self._expire(hold for hold in own if hold.id in gone)]
+        for request in gone.intersection(claimed):
+            await self._driver.commit([free_claims(self._ledger.runner, request)])
         for name in dead:
             expired.append(await self._expire(await self._load_holds(name)))
             # If it lives after all, its next beat makes it anew.
-            await self._driver.commit([Statement(_FORGET, (name, others[name]))])
+            forget = Statement(_FORGET, (name, others[name]))
+            # Its keys after its money: who takes one up finds the credit there again.
+            await self._driver.commit([free_claims(name), forget])
         return Expired(
             sum(each.count for each in expired), sum(each.amount_nano for each in expired)
         )

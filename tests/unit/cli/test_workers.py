@@ -12,6 +12,8 @@ from nagara.cli.workers import Supervisor
 
 def work(part):
     if part.is_first:
+        # From before it was forked, the supervisor has heeded signals.
+        tell("starts")
         part.ready()
     elif {dies}:
         return 3
@@ -21,7 +23,6 @@ def work(part):
 def tell(line):
     print(line, flush=True)
 
-print("starts", flush=True)
 sys.exit(Supervisor(2, work, tell, stop_within_s=0).run(lambda: tell("stops")))
 """
 

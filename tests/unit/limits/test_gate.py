@@ -176,6 +176,16 @@ async def test_end_of_what_was_refused_gives_nothing_back() -> None:
     await counted.refusal(by, account())
 
 
+async def test_what_is_taken_twice_is_counted_once() -> None:
+    counted, by = Counted(), key(1, RateLimits(requests_in_flight=2))
+    first = await counted.enter(by, account())
+    await first.take()
+    second = await counted.enter(by, account())
+    first.end()
+    second.end()
+    assert len(counted.limiter) == 0
+
+
 async def test_tokens_are_estimated_then_corrected_into_debt_or_given_back() -> None:
     counted, by = Counted(), key(1, RateLimits(tokens_per_minute=600))
 

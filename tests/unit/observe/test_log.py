@@ -157,7 +157,7 @@ REVIEWED = {
         "request_id", "method", "path", "has_client_left", "status", "outcome", "error",
         "duration_ms", "first_byte_ms", "operation", "account", "key", "model", "provider",
         "deployment", "attempts", "is_streamed", "usage", "is_usage_estimated", "charge_usd",
-        "bytes_in", "bytes_out", "provider_operation",
+        "bytes_in", "bytes_out", "provider_operation", "is_replay",
         # Names of parameters and parts, never what they hold.
         "dropped",
     },

@@ -159,4 +159,6 @@ INSERT INTO grants (account_id, transfer, amount_nano, remaining_nano)
 
 ALTER TABLE accounts DROP COLUMN balance_nano;
 ALTER TABLE keys DROP COLUMN credit_limit_nano;
-ALTER TABLE accounts ADD COLUMN markup_ppm BIGINT;
+
+-- In place of the models' own markups. A discount leaves something to pay: what is free says so.
+ALTER TABLE accounts ADD COLUMN markup_ppm BIGINT CHECK (markup_ppm > -1000000);
