@@ -65,14 +65,15 @@ else
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endif
 
-# $(call sync,LOCK): install a lock, then the package itself, editable, without resolving anything.
+# $(call sync,LOCK): install a lock, then the package itself, editable, without resolving anything: a lock
+# is complete, and pip asked to resolve it would refuse a dependency's extra that only a newer release meets.
 ifdef UV
-sync = $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1) && \
+sync = $(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r $(1) && \
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
 # A .venv that uv made has no pip; venv adds it.
 sync = { $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv; } && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1) && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 

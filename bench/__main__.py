@@ -48,6 +48,7 @@ def main() -> int:
 def run_ledger(options: argparse.Namespace) -> int:
     """Only the ledger, which needs no other program; the exit code."""
     pairs, flush_us = ledger.measure_sqlite(options.seconds)
+    pairs += ledger.measure_postgres(options.seconds)
     if options.json:
         print(json.dumps({"flush_us": flush_us, "pairs": [each._asdict() for each in pairs]}))
     else:

@@ -2,8 +2,9 @@
 
 A pair is what a paid call does: one hold, then one post with its transfers, its journal row and its
 part of the day's sums, both durable when they return. Rates depend on the disk, whose flushes are
-told beside them; CPU is that of this process and of those that the driver has started. The store
-alone is what SQLite's writer does with a core to itself, when it is given what was built before.
+told beside them; CPU is that of this process and of those that the driver has started, and not that
+of PostgreSQL's server, which runs on the same cores here and waits for its disk. The store alone is
+what SQLite's writer does with a core to itself, when it is given what was built before.
 """
 
 import asyncio
@@ -11,14 +12,18 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+import uvloop
+from tests.postgres import started
 
 from nagara.access import issue_key
-from nagara.domain.catalog import KeyKind
-from nagara.domain.money import Charge, ChargeLine, sum_up
+from nagara.billing import price
+from nagara.domain.catalog import KeyKind, Secret
+from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter, Usage
 from nagara.runtime import make_id
 from nagara.storage.driver import Driver
@@ -32,6 +37,8 @@ from nagara.storage.ledger_statements import (
     settle_statements,
 )
 from nagara.storage.opening import KeyTerms
+from nagara.storage.postgres import PostgresDriver
+from nagara.storage.rate_cards import UsedCard
 from nagara.storage.sqlite import SqliteDriver
 from nagara.storage.sqlite_connection import identify, open_connection
 from nagara.storage.sqlite_writer import Batch, commit_group
@@ -42,6 +49,7 @@ FLUSHES = 200
 STORE_PAIRS = 20_000 // 64 * 64
 
 OpenDriver = Callable[[], Awaitable[Driver]]
+ReadCpu = Callable[[], float]
 
 
 class Pairs(NamedTuple):
@@ -60,9 +68,10 @@ class Caller:
         self._ledger = Ledger(driver, make_id("bench-"))
         self._account_id = account_id
         self._key_id = key_id
-        lines = (ChargeLine(Meter.INPUT, 1000, 2_500_000), ChargeLine(Meter.OUTPUT, 200, 10**7))
-        self._charge = Charge(amount_nano=sum_up(lines), lines=lines, rate_card="0123456789abcdef")
+        card = RateCard(rates_pico={Meter.INPUT: 2_500_000, Meter.OUTPUT: 10**7})
         self._usage = Usage({Meter.INPUT: 1000, Meter.OUTPUT: 200})
+        self._charge = price(self._usage, card)
+        self._cards = (UsedCard("gpt-4o", card),)
 
     async def call(self) -> None:
         """One pair."""
@@ -99,7 +108,7 @@ class Caller:
             charge=self._charge,
         )
         costs = (("openai", self._charge.amount_nano),)
-        return hold, Settlement(hold=hold, record=record, costs=costs)
+        return hold, Settlement(hold=hold, record=record, costs=costs, cards=self._cards)
 
 
 async def open_caller(driver: Driver) -> Caller:
@@ -114,21 +123,29 @@ async def open_caller(driver: Driver) -> Caller:
     return Caller(driver, account.id, key.id)
 
 
-async def measure(database: str, open_driver: OpenDriver, seconds: float) -> list[Pairs]:
+async def measure(
+    database: str, open_driver: OpenDriver, seconds: float, read_cpu_s: ReadCpu
+) -> list[Pairs]:
     """Each width for so long, over one driver, after a second that only warms up."""
     driver = await open_driver()
     try:
         caller = await open_caller(driver)
         await _run(caller, max(WIDTHS), 1.0)
-        return [Pairs(database, width, *await _run(caller, width, seconds)) for width in WIDTHS]
+        found = []
+        for width in WIDTHS:
+            cpu_s = read_cpu_s()
+            done, took_s = await _run(caller, width, seconds)
+            used_us = (read_cpu_s() - cpu_s) * 1e6
+            found.append(Pairs(database, width, done / took_s, used_us / done))
+        return found
     finally:
         await driver.close()
 
 
-async def _run(caller: Caller, width: int, seconds: float) -> tuple[float, float]:
-    """Pairs a second, and CPU µs a pair."""
+async def _run(caller: Caller, width: int, seconds: float) -> tuple[int, float]:
+    """How many pairs, and how long they took."""
     done = 0
-    began_s, cpu_s = time.perf_counter(), _cpu_s()
+    began_s = time.perf_counter()
     deadline_s = began_s + seconds
 
     async def work() -> None:
@@ -138,7 +155,7 @@ async def _run(caller: Caller, width: int, seconds: float) -> tuple[float, float
             done += 1
 
     await asyncio.gather(*(work() for _ in range(width)))
-    return done / (time.perf_counter() - began_s), (_cpu_s() - cpu_s) / done * 1e6
+    return done, time.perf_counter() - began_s
 
 
 def _cpu_s() -> float:
@@ -194,10 +211,19 @@ def measure_sqlite(seconds: float) -> tuple[list[Pairs], float]:
         path = folder / "bench.db"
 
         async def run() -> list[Pairs]:
-            pairs = await measure("sqlite", lambda: SqliteDriver.open(path), seconds)
+            # As `nagara serve` opens it.
+            opened = partial(SqliteDriver.open, path, writes_apart=True)
+            pairs = await measure("sqlite", opened, seconds, _cpu_s)
             return [*pairs, await measure_store(path)]
 
-        return asyncio.run(run()), flush_us
+        return uvloop.run(run()), flush_us
+
+
+def measure_postgres(seconds: float) -> list[Pairs]:
+    """PostgreSQL, a server of its own that waits for its disk and goes again."""
+    with started(is_durable=True) as server:
+        opened = partial(PostgresDriver.open, Secret(server.make_schema()))
+        return uvloop.run(measure("postgres", opened, seconds, time.process_time))
 
 
 def render(pairs: Sequence[Pairs], flush_us: float) -> str:
