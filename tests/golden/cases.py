@@ -83,12 +83,12 @@ class AnswerCase(msgspec.Struct, frozen=True):
         for caller, asked in FIRST_REQUESTS.items():
             if caller == upstream:
                 continue
-            lane = _open_lane(
+            lane = open_lane(
                 caller, upstream, _dump(asked(is_streamed=False)), case, is_streamed=False
             )
             whole = self._read_whole(caller, lane)
             expected[f"told_{caller}.json"] = _pretty(whole)
-            lane = _open_lane(
+            lane = open_lane(
                 caller, upstream, _dump(asked(is_streamed=True)), case, is_streamed=True
             )
             expected[f"told_{caller}.sse"] = self._read_stream(lane)
@@ -150,7 +150,8 @@ def _endpoint(caller: str, *, is_streamed: bool) -> Endpoint:
     return next(each for each in ENDPOINTS.values() if each.operation is operation)
 
 
-def _open_lane(caller: str, upstream: str, body: bytes, case: str, *, is_streamed: bool) -> Lane:
+def open_lane(caller: str, upstream: str, body: bytes, case: str, *, is_streamed: bool) -> Lane:
+    """The lane of a caller to the provider of a dialect."""
     endpoint, operation = _endpoint(caller, is_streamed=is_streamed), OPERATIONS[upstream]
     provider, model = OTHER_DEPLOYMENTS.get((upstream, case)) or DEPLOYMENTS[upstream]
     # Some have several conversations; here each is to speak the dialect of the folder.
@@ -169,7 +170,7 @@ def _open_lane(caller: str, upstream: str, body: bytes, case: str, *, is_streame
 
 def _show_request(caller: str, upstream: str, body: bytes, case: str) -> str:
     try:
-        lane = _open_lane(caller, upstream, body, case, is_streamed=False)
+        lane = open_lane(caller, upstream, body, case, is_streamed=False)
     except GatewayError as error:
         return _pretty({"refused": error.message, "param": error.param})
     return _pretty({"sent": json.loads(lane.body), "dropped": lane.dropped})

@@ -166,6 +166,7 @@ class Inbound(Protocol):
     """
 
     NAME: str
+    ABILITIES: Abilities
     SILENT_EXTRAS: frozenset[str]
     NEEDED_EXTRAS: frozenset[str]
 

@@ -16,7 +16,7 @@ from nagara.dialects.codec import Target
 from nagara.dialects.fit import map_parts
 from nagara.dialects.json_fields import decode_untyped, encode_raw
 from nagara.domain.abilities import Ability
-from nagara.domain.events import Event, PartBegan, PartDelta, PartEnded
+from nagara.domain.events import ChoiceEnded, Event, PartBegan, PartDelta, PartEnded
 from nagara.domain.messages import (
     FunctionTool,
     Part,
@@ -179,7 +179,7 @@ def _rename_part(part: Part, names: ToolNames) -> Part:
             return part
         arguments = part.arguments
         if becomes:
-            arguments = bytes(encode_raw({FREE_TEXT: arguments})).decode()
+            arguments = write_free_text(arguments)
         return msgspec.structs.replace(
             part,
             name=flat or part.name,
@@ -192,16 +192,43 @@ def _rename_part(part: Part, names: ToolNames) -> Part:
     return part
 
 
+class _Held(msgspec.Struct, gc=False):
+    """Arguments that are told when they are whole; `is_free` if they are text, and not JSON yet."""
+
+    pieces: list[str]
+    is_free: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing can follow: of free text nobody knows."""
+        if self.is_free:
+            return False
+        try:
+            decode_untyped("".join(self.pieces).encode(errors="surrogatepass"))
+        except ValueError:
+            return False
+        return True
+
+    def tell(self) -> str:
+        """The arguments in the form that the caller knows."""
+        said = "".join(self.pieces)
+        return write_free_text(said) if self.is_free else _read_free_text(said)
+
+
 class NameRestorer:
     """Gives the calls of one answer the names and the form that the caller knows.
 
     The arguments of a free-text tool are held until they are whole: half a JSON string has no text.
+    That may be after its part has ended, since some providers write parallel calls in turns. With
+    `makes_functions` the caller's dialect has no such tools: a call of one that the caller never
+    offered becomes a function's.
     """
 
-    def __init__(self, names: ToolNames) -> None:
+    def __init__(self, names: ToolNames, *, makes_functions: bool = False) -> None:
         self._callers = names.callers
-        self._makes_functions = names.makes_functions
-        self._held: dict[tuple[int, int], list[str]] = {}
+        self._reads_functions = names.makes_functions
+        self._makes_functions = makes_functions
+        self._held: dict[tuple[int, int], _Held] = {}
 
     def restore(self, event: Event) -> Sequence[Event]:
         """The event, or those that stand for it now."""
@@ -213,29 +240,45 @@ class NameRestorer:
         elif isinstance(event, PartDelta):
             held = self._held.get((event.choice, event.index))
             if held is not None:
-                held.append(event.text)
+                held.pieces.append(event.text)
                 return ()
         elif isinstance(event, PartEnded):
-            held = self._held.pop((event.choice, event.index), None)
-            if held is not None:
-                return (PartDelta(event.index, _read_free_text("".join(held)), event.choice), event)
+            held = self._held.get((event.choice, event.index))
+            if held is not None and held.is_whole:
+                return (self._release(event.choice, event.index), event)
+        elif isinstance(event, ChoiceEnded):
+            indexes = [index for choice, index in self._held if choice == event.choice]
+            return (*(self._release(event.choice, index) for index in indexes), event)
         return (event,)
+
+    def _release(self, choice: int, index: int) -> PartDelta:
+        return PartDelta(index, self._held.pop((choice, index)).tell(), choice)
 
     def _begin(self, event: PartBegan, call: ToolCall) -> Sequence[Event]:
         known = self._callers.get(call.name)
-        if known is None:
-            return (event,)
-        becomes = known.kind is ToolKind.CUSTOM and self._makes_functions
-        if becomes:
-            self._held[event.choice, event.index] = [call.arguments]
+        if known is not None:
+            is_free = False
+            is_held = known.kind is ToolKind.CUSTOM and self._reads_functions
+            kind = known.kind
+        else:
+            known = Caller(call.namespace, call.name, call.kind)
+            is_free = is_held = call.kind is ToolKind.CUSTOM and self._makes_functions
+            kind = ToolKind.FUNCTION if is_free else call.kind
+        if is_held:
+            self._held[event.choice, event.index] = _Held([call.arguments], is_free=is_free)
         part = msgspec.structs.replace(
             call,
             name=known.name,
             namespace=known.namespace,
-            kind=known.kind,
-            arguments="" if becomes else call.arguments,
+            kind=kind,
+            arguments="" if is_held else call.arguments,
         )
         return (PartBegan(event.index, part, event.choice),)
+
+
+def write_free_text(text: str) -> str:
+    """The arguments of the function that stands for a tool of free text."""
+    return bytes(encode_raw({FREE_TEXT: text})).decode()
 
 
 def _read_free_text(arguments: str) -> str:

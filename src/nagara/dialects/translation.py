@@ -24,6 +24,7 @@ from nagara.dialects.codec import (
 from nagara.dialects.fit import fit, name_parameter
 from nagara.dialects.tool_names import NO_NAMES, NameRestorer, ToolNames, flatten_tools
 from nagara.dialects.turns import Turn, has_hidden
+from nagara.domain.abilities import Ability
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import (
     Began,
@@ -106,8 +107,7 @@ class AnswerTranslation:
             events: Iterable[Event] = _read_events(decoder, body)
         else:
             events = unfold(self._upstream.decode_response(body, self._target))
-        restoring = _Restoring(self._names, self._frame)
-        response = fold(restoring.restore(events))
+        response = fold(self._restoring().restore(events))
         encoded = self._caller.encode_response(response, self._frame)
         parts = response.choices[0].parts if response.choices else ()
         turn = Turn(self._upstream.NAME, parts) if has_hidden(parts) else None
@@ -122,9 +122,11 @@ class AnswerTranslation:
         else:
             decoder = _WholeDecoder(self._upstream, response_bytes_max, self._target)
         encoder = self._caller.encode_stream(self._frame)
-        return TranslatedStream(
-            decoder, _Restoring(self._names, self._frame), encoder, self._upstream.NAME
-        )
+        return TranslatedStream(decoder, self._restoring(), encoder, self._upstream.NAME)
+
+    def _restoring(self) -> "_Restoring":
+        makes_functions = Ability.CUSTOM_TOOLS not in self._caller.ABILITIES.features
+        return _Restoring(NameRestorer(self._names, makes_functions=makes_functions), self._frame)
 
 
 class TranslatedStream:
@@ -204,8 +206,8 @@ class TranslatedStream:
 class _Restoring:
     """The caller's names for tools, and an id for each call that the provider gave none."""
 
-    def __init__(self, names: ToolNames, frame: Frame) -> None:
-        self._names = NameRestorer(names)
+    def __init__(self, names: NameRestorer, frame: Frame) -> None:
+        self._names = names
         self._frame = frame
 
     def restore(self, events: Iterable[Event]) -> Iterator[Event]:

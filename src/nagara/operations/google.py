@@ -67,6 +67,7 @@ class ArrayStreams(Inbound):
     """Gemini for callers whose streams are one JSON array."""
 
     NAME = google_gemini.NAME
+    ABILITIES = google_gemini.ABILITIES
     SILENT_EXTRAS = google_gemini.SILENT_EXTRAS
     NEEDED_EXTRAS = google_gemini.NEEDED_EXTRAS
     decode_request = staticmethod(google_gemini.decode_request)

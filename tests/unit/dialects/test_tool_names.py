@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nagara.dialects.codec import Target
 from nagara.dialects.tool_names import NameRestorer, flatten_tools
 from nagara.domain.abilities import Abilities, Ability
-from nagara.domain.events import Event, PartBegan, PartDelta, PartEnded, fold
+from nagara.domain.events import ChoiceEnded, Event, PartBegan, PartDelta, PartEnded, fold
 from nagara.domain.messages import (
     FunctionTool,
     Message,
@@ -36,11 +36,12 @@ def request(*tools: FunctionTool, messages: tuple[Message, ...] = ()) -> Request
 
 
 def answer(call: ToolCall, *deltas: str) -> list[Event]:
-    return [PartBegan(0, call), *(PartDelta(0, text) for text in deltas), PartEnded(0)]
+    told = (PartDelta(0, text) for text in deltas)
+    return [PartBegan(0, call), *told, PartEnded(0), ChoiceEnded(finish=None)]
 
 
-def restore(asked: Request, events: list[Event]) -> ToolCall:
-    restorer = NameRestorer(flatten_tools(asked, PLAIN)[1])
+def restore(asked: Request, events: list[Event], *, makes_functions: bool = False) -> ToolCall:
+    restorer = NameRestorer(flatten_tools(asked, PLAIN)[1], makes_functions=makes_functions)
     restored = [out for event in events for out in restorer.restore(event)]
     (part,) = fold(restored).choices[0].parts
     assert isinstance(part, ToolCall)
@@ -80,6 +81,21 @@ def test_free_text_tool_becomes_a_function_and_its_text_comes_back() -> None:
 def test_what_is_no_free_text_is_given_as_the_model_wrote_it() -> None:
     call = restore(request(PATCH), answer(ToolCall(id="1", name="patch"), "just text"))
     assert call.arguments == "just text"
+
+
+def test_free_text_that_goes_on_after_its_part_has_ended_is_whole() -> None:
+    began, first, second, ended, over = answer(
+        ToolCall(id="1", name="patch"), '{"input":', '"all of it"}'
+    )
+    call = restore(request(PATCH), [began, first, ended, second, over])
+    assert call.arguments == "all of it"
+
+
+def test_free_text_call_that_a_caller_without_such_tools_never_offered_becomes_a_function() -> None:
+    custom = ToolCall(id="1", name="patch", kind=ToolKind.CUSTOM)
+    call = restore(request(), answer(custom, '"a', '"\n'), makes_functions=True)
+    assert (call.kind, json.loads(call.arguments)) == (ToolKind.FUNCTION, {"input": '"a"\n'})
+    assert restore(request(), answer(custom, "a")).kind is ToolKind.CUSTOM
 
 
 def test_history_is_told_in_the_same_names_and_forms() -> None:

@@ -23,9 +23,16 @@ _WORDS = {finish: word for word, finish in STOP_REASONS.items()} | {
 }
 
 
-def decode_finish(stop_reason: str | None) -> FinishReason | None:
-    """The finish reason of a stop reason; OTHER for a word that is not known yet."""
-    return None if stop_reason is None else STOP_REASONS.get(stop_reason, FinishReason.OTHER)
+def decode_finish(stop_reason: str | None, *, has_calls: bool) -> FinishReason | None:
+    """The finish reason of a stop reason; OTHER for a word that is not known yet.
+
+    Servers that only resemble Anthropic's may end a turn of calls as any other; whoever reads the
+    reason to learn whether a tool is to be run must not be misled by that.
+    """
+    if stop_reason is None:
+        return None
+    reason = STOP_REASONS.get(stop_reason, FinishReason.OTHER)
+    return FinishReason.TOOL_CALLS if reason is FinishReason.STOP and has_calls else reason
 
 
 def encode_finish(

@@ -34,6 +34,9 @@ RESULT_SUFFIX = "_tool_result"
 
 OUTPUT_LENGTH_MAX = 1_000_000
 
+# What code printed, a file that was viewed, a text; or why there is none of these.
+_OUTPUTS = ("stdout", "stderr", "text", "content", "error_code", "error_message")
+
 
 class _Call(msgspec.Struct, gc=False):
     id: str = ""
@@ -107,10 +110,17 @@ def _read_output(content: Any) -> str | None:
     pieces = [
         item[name]
         for item in _items(content)
-        for name in ("stdout", "stderr", "text")
+        for name in _OUTPUTS
         if isinstance(item.get(name), str) and item[name]
     ]
-    return "\n".join(pieces)[:OUTPUT_LENGTH_MAX] if pieces else None
+    lines = [line for item in _items(content) for line in _read_lines(item)]
+    return "\n".join([*pieces, *lines])[:OUTPUT_LENGTH_MAX] if pieces or lines else None
+
+
+def _read_lines(item: Mapping[str, Any]) -> list[str]:
+    """The lines that an edit changed."""
+    lines = item.get("lines")
+    return [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
 
 
 def _is_error(content: Any) -> bool:

@@ -22,7 +22,7 @@ from nagara.dialects.anthropic_messages.wire import (
 from nagara.dialects.base import NOTHING
 from nagara.dialects.codec import Target
 from nagara.domain.events import Choice, Response
-from nagara.domain.messages import NO_EXTRAS, Extras
+from nagara.domain.messages import NO_EXTRAS, Extras, ToolCall
 
 
 class WireMessage(msgspec.Struct, gc=False):
@@ -54,14 +54,16 @@ def decode_response(body: bytes, target: Target) -> Response:
     if wire.content is None:
         raise blame_upstream("content", "is missing")
     usage = wire.usage
+    parts = decode_blocks(wire.content, "content", blame_upstream, target.maker)
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
     return Response(
         dialect=NAME,
         id=wire.id,
         model=wire.model,
         choices=(
             Choice(
-                parts=decode_blocks(wire.content, "content", blame_upstream, target.maker),
-                finish=decode_finish(wire.stop_reason),
+                parts=parts,
+                finish=decode_finish(wire.stop_reason, has_calls=has_calls),
                 native_finish=wire.stop_reason,
                 explanation=read_explanation(wire.stop_details),
                 stop_sequence=wire.stop_sequence,

@@ -67,6 +67,8 @@ class AnswerBlocks:
             case Media():
                 return self._encode_media(part)
             case _:
+                # A result is said by the caller, never by the model.
+                self.dropped.append("tool_result")
                 return []
 
     def encode_text(self, text: str, citations: tuple[Citation, ...]) -> dict[str, Any]:
@@ -136,9 +138,12 @@ def encode_response(response: Response, frame: Frame) -> Encoded:
     has_refusal = any(isinstance(part, Refusal) for part in choice.parts)
     is_own = response.dialect == NAME
     id_ = response.id if is_own else None
+    end = encode_end(choice, has_refusal=has_refusal)
+    if is_unexplained(choice, end):
+        blocks.dropped.append("explanation")
     message = begin_message(frame, id_, response.usage, response.service_tier) | {
         "content": content,
-        **encode_end(choice, has_refusal=has_refusal),
+        **end,
         **(response.extras if is_own else {}),
     }
     return Encoded(encode_body(message), tuple(dict.fromkeys(blocks.dropped)))
@@ -173,6 +178,11 @@ def begin_message(
             "service_tier": encode_service_tier(service_tier),
         },
     }
+
+
+def is_unexplained(choice: Any, end: dict[str, Any]) -> bool:
+    """Whether the provider's sentence about the end found no place in it."""
+    return bool(choice.explanation) and end["stop_details"] is None
 
 
 def encode_end(choice: Any, *, has_refusal: bool) -> dict[str, Any]:

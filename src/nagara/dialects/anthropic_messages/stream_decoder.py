@@ -118,6 +118,7 @@ class MessagesDecoder(StreamDecoder):
         self._part = -1
         """The number of the last part that began."""
         self._is_open = False
+        self._has_calls = False
         self._held: _Held | None = None
         self._has_finished = False
         self._ended = Ended()
@@ -176,6 +177,7 @@ class MessagesDecoder(StreamDecoder):
         if isinstance(part, Signature):
             return []
         self._part += 1
+        self._has_calls = self._has_calls or isinstance(part, ToolCall)
         # The input comes in deltas, and begins as an empty object that is none of it.
         if isinstance(part, ToolCall) and part.arguments == "{}":
             part = msgspec.structs.replace(part, arguments="")
@@ -256,7 +258,7 @@ class MessagesDecoder(StreamDecoder):
             self._has_finished = True
             events.append(
                 ChoiceEnded(
-                    finish=decode_finish(delta.stop_reason),
+                    finish=decode_finish(delta.stop_reason, has_calls=self._has_calls),
                     native_finish=delta.stop_reason,
                     explanation=read_explanation(delta.stop_details),
                     stop_sequence=delta.stop_sequence,

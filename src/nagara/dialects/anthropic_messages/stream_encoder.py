@@ -23,6 +23,7 @@ from nagara.dialects.anthropic_messages.response_encoder import (
     encode_end,
     is_empty_text,
     is_nothing,
+    is_unexplained,
 )
 from nagara.dialects.anthropic_messages.usage import encode_usage
 from nagara.dialects.anthropic_messages.wire import NAME, encode_body
@@ -312,6 +313,8 @@ class MessagesEncoder(StreamEncoder):
     def _end(self, extras: Extras) -> bytes:
         # The SDK puts these counts in the place of those of message_start, so they are all here.
         delta = encode_end(self._finish, has_refusal=self._has_refusal)
+        if is_unexplained(self._finish, delta):
+            self.dropped.append("explanation")
         more: dict[str, Any] = {}
         if self._dialect == NAME:
             delta |= {k: v for k, v in extras.items() if k == "container"}

@@ -164,7 +164,7 @@ class ContentEncoder:
         turn.others.append(self._media.encode(part))
         self._mark(part.cache, MESSAGES, turn.others)
         if part.detail not in (None, "auto"):
-            self.dropped.append("messages.detail")
+            self.dropped.append("detail")
 
     def _add_call(self, turn: Turn, call: ToolCall) -> None:
         if not self._offers_tools:

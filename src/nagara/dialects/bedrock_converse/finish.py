@@ -22,6 +22,13 @@ FINISH_REASONS = {
 }
 
 
-def decode_finish(word: str | None) -> FinishReason | None:
-    """Our reason for Converse's word; OTHER for a word that is new."""
-    return None if word is None else FINISH_REASONS.get(word, FinishReason.OTHER)
+def decode_finish(word: str | None, *, has_calls: bool) -> FinishReason | None:
+    """Our reason for Converse's word; OTHER for a word that is new.
+
+    Some models end a turn of calls as any other; whoever reads the reason to learn whether a tool
+    is to be run must not be misled by that.
+    """
+    if word is None:
+        return None
+    reason = FINISH_REASONS.get(word, FinishReason.OTHER)
+    return FinishReason.TOOL_CALLS if reason is FinishReason.STOP and has_calls else reason

@@ -35,6 +35,7 @@ from nagara.domain.messages import (
     Reasoning,
     Signature,
     Text,
+    ToolCall,
 )
 
 _answer_decoder = msgspec.json.Decoder(Answer)
@@ -48,10 +49,12 @@ def decode_response(body: bytes, target: Target) -> Response:
     answer = decode_wire(body, _answer_decoder)
     message = answer.output.message if answer.output is not None else None
     blocks = message.content if message is not None else []
-    parts = (decode_block(block, target.maker) for block in blocks)
+    decoded = (decode_block(block, target.maker) for block in blocks)
+    parts = tuple(part for part in decoded if part is not None)
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
     choice = Choice(
-        parts=tuple(part for part in parts if part is not None),
-        finish=decode_finish(answer.stop_reason),
+        parts=parts,
+        finish=decode_finish(answer.stop_reason, has_calls=has_calls),
         native_finish=answer.stop_reason,
         stop_sequence=read_stop_sequence(answer.additional_model_response_fields),
     )

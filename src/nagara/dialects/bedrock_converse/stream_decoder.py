@@ -95,6 +95,7 @@ class ConverseStreamDecoder(StreamDecoder):
         self._kept_bytes_left = event_bytes_max
         self._blocks: dict[int, _Block] = {}
         self._part_count = 0
+        self._has_calls = False
         self._takers = {
             "messageStart": self._begin,
             "contentBlockDelta": _reading(ContentBlockDelta, self._take_delta),
@@ -150,7 +151,7 @@ class ConverseStreamDecoder(StreamDecoder):
             # Not told as a call while it streams: a caller would begin to run it.
             block.call = use
             return []
-        block.is_call = True
+        block.is_call = self._has_calls = True
         return self._begin_part(block, ToolCall(id=use.tool_use_id, name=use.name))
 
     def _take_delta(self, event: ContentBlockDelta) -> Sequence[Event]:
@@ -248,7 +249,7 @@ class ConverseStreamDecoder(StreamDecoder):
         self._blocks.clear()
         self.is_complete = True
         finish = ChoiceEnded(
-            finish=decode_finish(stop.stop_reason),
+            finish=decode_finish(stop.stop_reason, has_calls=self._has_calls),
             native_finish=stop.stop_reason,
             stop_sequence=read_stop_sequence(stop.additional_model_response_fields),
         )

@@ -138,11 +138,7 @@ class PartWriter:
             said: Wired = dict(read(part.raw, _fields_decoder).items())
             return said | _signed(part.signature)
         if part.kind is HostedKind.WEB_SEARCH:
-            if isinstance(part, HostedCall):
-                asked = _read_search(part.arguments)
-                self._queries += asked.queries or ([asked.query] if asked.query else [])
-            else:
-                self._sources += part.sources
+            self._note_search(part)
             return None
         if part.kind is HostedKind.CODE_EXECUTION and isinstance(part, HostedResult):
             outcome = "OUTCOME_FAILED" if part.is_error else "OUTCOME_OK"
@@ -154,6 +150,22 @@ class PartWriter:
         if part.dialect != NAME:
             self._dropped.append(part.name)
         return None
+
+    def _note_search(self, part: HostedCall | HostedResult) -> None:
+        """What the grounding metadata has a place for: queries and pages.
+
+        A page that was opened, or a search that failed, has none and is named.
+        """
+        if isinstance(part, HostedResult):
+            self._sources += part.sources
+            is_lost = part.is_error and not part.sources
+        else:
+            asked = _read_search(part.arguments)
+            queries = asked.queries or ([asked.query] if asked.query else [])
+            self._queries += queries
+            is_lost = not queries
+        if is_lost:
+            self._dropped.append(part.name)
 
 
 def merge_signature(parts: list[Wired], made: Wired, part: Part) -> bool:

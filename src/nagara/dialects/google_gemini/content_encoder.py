@@ -264,7 +264,7 @@ class ContentEncoder:
         if self._can_read(media.signature):
             assert media.signature is not None
             made["thoughtSignature"] = media.signature.value
-        if media.detail is not None:
+        if media.detail not in (None, "auto"):
             self.dropped.append("detail")
         if media.filename is not None and media.text is None:
             # Vertex alone takes a `displayName`; the Gemini API refuses it.

@@ -40,6 +40,12 @@ from nagara.domain.usage import Usage
 CHOICES_MAX = 128
 """More choices than any provider gives: a bound on what a broken one can make us keep."""
 
+FAILED = "error"
+"""The reason that OpenRouter and Mistral give where generation failed: no end of an answer.
+
+Sources: https://openrouter.ai/docs/api-reference/errors https://docs.mistral.ai/api
+"""
+
 _usage_decoder = msgspec.json.Decoder(ChatUsage)
 _NO_MESSAGE = MessageWire()
 
@@ -75,6 +81,8 @@ class AnswerDecoder:
                 # OpenRouter puts a model's failure in the choice, whose reason is `error` then.
                 return [*events, self._fail(choice.error)]
             self._take_choice(choice, events)
+            if choice.finish_reason == FAILED:
+                return [*events, self._fail(NULL)]
         # With the last chunk, after it, or growing with each: the last one counts.
         said = answer.usage or (answer.x_groq.usage if answer.x_groq is not None else None)
         if said and said != NULL:

@@ -20,7 +20,7 @@ from nagara.dialects.openai_chat.call_pieces import (
 )
 from nagara.dialects.openai_chat.citations import decode_annotation
 from nagara.dialects.openai_chat.finish import decode_finish
-from nagara.dialects.openai_chat.hosted import decode_executed, executed_decoder
+from nagara.dialects.openai_chat.hosted import NAME, decode_executed, executed_decoder
 from nagara.dialects.openai_chat.media import split_data_url
 from nagara.dialects.openai_chat.reasoning_details import decode_detail
 from nagara.dialects.openai_chat.wire import (
@@ -29,7 +29,6 @@ from nagara.dialects.openai_chat.wire import (
     CallWire,
     ChoiceWire,
     DetailWire,
-    ImageWire,
     MessageWire,
     PieceWire,
     decode_wire,
@@ -42,6 +41,7 @@ from nagara.domain.messages import (
     HostedResult,
     Media,
     MediaKind,
+    Opaque,
     Part,
     Reasoning,
     Refusal,
@@ -49,6 +49,8 @@ from nagara.domain.messages import (
 )
 
 _EMPTY_TEXT, _EMPTY_REASONING, _EMPTY_REFUSAL = Text(""), Reasoning(), Refusal("")
+
+_piece_decoder = msgspec.json.Decoder(PieceWire)
 
 
 class ChoiceDecoder:
@@ -181,17 +183,25 @@ class ChoiceDecoder:
         if part.signature is not None:
             events.append(PartAmended(index=index, choice=self.index, signature=part.signature))
 
-    def _take_pieces(self, pieces: list[PieceWire], events: list[Event]) -> None:
+    def _take_pieces(self, pieces: list[msgspec.Raw], events: list[Event]) -> None:
         """Mistral's content as a list, in which reasoning and text follow one another."""
-        for piece in pieces:
+        for raw in pieces:
+            piece = decode_wire(bytes(raw), _piece_decoder)
             thinking = piece.thinking
             if isinstance(thinking, str):
                 self._add(_EMPTY_REASONING, thinking, events)
             elif thinking is not None:
                 for thought in thinking:
                     self._add(_EMPTY_REASONING, thought.text or "", events)
-            elif piece.text:
-                self._add(_EMPTY_TEXT, piece.text, events)
+            elif piece.text is not None:
+                if piece.text:
+                    self._add(_EMPTY_TEXT, piece.text, events)
+            elif piece.image_url is not None:
+                url = piece.image_url
+                self._take_image(url if isinstance(url, str) else url.url, events)
+            else:
+                # What the text refers to, say: no other dialect has it, so it is named.
+                self._put(Opaque(dialect=NAME, type=piece.type, raw=raw.copy()), events)
 
     # What seldom comes.
 
@@ -201,7 +211,8 @@ class ChoiceDecoder:
         if said.audio is not None:
             self._keep_audio(said.audio)
         for image in said.images or ():
-            self._take_image(image, events)
+            if image.image_url is not None:
+                self._take_image(image.image_url.url, events)
         for call in said.tool_calls or ():
             self._take_call(call, events)
         if said.function_call is not None:
@@ -221,10 +232,7 @@ class ChoiceDecoder:
         choice = self.index
         events += (PartAmended(index=text, choice=choice, citation=c) for c in citations)
 
-    def _take_image(self, image: ImageWire, events: list[Event]) -> None:
-        if image.image_url is None:
-            return
-        url = image.image_url.url
+    def _take_image(self, url: str, events: list[Event]) -> None:
         if (split := split_data_url(url)) is None:
             self._put(Media(kind=MediaKind.IMAGE, url=url), events)
         else:

@@ -62,6 +62,8 @@ def _encode_choice(choice: Choice, frame: Frame, dropped: dict[str, None]) -> di
     message = _Message(choice.index, frame, dropped)
     for index, part in enumerate(choice.parts):
         message.add(index, part)
+    if choice.explanation:
+        dropped["explanation"] = None
     has_refusal = any(isinstance(part, Refusal) for part in choice.parts)
     finish = encode_finish(choice.finish, has_refusal=has_refusal)
     if choice.finish is FinishReason.TOOL_CALLS and is_legacy(frame):

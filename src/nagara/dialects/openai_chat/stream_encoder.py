@@ -270,6 +270,8 @@ class ChatStreamEncoder(StreamEncoder):
         state = self._choices[event.choice]
         has_refusal = any(isinstance(told.part, Refusal) for told in state.parts.values())
         finish = encode_finish(event.finish, has_refusal=has_refusal)
+        if event.explanation:
+            self._drop("explanation")
         if event.finish is FinishReason.TOOL_CALLS and self._is_legacy:
             finish = LEGACY_TOOL_CALL
         delta: dict[str, object] = {}

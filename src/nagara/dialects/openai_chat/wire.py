@@ -119,17 +119,18 @@ class ThoughtWire(msgspec.Struct, gc=False):
 
 
 class PieceWire(msgspec.Struct, gc=False):
-    """A piece of Mistral's `content` where that is a list: `text`, `thinking` or `reference`."""
+    """A piece of Mistral's `content` where that is a list: text, thinking, an image, or others."""
 
     type: str = "text"
     text: str | None = None
     thinking: str | list[ThoughtWire] | None = None
+    image_url: str | UrlWire | None = None
 
 
 class MessageWire(msgspec.Struct, gc=False):
     """`message` or `delta`."""
 
-    content: str | list[PieceWire] | None = None
+    content: str | list[msgspec.Raw] | None = None
     tool_calls: list[CallWire] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None

@@ -166,7 +166,8 @@ def begin_call(item: Reader, arguments: str, kind: ToolKind) -> ToolCall:
 def _decode_reasoning(item: Reader, target: Target) -> tuple[Part, ...]:
     summary = [part.text("text") or "" for part in item.objects("summary")]
     content = [part.text("text") or "" for part in item.objects("content")]
-    text, signature = "\n\n".join(content or summary), read_seal(item, target)
+    # Some servers give the thought itself beside its summary: both are text of the one item.
+    text, signature = "\n\n".join([*summary, *content]), read_seal(item, target)
     if not text and signature is None:
         return ()
     return (Reasoning(text=text, signature=signature, is_summary=not content),)

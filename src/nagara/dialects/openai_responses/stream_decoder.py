@@ -62,7 +62,7 @@ class _Open:
         self.index = index
         self.length = 0
         self.is_ended = False
-        self.section = 0
+        self.section = (False, 0)
         self.citations = 0
 
 
@@ -177,8 +177,8 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _add_thought(self, event: WireEvent) -> list[Event]:
         return self._add_reasoning(event, event.content_index, is_summary=False)
 
-    def _add_reasoning(self, event: WireEvent, section: int, *, is_summary: bool) -> list[Event]:
-        key = (event.output_index, _REASONING, 0)
+    def _add_reasoning(self, event: WireEvent, index: int, *, is_summary: bool) -> list[Event]:
+        key, section = (event.output_index, _REASONING, 0), (is_summary, index)
         text = event.delta
         told = self._open.get(key)
         if told is not None and section != told.section:

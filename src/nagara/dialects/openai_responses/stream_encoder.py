@@ -80,6 +80,7 @@ class ResponsesStreamEncoder(StreamEncoder):
         self._is_own = False
         self._has_refusal = False
         self._finish = Finish("completed")
+        self._failure = _MALFORMED
         self._usage: Usage | None = None
         self._service_tier: str | None = None
 
@@ -232,8 +233,17 @@ class ResponsesStreamEncoder(StreamEncoder):
         if event.choice:
             return
         self._finish = encode_finish(event.finish, has_refusal=self._has_refusal)
+        if event.explanation:
+            self._explain(event.explanation)
         is_cut = self._finish.status == "incomplete"
         self._end_items("incomplete" if is_cut else "completed")
+
+    def _explain(self, explanation: str) -> None:
+        """The provider's sentence about the end: only a failure has a place for one."""
+        if self._finish.status == "failed":
+            self._failure = explanation
+        else:
+            self.dropped.append("explanation")
 
     def _end_items(self, status: str) -> None:
         self._end_growing(status)
@@ -260,7 +270,7 @@ class ResponsesStreamEncoder(StreamEncoder):
         """The response object as of now."""
         error = None
         if self._finish.status == "failed":
-            error = {"code": "server_error", "message": _MALFORMED}
+            error = {"code": "server_error", "message": self._failure}
         return self._respond(self._finish, error)
 
     def _respond(self, finish: Finish, error: dict[str, Any] | None = None) -> dict[str, Any]:

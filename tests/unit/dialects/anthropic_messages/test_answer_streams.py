@@ -138,7 +138,7 @@ def test_blocks_are_told_as_they_come() -> None:
         PartDelta(1, "1}"),
         PartEnded(1),
         UsageReported(Usage({Meter.INPUT: 9, Meter.OUTPUT: 4})),
-        ChoiceEnded(finish=FinishReason.STOP, native_finish="end_turn"),
+        ChoiceEnded(finish=FinishReason.TOOL_CALLS, native_finish="end_turn"),
         Ended(),
     ]
 

@@ -292,3 +292,25 @@ def test_why_a_model_was_stopped_is_kept_and_told() -> None:
 def test_odd_details_of_a_stop_fail_no_answer(odd: Any) -> None:
     response = message(stop_reason="refusal", stop_details=odd)
     assert response.choices[0].explanation is None
+
+
+def test_explanation_of_an_end_without_a_place_for_it_is_named() -> None:
+    filtered = answer(Text("a"), finish=FinishReason.OTHER, explanation="The answer was odd.")
+    _, encoded = encode(filtered)
+    assert encoded.dropped == ("explanation",)
+
+
+FAILED_RUN = {"type": "bash_code_execution_tool_result_error", "error_code": "unavailable"}
+VIEWED = {"type": "text_editor_code_execution_view_result", "content": "a file"}
+EDITED = {"type": "text_editor_code_execution_str_replace_result", "lines": ["-a", "+b"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "output"),
+    [(FAILED_RUN, "unavailable"), (VIEWED, "a file"), (EDITED, "-a\n+b")],
+)
+def test_what_code_gave_can_be_shown_whatever_it_is(content: Any, output: str) -> None:
+    block = {"type": "text_editor_code_execution_tool_result", "tool_use_id": "t"}
+    (result,) = message(block | {"content": content}).choices[0].parts
+    assert isinstance(result, HostedResult)
+    assert result.output == output

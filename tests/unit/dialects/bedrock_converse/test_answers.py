@@ -211,6 +211,13 @@ def test_finish_reason_is_ours_and_the_word_is_kept(word: str, reason: FinishRea
     assert streamed(delta(0, text="x"), reason=word).choices[0].finish is reason
 
 
+def test_turn_that_ends_as_any_other_with_a_call_in_it_asks_for_the_call_to_be_run() -> None:
+    call = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"a": 1}}}
+    events = (start(0, toolUse={"toolUseId": "t1", "name": "f"}), delta(0, toolUse={"input": "{}"}))
+    for response in (whole(call, stop="end_turn"), streamed(*events, stop(0), reason="end_turn")):
+        assert response.choices[0].finish is FinishReason.TOOL_CALLS
+
+
 def test_stop_sequence_is_the_one_that_the_model_reports() -> None:
     fields: Any = {"additionalModelResponseFields": {"stop_sequence": "END"}}
     assert whole({"text": "x"}, **fields).choices[0].stop_sequence == "END"

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.unit.dialects.openai_chat.chat import DONE, answer, chunk, events_of, target
 
@@ -21,6 +22,7 @@ from nagara.domain.messages import (
     HostedResult,
     Media,
     MediaKind,
+    Opaque,
     Reasoning,
     Refusal,
     Text,
@@ -51,15 +53,22 @@ def test_reasoning_comes_under_either_name_before_the_text(name: str) -> None:
     assert parts == (Reasoning(text="two and two"), Text("4"))
 
 
-def test_mistrals_list_of_content_is_reasoning_and_text_in_order() -> None:
+def test_mistrals_list_of_content_is_reasoning_and_text_in_order_and_nothing_is_lost() -> None:
     content = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
         {"type": "text", "text": "4"},
+        {"type": "image_url", "image_url": "data:image/png;base64,AAAA"},
         {"type": "reference", "reference_ids": [1]},
     ]
     assert read(answer({"content": content})).choices[0].parts == (
         Reasoning(text="hm"),
         Text("4"),
+        Media(kind=MediaKind.IMAGE, media_type="image/png", data="AAAA"),
+        Opaque(
+            dialect="openai_chat",
+            type="reference",
+            raw=msgspec.Raw(b'{"type": "reference", "reference_ids": [1]}'),
+        ),
     )
 
 
@@ -176,12 +185,17 @@ def test_a_forced_call_that_ends_with_stop_is_to_be_run_all_the_same() -> None:
         ("length", FinishReason.LENGTH),
         ("content_filter", FinishReason.CONTENT_FILTER),
         ("sensitive", FinishReason.CONTENT_FILTER),
-        ("error", FinishReason.OTHER),
         ("never_heard_of", FinishReason.OTHER),
     ],
 )
 def test_finish_reasons_of_every_server_have_a_meaning(word: str, reason: FinishReason) -> None:
     assert read(answer({"content": "x"}, word)).choices[0].finish is reason
+
+
+def test_reason_error_is_a_failure_and_no_end() -> None:
+    with pytest.raises(GatewayError) as raised:
+        read(answer({"content": "x"}, "error"))
+    assert raised.value.kind is ErrorKind.UPSTREAM_ERROR
 
 
 def test_a_refusal_is_no_text() -> None:

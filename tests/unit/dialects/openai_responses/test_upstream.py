@@ -242,6 +242,29 @@ def test_sections_of_a_summary_are_one_text_as_in_a_whole_answer() -> None:
     assert streamed.choices == decode(THOUGHT).choices
 
 
+def test_a_thought_and_its_summary_are_both_told_whole_and_streamed() -> None:
+    item = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "In short."}],
+        "content": [{"type": "reasoning_text", "text": "At length."}],
+    }
+    place = {"output_index": 0, "item_id": "rs_1"}
+    summary = {"type": "response.reasoning_summary_text.delta", **place, "summary_index": 0}
+    thought = {"type": "response.reasoning_text.delta", **place, "content_index": 0}
+    streamed = tell(
+        {"type": "response.output_item.added", "output_index": 0, "item": item | {"summary": []}},
+        summary | {"delta": "In short."},
+        thought | {"delta": "At length."},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": answer(item)},
+    )
+    for response in (decode(item), fold(streamed)):
+        (part,) = response.choices[0].parts
+        assert isinstance(part, Reasoning)
+        assert part.text == "In short.\n\nAt length."
+
+
 def test_a_stream_without_its_terminal_event_is_cut() -> None:
     delta = {"type": "response.output_text.delta", "delta": "x"}
     with pytest.raises(GatewayError) as caught:
