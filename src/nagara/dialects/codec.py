@@ -142,8 +142,11 @@ class StreamDecoder:
 class StreamEncoder:
     """One answer on its way from events to a caller's stream.
 
-    `dropped` names what the caller's dialect has no place for, as it comes.
+    `dropped` names what the caller's dialect has no place for, as it comes. It comes too late for a
+    header, so it is told in a comment too, where the dialect's clients read over `has_comments`.
     """
+
+    has_comments = True
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame

@@ -132,6 +132,11 @@ def replace_data(event: bytes, data: bytes) -> bytes:
     return b"\n".join([*others, encode_event(data)])
 
 
+def encode_comment(text: str) -> bytes:
+    """A comment by itself, which clients read over; `text` must hold no line end."""
+    return b": " + text.encode(errors="replace") + b"\n\n"
+
+
 def encode_event(data: bytes, name: str | None = None) -> bytes:
     """One event of one data line; `data` must hold no line end, as JSON text does not."""
     head = f"event: {name}\n".encode() if name else b""

@@ -8,6 +8,7 @@ the caller wants it whole, whichever way the provider chose to answer.
 What either side has no place for is dropped and named, and never more than that.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -22,6 +23,7 @@ from nagara.dialects.codec import (
     cannot_carry,
 )
 from nagara.dialects.fit import fit, name_parameter
+from nagara.dialects.sse import encode_comment
 from nagara.dialects.tool_names import NO_NAMES, NameRestorer, ToolNames, flatten_tools
 from nagara.dialects.turns import Turn, has_hidden
 from nagara.domain.abilities import Ability
@@ -39,6 +41,9 @@ from nagara.domain.events import (
 )
 from nagara.domain.messages import Request, ToolCall
 from nagara.domain.usage import Usage
+
+_UNFIT = re.compile(r"[^ -~]+")
+"""What some client takes for the end of a line, and more: a tool may be called anything."""
 
 
 class Translated(msgspec.Struct, frozen=True):
@@ -144,6 +149,7 @@ class TranslatedStream:
         self._encoder = encoder
         self._dialect = dialect
         self._folding = Folding()
+        self._dropped_count = 0
         self.usage: Usage | None = None
         self.is_ended = False
         self.has_failed = False
@@ -190,10 +196,23 @@ class TranslatedStream:
                 pieces.append(self._encoder.fail(event.error))
                 break
             self._note(event)
-            pieces.append(self._encoder.encode(event))
+            encoded = self._encoder.encode(event)
+            if len(self._encoder.dropped) > self._dropped_count:
+                pieces.append(self._name_dropped())
+            pieces.append(encoded)
         written = b"".join(pieces)
         self.output_bytes += len(written)
         return written
+
+    def _name_dropped(self) -> bytes:
+        """What was dropped since this was last called and never before: for a header it is late."""
+        names = self._encoder.dropped
+        before, new = names[: self._dropped_count], names[self._dropped_count :]
+        self._dropped_count = len(names)
+        told = [name for name in dict.fromkeys(new) if name not in before]
+        if not told or not self._encoder.has_comments:
+            return b""
+        return encode_comment(f"x-nagara-dropped: {_UNFIT.sub(' ', ', '.join(told))}")
 
     def _note(self, event: Event) -> None:
         self._folding.add(event)

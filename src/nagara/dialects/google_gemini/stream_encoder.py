@@ -85,6 +85,10 @@ class _Candidate:
 class GeminiStreamEncoder(StreamEncoder):
     """One streamed answer; `is_array` for the form without `alt=sse`."""
 
+    # Google's SDKs take a comment for the beginning of an error.
+    # https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py
+    has_comments = False
+
     def __init__(self, frame: Frame, *, is_array: bool = False) -> None:
         super().__init__(frame)
         self._is_array = is_array
