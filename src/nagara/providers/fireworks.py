@@ -25,8 +25,9 @@ PROVIDER = Provider(
         pages=(
             "https://docs.fireworks.ai/nexus/apis-and-sdks",
             "https://docs.fireworks.ai/tools-sdks/anthropic-compatibility",
+            "https://docs.litellm.ai/docs/providers/fireworks_ai",
+            "https://docs.pipeshub.com/ai-models/embedding/fireworks",
         ),
-        checked_on="2026-11-23",
-        unverified="embeddings",
+        checked_on="2026-11-30",
     ),
 )

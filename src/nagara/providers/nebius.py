@@ -22,10 +22,10 @@ PROVIDER = Provider(
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
     evidence=Evidence(
         pages=(
-            "https://docs.pixeltable.com/sdk/latest/nebius",
+            "https://docs.tokenfactory.nebius.com/api-reference/introduction",
             "https://docs.pixeltable.com/howto/providers/working-with-nebius",
         ),
-        checked_on="2026-11-23",
-        unverified="its own pages, which were not to be had; `top_k`",
+        checked_on="2026-11-30",
+        unverified="`top_k`; embeddings, beyond what others say of them",
     ),
 )

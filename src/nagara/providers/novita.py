@@ -23,9 +23,9 @@ PROVIDER = Provider(
     evidence=Evidence(
         pages=(
             "https://novita.ai/docs/guides/llm-anthropic-compatibility",
-            "https://github.com/antinomyhq/forgecode/pull/2687",
+            "https://novita.ai/docs/api-reference/model-apis-llm-create-embeddings",
+            "https://www.promptfoo.dev/docs/providers/novita/",
         ),
-        checked_on="2026-11-23",
-        unverified="the `/v1` of its chat path; embeddings",
+        checked_on="2026-11-30",
     ),
 )

@@ -13,8 +13,13 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
     },
     evidence=Evidence(
-        pages=("https://github.com/voyage-ai/voyageai-python",),
-        checked_on="2026-11-23",
-        unverified="whether OpenAI's `dimensions` and `encoding_format: float` are taken",
+        # OpenAI's `dimensions` is a 400 there (its own is `output_dimension`), and so is
+        # `encoding_format: float`; base64, which OpenAI's SDK asks for by itself, is taken.
+        pages=(
+            "https://github.com/voyage-ai/voyageai-python",
+            "https://github.com/garrytan/gbrain/pull/735",
+            "https://github.com/vectorize-io/hindsight/pull/928",
+        ),
+        checked_on="2026-11-30",
     ),
 )
