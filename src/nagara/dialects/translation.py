@@ -150,6 +150,7 @@ class TranslatedStream:
         self._dialect = dialect
         self._folding = Folding()
         self._dropped_count = 0
+        self._named: set[str] = set()
         self.usage: Usage | None = None
         self.is_ended = False
         self.has_failed = False
@@ -206,10 +207,11 @@ class TranslatedStream:
 
     def _name_dropped(self) -> bytes:
         """What was dropped since this was last called and never before: for a header it is late."""
-        names = self._encoder.dropped
-        before, new = names[: self._dropped_count], names[self._dropped_count :]
-        self._dropped_count = len(names)
-        told = [name for name in dict.fromkeys(new) if name not in before]
+        dropped = self._encoder.dropped
+        new = dict.fromkeys(dropped[self._dropped_count :])
+        told = [name for name in new if name not in self._named]
+        self._dropped_count = len(dropped)
+        self._named.update(told)
         if not told or not self._encoder.has_comments:
             return b""
         return encode_comment(f"x-nagara-dropped: {_UNFIT.sub(' ', ', '.join(told))}")

@@ -305,8 +305,7 @@ class ChatStreamEncoder(StreamEncoder):
         return b"data: " + self._stem + b"," + _encode(fields)[1:] + b"\n\n" + DONE
 
     def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
+        self.dropped.append(name)
 
 
 def _surround_arguments(kind: ToolKind, number: int) -> tuple[bytes, bytes]:
