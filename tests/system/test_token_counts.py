@@ -1,4 +1,4 @@
-"""`/v1/messages/count_tokens`, by Anthropic's SDK, of models whose provider cannot count."""
+"""Tokens are counted by Anthropic's and Google's SDKs, of models whose provider cannot count too."""
 
 import contextlib
 from collections.abc import Iterator
@@ -38,6 +38,15 @@ def test_tokens_are_estimated_without_asking_anybody_and_the_answer_says_so(stag
     line = stage.wait_for_line(is_request(answer.headers["x-request-id"]))
     assert (line["status"], line["is_usage_estimated"]) == (200, True)
     assert "charge_usd" not in line
+
+
+def test_googles_sdk_counts_tokens_of_any_model(stage: Stage) -> None:
+    genai = pytest.importorskip("google.genai", reason="make install-clients")
+    options = {"base_url": stage.gateway.url}
+    client = genai.Client(api_key=stage.gateway.key, http_options=options)
+    with contextlib.closing(client):
+        counted = client.models.count_tokens(model="mine/m", contents="Say hello. " * 100)
+    assert 300 < counted.total_tokens < 600
 
 
 def test_request_that_is_wrong_is_refused_all_the_same(stage: Stage) -> None:

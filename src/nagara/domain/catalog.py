@@ -100,6 +100,7 @@ class Operation(enum.StrEnum):
     MESSAGES = "messages"
     COUNT_TOKENS = "messages.count_tokens"
     GENERATE_CONTENT = "generate_content"
+    COUNT_CONTENT_TOKENS = "generate_content.count_tokens"
     CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"

@@ -1,4 +1,4 @@
-"""Gemini's endpoints, whose path names the model and whether the answer is streamed.
+"""Gemini's endpoints, whose path names the model and what is to be done with it.
 
 A stream is of server-sent events if the query says `alt=sse`, and else one JSON array that grows;
 the second is always made by us, since nobody asks an upstream for it.
@@ -14,12 +14,18 @@ import msgspec
 from nagara.dialects import google_gemini
 from nagara.dialects.base import RequestView
 from nagara.dialects.codec import Frame, Inbound, StreamEncoder
+from nagara.dialects.google_gemini.token_count import (
+    encode_count_estimate,
+    read_count_request,
+    write_count_request,
+)
 from nagara.dialects.request_fields import MODEL_LENGTH_MAX
 from nagara.domain.catalog import Operation
 from nagara.operations.endpoint import Endpoint, endpoint
 
 PREFIX = "/v1beta/models/"
-METHODS = {"generateContent": False, "streamGenerateContent": True}
+COUNT = "countTokens"
+METHODS = {"generateContent": False, "streamGenerateContent": True, COUNT: False}
 """Whether the answer is streamed, by the method at the end of the path."""
 
 _PATH = re.compile(rf"/v1(?:beta)?/models/(.{{1,{MODEL_LENGTH_MAX}}}):({'|'.join(METHODS)})")
@@ -30,8 +36,32 @@ def _read_request(model: str, is_streamed: bool, body: bytes) -> RequestView:
     return msgspec.structs.replace(view, model=model, is_streamed=is_streamed)
 
 
+def _read_count_request(model: str, body: bytes) -> RequestView:
+    return msgspec.structs.replace(read_count_request(body), model=model)
+
+
+def _make_count(model: str) -> Endpoint:
+    """Counted by Google where it serves the model, else estimated."""
+    made = endpoint(
+        Operation.COUNT_CONTENT_TOKENS,
+        f"{PREFIX}{{model}}:{COUNT}",
+        google_gemini,
+        is_translated=False,
+        is_free=True,
+        forwards_query=False,
+        estimate=encode_count_estimate,
+    )
+    return msgspec.structs.replace(
+        made,
+        read_request=partial(_read_count_request, model),
+        write_request=write_count_request,
+    )
+
+
 def make_endpoint(model: str, method: str) -> Endpoint:
     """The endpoint of one model and method. Its path in logs and lists names no model."""
+    if method == COUNT:
+        return _make_count(model)
     made = endpoint(
         Operation.GENERATE_CONTENT,
         f"{PREFIX}{{model}}:{method}",

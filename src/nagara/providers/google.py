@@ -16,6 +16,7 @@ PROVIDER = Provider(
     auth=Auth.X_GOOG_API_KEY,
     paths={
         Operation.GENERATE_CONTENT: "/models/{model}:generateContent",
+        Operation.COUNT_CONTENT_TOKENS: "/models/{model}:countTokens",
         Operation.EMBEDDINGS: "/openai/embeddings",
     },
     # The compatible endpoint takes the key as a bearer token, and says of a request without one

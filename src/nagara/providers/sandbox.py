@@ -2,6 +2,10 @@
 
 from nagara.domain.catalog import Auth, Operation, Provider, Transport
 
+_GOOGLES_AND_AMAZONS = frozenset(
+    {Operation.GENERATE_CONTENT, Operation.COUNT_CONTENT_TOKENS, Operation.CONVERSE}
+)
+
 PROVIDER = Provider(
     name="sandbox",
     display_name="Sandbox",
@@ -10,9 +14,7 @@ PROVIDER = Provider(
     auth=Auth.NONE,
     # There is no address to call; which operations there are is all that these say. What is asked
     # in Gemini's dialect is translated, as for any provider that does not speak it.
-    paths=dict.fromkeys(
-        (op for op in Operation if op not in (Operation.GENERATE_CONTENT, Operation.CONVERSE)), ""
-    ),
+    paths={operation: "" for operation in Operation if operation not in _GOOGLES_AND_AMAZONS},
     transport=Transport.SANDBOX,
     is_credential_optional=True,
 )

@@ -37,6 +37,7 @@ PROVIDER = Provider(
     },
     paths={
         Operation.GENERATE_CONTENT: "/publishers/google/models/{model}:generateContent",
+        Operation.COUNT_CONTENT_TOKENS: "/publishers/google/models/{model}:countTokens",
     },
     stream_paths={
         Operation.GENERATE_CONTENT: "/publishers/google/models/{model}"

@@ -1,10 +1,4 @@
-"""About how many input tokens a Messages request has, where no provider can be asked.
-
-Other tokenizers than Anthropic's are meant, one for each model, and none of them is here: so it is
-told from the bytes. It errs on the high side, since who trusts it keeps a conversation within a
-context window: of 207 recorded requests of text and tools, at a dozen providers, 199 had no more
-tokens than this says, and half of them not much more than half as many. Tools that the provider
-runs itself may bring more than any request shows. Linear in the request, whatever its shape.
+"""`/v1/messages/count_tokens` of models whose provider cannot count: what in a request is a prompt.
 
 What the answer looks like: https://docs.anthropic.com/en/api/messages-count-tokens
 """
@@ -13,26 +7,14 @@ from typing import Any
 
 import msgspec
 
+from nagara.dialects import token_estimate
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import decode_untyped, write_fields
 from nagara.dialects.request_fields import wrong_field
-
-BYTES_PER_TOKEN = 3
-"""English has some 4 bytes a token, code 3; Chinese and Japanese have 3 bytes a letter."""
-
-TOKENS_PER_IMAGE = 1600
-"""The most that an image of any size takes: https://docs.anthropic.com/en/build-with-claude/vision"""
-
-DOCUMENT_BYTES_PER_TOKEN = 16
-"""Of a PDF: a page takes up to 3,000 tokens, and seldom less than 48 kB."""
-
-FRAME_TOKENS = 100
-TOOLS_TOKENS = 600
-"""What a provider tells the model itself: always, and of tools beside their schemas."""
+from nagara.dialects.token_estimate import TOKENS_PER_IMAGE, estimate_document
 
 _COUNTED = ("system", "messages", "tools")
 _NOT_READ = frozenset({"cache_control", "signature", "encrypted_content", "encrypted_index"})
-"""Fields that no model reads as text."""
 
 
 def estimate_tokens(view: RequestView) -> int:
@@ -42,33 +24,12 @@ def estimate_tokens(view: RequestView) -> int:
         request = decode_untyped(write_fields(fields))
     except ValueError as error:
         raise wrong_field("messages", "cannot be read as JSON.") from error
-    size = 0
-    tokens = FRAME_TOKENS + (TOOLS_TOKENS if request.get("tools") else 0)
-    waiting: list[Any] = [request]
-    # A stack of our own: a request may be nested as deeply as JSON can be.
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            media = _estimate_media(value)
-            tokens += media or 0
-            if media is None:
-                read = {name: held for name, held in value.items() if name not in _NOT_READ}
-                size += sum(map(_count_bytes, read))
-                waiting += read.values()
-        elif isinstance(value, list):
-            waiting += value
-        else:
-            size += _count_bytes(value)
-    return tokens - (-size // BYTES_PER_TOKEN)
+    return token_estimate.estimate_tokens(request, _estimate_media, _NOT_READ)
 
 
 def encode_estimate(view: RequestView) -> bytes:
     """The body of the answer."""
     return msgspec.json.encode({"input_tokens": estimate_tokens(view)})
-
-
-def _count_bytes(value: object) -> int:
-    return len(str(value).encode(errors="replace"))
 
 
 def _estimate_media(block: dict[str, Any]) -> int | None:
@@ -80,5 +41,5 @@ def _estimate_media(block: dict[str, Any]) -> int | None:
         return None
     data = source.get("data")
     if source.get("type") == "base64" and isinstance(data, str):
-        return len(data) * 3 // 4 // DOCUMENT_BYTES_PER_TOKEN
+        return estimate_document(data)
     return None

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from nagara.dialects.anthropic_messages.request import read_request
-from nagara.dialects.anthropic_messages.token_estimate import (
+from nagara.dialects.anthropic_messages.token_estimate import estimate_tokens
+from nagara.dialects.token_estimate import (
     BYTES_PER_TOKEN,
     FRAME_TOKENS,
     TOKENS_PER_IMAGE,
     TOOLS_TOKENS,
-    estimate_tokens,
 )
 
 
