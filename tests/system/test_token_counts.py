@@ -1,4 +1,4 @@
-"""Tokens are counted by Anthropic's and Google's SDKs, of models whose provider cannot count too."""
+"""Anthropic's and Google's SDKs count tokens of models whose provider cannot count, too."""
 
 import contextlib
 from collections.abc import Iterator
@@ -46,7 +46,9 @@ def test_googles_sdk_counts_tokens_of_any_model(stage: Stage) -> None:
     client = genai.Client(api_key=stage.gateway.key, http_options=options)
     with contextlib.closing(client):
         counted = client.models.count_tokens(model="mine/m", contents="Say hello. " * 100)
+        names = [model.name for model in client.models.list()]
     assert 300 < counted.total_tokens < 600
+    assert all(name.startswith("models/") for name in names)
 
 
 def test_request_that_is_wrong_is_refused_all_the_same(stage: Stage) -> None:

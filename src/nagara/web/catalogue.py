@@ -1,5 +1,7 @@
 """`GET /v1/models`, `/v1/models/{id}` and `/v1/startups`: answers from the snapshot, no I/O.
 
+`/v1beta/models` and `/v1beta/models/{id}` are the same models in Google's words.
+
 What everyone may see is encoded once a snapshot and answered as kept bytes, or as 304 to a client
 that has them. A key with a list of models sees those; a test key sees what the sandbox serves.
 Errors are raised as `GatewayError` for the edge to render.
@@ -16,6 +18,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.pipeline import model_not_found
 from nagara.routing.lookup import resolve_route
 from nagara.web.documents import Document, DocumentAnswer, answer_document, make_document
+from nagara.web.google_models import encode_google_model, encode_google_models
 from nagara.web.model_list import (
     ModelList,
     encode_model,
@@ -37,7 +40,7 @@ class _View(msgspec.Struct, frozen=True):
 
 
 class CatalogueEndpoints:
-    """The three endpoints over whatever snapshot is current.
+    """The endpoints over whatever snapshot is current.
 
     `key` is the caller's, already authenticated, or None where the call is anonymous.
     `if_none_match` is that header's value.
@@ -50,6 +53,8 @@ class CatalogueEndpoints:
         self._now_s = now_s
         # By whether it is the sandbox's table. Only the current snapshot's views are kept.
         self._views: dict[bool, _View] = {}
+        # Made when first asked for, which most gateways never are.
+        self._google: tuple[_View, Document] | None = None
 
     def prepare(self) -> None:
         """Encode what everyone may see of the current snapshot: some 20 ms for 1,300 models."""
@@ -79,15 +84,29 @@ class CatalogueEndpoints:
         Raises MODEL_NOT_FOUND, with the nearest ids; also for one that the key may not use, which
         is in its list no more than one that does not exist.
         """
-        name = unquote(model_id)
         snapshot = self._current_snapshot()
-        route = resolve_route(snapshot, name, key.kind if key else KeyKind.STANDARD)
-        if route is None or not _may_see(key, route):
-            is_restricted = key is not None and key.allowed_models is not None
-            raise _not_listed(name) if is_restricted else model_not_found(snapshot, name)
+        route = _find_route(snapshot, key, unquote(model_id))
         known = self._view(snapshot, key).models.entries.get(route.model.id)
         entry = known if known is not None else encode_model(route, self._now_s())
         return answer_document(make_document(entry), if_none_match)
+
+    def list_google_models(
+        self, key: Key | None, if_none_match: bytes | None = None
+    ) -> DocumentAnswer:
+        """The same models, as Google's SDK lists them."""
+        view = self._view(self._current_snapshot(), key)
+        if key is not None and key.allowed_models is not None:
+            return answer_document(_list_for_google(view, key), if_none_match)
+        if self._google is None or self._google[0] is not view:
+            self._google = view, _list_for_google(view, None)
+        return answer_document(self._google[1], if_none_match)
+
+    def get_google_model(
+        self, key: Key | None, model_id: str, if_none_match: bytes | None = None
+    ) -> DocumentAnswer:
+        """One model as Google's SDK reads it. Raises MODEL_NOT_FOUND."""
+        route = _find_route(self._current_snapshot(), key, unquote(model_id))
+        return answer_document(encode_google_model(route), if_none_match)
 
     def list_startups(self, if_none_match: bytes | None = None) -> DocumentAnswer:
         """The makers of the models that are served here."""
@@ -102,6 +121,11 @@ class CatalogueEndpoints:
             view = _View(routes, models, encode_startups(snapshot.catalogue, routes))
             self._views[is_test] = view
         return view
+
+
+def _list_for_google(view: _View, key: Key | None) -> Document:
+    routes = (view.routes[model_id] for model_id in view.models.entries)
+    return encode_google_models(route for route in routes if _may_see(key, route))
 
 
 def _cut_page(entries: Mapping[str, bytes], query: bytes) -> Document:
@@ -128,6 +152,14 @@ def _read_limit(text: str) -> int:
         f"limit must be a whole number from 1 to {PAGE_LIMIT_MAX}, and is {text[:40]!r}.",
         param="limit",
     )
+
+
+def _find_route(snapshot: Snapshot, key: Key | None, name: str) -> Route:
+    route = resolve_route(snapshot, name, key.kind if key else KeyKind.STANDARD)
+    if route is None or not _may_see(key, route):
+        is_restricted = key is not None and key.allowed_models is not None
+        raise _not_listed(name) if is_restricted else model_not_found(snapshot, name)
+    return route
 
 
 def _may_see(key: Key | None, route: Route) -> bool:

@@ -67,6 +67,8 @@ class Rest:
             Route("/readyz", self._wrap(self.tell_readiness)),
             Route("/v1/models", self._wrap(self.list_models)),
             Route("/v1/models/{model:path}", self._wrap(self.get_model)),
+            Route("/v1beta/models", self._wrap(self.list_google_models)),
+            Route("/v1beta/models/{model:path}", self._wrap(self.get_google_model)),
             Route("/v1/startups", self._wrap(self.list_startups)),
             *self._account_routes(account),
             Route("/v1/responses/{id}", self._wrap(responses.read), methods=["GET", "DELETE"]),
@@ -121,6 +123,16 @@ class Rest:
         """`GET /v1/models/{id}`."""
         model = request.path_params["model"]
         return _respond(self._catalogue.get_model(self._find_key(request), model, _tag(request)))
+
+    async def list_google_models(self, request: Request) -> Response:
+        """`GET /v1beta/models`, for Google's SDK."""
+        key = self._find_key(request)
+        return _respond(self._catalogue.list_google_models(key, _tag(request)))
+
+    async def get_google_model(self, request: Request) -> Response:
+        """`GET /v1beta/models/{id}`, for Google's SDK."""
+        key, model = self._find_key(request), request.path_params["model"]
+        return _respond(self._catalogue.get_google_model(key, model, _tag(request)))
 
     async def list_startups(self, request: Request) -> Response:
         """`GET /v1/startups`."""

@@ -346,3 +346,25 @@ def test_head_has_the_headers_and_no_body(address: str) -> None:
         f"{address}/v1/models", headers={"if-none-match": head.headers["etag"]}, timeout=10
     )
     assert again.status_code == 304
+
+
+def test_google_lists_the_same_models_that_hold_a_conversation(shown: CatalogueEndpoints) -> None:
+    models = json.loads(shown.list_google_models(None).body)["models"]
+    names = {model["name"].removeprefix("models/") for model in models}
+    known = listed(shown.list_models(None).body)
+    assert names == {
+        n for n, item in known.items() if "chat.completions" in item["supported_endpoints"]
+    }
+    for model in models:
+        told = json.loads(shown.get_google_model(None, model["name"][7:]).body)
+        assert told == model
+        assert "generateContent" in told["supportedGenerationMethods"]
+
+
+def test_google_lists_what_a_key_may_use_and_refuses_the_rest(shown: CatalogueEndpoints) -> None:
+    first, second = list(listed(shown.list_models(None).body))[:2]
+    key = make_key(KeyKind.STANDARD, first)
+    names = [m["name"] for m in json.loads(shown.list_google_models(key).body)["models"]]
+    assert set(names) <= {f"models/{first}"}
+    with pytest.raises(GatewayError):
+        shown.get_google_model(key, second)
