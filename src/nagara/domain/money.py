@@ -15,6 +15,9 @@ PICO_PER_DOLLAR = 10**12
 NANO_PER_DOLLAR = 10**9
 PICO_PER_NANO = 1000
 AMOUNT_NANO_MAX = 2**63 - 1
+PLACES_MAX = 9
+"""Decimal places of an amount in dollars: a nano-dollar is the last."""
+SHOWN_CHARS_MAX = 40
 PPM = 1_000_000
 MARKUP_PPM_MAX = 10_000 * PPM
 """A million percent."""
@@ -100,13 +103,17 @@ def parse_dollars(text: str) -> int:
 
     Raises `ValueError` for anything else: exponents, NaN, more than nine places, beyond 64 bits.
     """
+    shown = text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, _, fraction = digits.partition(".")
     is_decimal = whole.isascii() and whole.isdigit() and (fraction + "0").isascii()
-    is_too_long = len(whole) > 19 or len(fraction) > 9
-    if not is_decimal or not (fraction + "0").isdigit() or is_too_long:
-        raise ValueError(f"{text!r} is not an amount in dollars, such as 12.50")
-    amount = int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(9, "0"))
-    if amount > AMOUNT_NANO_MAX:
-        raise ValueError(f"{text!r} is more than the ledger can hold")
+    if not is_decimal or not (fraction + "0").isdigit():
+        raise ValueError(f"{shown!r} is not an amount in dollars, such as 12.50")
+    if len(fraction) > PLACES_MAX:
+        raise ValueError(f"{shown!r} has more than {PLACES_MAX} decimal places")
+    # What has more digits is not made a number at all: that takes long for a million of them.
+    is_beyond = len(whole) > len(str(AMOUNT_NANO_MAX))
+    amount = 0 if is_beyond else int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(PLACES_MAX, "0"))
+    if is_beyond or amount > AMOUNT_NANO_MAX:
+        raise ValueError(f"{shown!r} is more than the ledger can hold")
     return sign * amount

@@ -50,3 +50,18 @@ def test_rate_comes_from_dollars_a_million(dollars: str, pico: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_dollars(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1e3", "is not an amount"),
+        ("0.0000000001", "more than 9 decimal places"),
+        ("9" * 20, "more than the ledger can hold"),
+        ("-" + "9" * 400, "more than the ledger can hold"),
+        ("9223372036.854775808", "more than the ledger can hold"),
+    ],
+)
+def test_amount_is_refused_with_what_is_wrong_with_it(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_dollars(text)
