@@ -91,10 +91,13 @@ def format_dollars(amount_nano: int, *, places_min: int = 2) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
-def format_rate(rate_pico: int) -> str:
-    """Dollars for one unit as plain decimal text: no exponent, no trailing zeros, nothing lost."""
-    whole, pico = divmod(rate_pico, PICO_PER_DOLLAR)
-    fraction = f"{pico:012d}".rstrip("0")
+def format_rate(rate_pico: int, markup_ppm: int = 0) -> str:
+    """Dollars for one unit, with the markup on it, as plain decimal text.
+
+    No exponent, no trailing zeros, nothing lost: only the amount of a request is rounded.
+    """
+    whole, rest = divmod(rate_pico * (PPM + markup_ppm), PICO_PER_DOLLAR * PPM)
+    fraction = f"{rest:018d}".rstrip("0")
     return f"{whole}.{fraction}" if fraction else f"{whole}"
 
 
