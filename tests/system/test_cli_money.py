@@ -73,6 +73,8 @@ def test_rates_of_an_account_are_set_one_by_one(shell: Shell) -> None:
     }
     told = shell.ok(*limit, "--tokens-per-minute", "9", "--requests-in-flight", "0")
     assert "60 requests per minute, 9 tokens per minute, any requests in flight" in told
+    told = shell.ok(*limit, "--requests-per-minute", "1", "--requests-in-flight", "1")
+    assert "1 request per minute, 9 tokens per minute, 1 request in flight" in told
     shell.ok(*limit, *(part for name in LIMITS for part in (_option(name), "default")))
     assert shell.json("accounts", "show", "acme")["limits"] == dict.fromkeys(LIMITS)
     assert "nothing to change" in shell.error(2, *limit)
@@ -173,8 +175,8 @@ def test_what_came_and_went_is_listed_newest_first(shell: Shell) -> None:
     shell.ok("credits", "add", "1", "--account", "acme", "--note", "first")
     shell.ok("credits", "add", "2", "--account", "acme", "--note", "second")
     header, newest, *rest = shell.ok("credits", "list", "--account", "acme").splitlines()
-    assert header.split() == ["WHEN", "TYPE", "AMOUNT", "EXPIRES", "ID", "NOTE"]
-    assert newest.endswith("second")
+    assert header.split() == ["WHEN", "TYPE", "AMOUNT", "EXPIRES", "NOTE", "ID"]
+    assert newest.split()[2:5] == ["+$2.00", "-", "second"]
     assert len(rest) == 2
     only = shell.json("credits", "list", "--account", "acme", "--limit", "1")["transactions"]
     assert len(only) == 1

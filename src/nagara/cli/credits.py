@@ -40,7 +40,8 @@ from nagara.web.account.report_views import view_transfer
 from nagara.web.times import format_time, format_time_ms
 
 CHARGES = frozenset((TransferType.POST, TransferType.OVERRUN, TransferType.LATE))
-COLUMNS = ("when", "type", "amount", "expires", "id", "note")
+COLUMNS = ("when", "type", "amount", "expires", "note", "id")
+"""The first are the last that a narrow terminal leaves out."""
 
 of_account = click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Whose.")
 
@@ -181,7 +182,7 @@ def _row(row: TransferRow) -> tuple[str, ...]:
     when = f"{format_time_ms(row.at_ms)[:16]}Z"
     expires = "-" if row.expires_at_s is None else f"{format_time(row.expires_at_s)[:16]}Z"
     amount = _in_dollars(format_dollars(row.amount_nano), is_signed=True)
-    return when, row.code, amount, expires, row.id, row.note or ""
+    return when, row.code, amount, expires, row.note or "-", row.id
 
 
 def _in_dollars(amount: str, *, is_signed: bool = False) -> str:
