@@ -47,6 +47,7 @@ def _print(found: Verification) -> None:
     if found.discrepancies:
         places = _count(len(found.discrepancies), "places")
         click.echo(f"The ledger is off in {places} ({counts}).", err=True)
+        click.echo("Amounts are in billionths of a dollar, rates in trillionths.", err=True)
     else:
         click.echo(f"The ledger agrees with itself: {counts}.")
 
