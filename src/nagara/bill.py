@@ -41,7 +41,7 @@ from nagara.runtime import Clock
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim, Loss
 from nagara.storage.driver import Statement
-from nagara.storage.journal import RequestRecord
+from nagara.storage.journal import RequestRecord, make_storable
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.rate_cards import UsedCard
@@ -300,12 +300,12 @@ class Bill:
             duration_ms=max(0, self._now_ms() - terms.came_at_ms),
             provider=ended.provider,
             deployment=ended.deployment,
-            error=ended.error,
+            error=make_storable(ended.error),
             is_streamed=ended.is_streamed,
             is_test=terms.key.kind is KeyKind.TEST,
             attempts=ended.attempts,
             first_byte_ms=None if ended.first_byte_ms is None else int(ended.first_byte_ms),
-            dropped=", ".join(ended.dropped) or None,
+            dropped=make_storable(", ".join(ended.dropped) or None),
             usage=self._usage,
             charge=self._charge,
         )

@@ -24,6 +24,7 @@ from nagara.observe.observations import RequestEnded
 from nagara.providers import PROVIDERS
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim, Loss, Scope
+from nagara.storage.journal import SAID_LENGTH_MAX
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from tests.fakes import FakeClock
@@ -36,6 +37,7 @@ REQUEST_BYTES = 80
 ESTIMATED = {Meter.INPUT: 20, Meter.OUTPUT: 100}
 ESTIMATED_NANO = 20 * 1 + 100 * 2
 CAP, CHOICES = 60, 2
+DEMAND = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=CAP, choice_count=CHOICES)
 
 
 class FakeSettlements(Settlements):
@@ -61,7 +63,9 @@ class FakeSettlements(Settlements):
 class Desk:
     """A bill with all that it needs."""
 
-    def __init__(self, card: RateCard, claim: Claim | None = None) -> None:
+    def __init__(
+        self, card: RateCard, claim: Claim | None = None, demand: Demand = DEMAND
+    ) -> None:
         self.clock = FakeClock()
         self.settlements = FakeSettlements()
         issued = issue_key(KeyKind.STANDARD, bytes(32), b"p" * 32)
@@ -89,12 +93,15 @@ class Desk:
             key=key,
             route=route,
             card=card,
-            demand=Demand(text_bytes=REQUEST_BYTES, output_tokens_max=CAP, choice_count=CHOICES),
+            demand=demand,
             came_at_ms=int(self.clock.now_s() * 1000),
         )
-        ended = RequestEnded(request_id="req_1", method="POST", path="/", bytes_in=REQUEST_BYTES)
-        limits = BoundLimits()
-        self.bill = Bill("r1", terms, self.settlements, limits, self.clock, ended, claim)
+        self.ended = RequestEnded(
+            request_id="req_1", method="POST", path="/", bytes_in=REQUEST_BYTES
+        )
+        self.bill = Bill(
+            "r1", terms, self.settlements, BoundLimits(), self.clock, self.ended, claim
+        )
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -197,3 +204,18 @@ async def test_key_of_what_was_never_answered_is_free_again() -> None:
     (settlement,) = desk.settlements.settled
     assert settlement.extra == (claim.released(),)
     assert settlement.record.charge_nano == 0
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud83d"])
+async def test_what_cannot_be_stored_is_never_part_of_what_is_settled(odd: str) -> None:
+    desk = Desk(RateCard(rates_pico=RATES))
+    await desk.bill.open()
+    desk.ended.dropped = (f"field{odd}", "x" * 10**6)
+    desk.bill.charge(Usage({Meter.INPUT: 1}), ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
+    desk.ended.error = f"code{odd}"
+    desk.bill.settle_soon()
+    record = desk.settlements.settled[0].record
+    assert record.error == "code\ufffd"
+    assert record.dropped is not None
+    assert record.dropped.startswith("field\ufffd, xxx")
+    assert len(record.dropped) <= SAID_LENGTH_MAX
