@@ -20,6 +20,7 @@ from nagara.billing import (
     Estimate,
     bound_charge,
     complete_usage,
+    estimate_input,
     estimate_usage,
     find_rate_card,
     fit_output,
@@ -117,6 +118,7 @@ class Bill:
         self._claim = claim
         self._output_tokens_max: int | None = None
         """What was held for of all answers together; None where nothing is held."""
+        self._input_tokens_max: int | None = None
         self._hold: Hold | None = None
         self._usage: Usage | None = None
         self._charge: Charge | None = None
@@ -143,6 +145,7 @@ class Bill:
         if claim is not None:
             claim.is_made = True
         if estimate is not None:
+            self._input_tokens_max = estimate.input_tokens
             cap = estimate.output_tokens_max if self.output_cap is None else self.output_cap
             self._output_tokens_max = cap * self._terms.demand.choice_count
 
@@ -201,11 +204,12 @@ class Bill:
         ended, terms = self._ended, self._terms
         if usage is not None and not usage.is_possible:
             usage = None
-        if ending is Ending.DELIVERED:
-            if usage is None:
-                usage = estimate_usage(ended.bytes_in, answer_bytes, self._output_tokens_max)
-        else:
-            usage = complete_usage(usage, ended.bytes_in, answer_bytes, self._output_tokens_max)
+        if usage is None or ending is not Ending.DELIVERED:
+            came = estimate_input(terms.demand, self._input_tokens_max)
+            if ending is Ending.DELIVERED:
+                usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
+            else:
+                usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         priced = partial(

@@ -1,10 +1,12 @@
 """What one request owes, where a provider, a price or a clock says what cannot be."""
 
+import msgspec
 import pytest
 
 from nagara.access import issue_key
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits
+from nagara.billing.prices import TOKENS_PER_IMAGE
 from nagara.domain.catalog import (
     Account,
     Catalogue,
@@ -64,7 +66,11 @@ class Desk:
     """A bill with all that it needs."""
 
     def __init__(
-        self, card: RateCard, claim: Claim | None = None, demand: Demand = DEMAND
+        self,
+        card: RateCard,
+        claim: Claim | None = None,
+        demand: Demand = DEMAND,
+        model: Model = MODEL,
     ) -> None:
         self.clock = FakeClock()
         self.settlements = FakeSettlements()
@@ -78,7 +84,7 @@ class Desk:
             hint=issued.hint,
             created_at_s=0,
         )
-        route = Route(MODEL, (DEPLOYMENT,), (card,))
+        route = Route(model, (DEPLOYMENT,), (card,))
         snapshot = Snapshot(
             keys={},
             accounts={},
@@ -219,3 +225,24 @@ async def test_what_cannot_be_stored_is_never_part_of_what_is_settled(odd: str) 
     assert record.dropped is not None
     assert record.dropped.startswith("field\ufffd, xxx")
     assert len(record.dropped) <= SAID_LENGTH_MAX
+
+
+@pytest.mark.parametrize("ending", [Ending.DELIVERED, Ending.LEFT])
+async def test_an_image_is_not_estimated_as_if_its_bytes_were_text(ending: Ending) -> None:
+    demand = msgspec.structs.replace(DEMAND, image_count=1)
+    desk = Desk(RateCard(rates_pico=RATES), demand=demand)
+    desk.ended.bytes_in = 5_000_000
+    await desk.bill.open()
+    usage = desk.bill.charge(None, ANSWER_BYTES, DEPLOYMENT, ending)
+    assert usage.quantities[Meter.INPUT] == REQUEST_BYTES // 4 + TOKENS_PER_IMAGE
+    desk.bill.settle_soon()
+    (hold,), (settlement,) = desk.settlements.held, desk.settlements.settled
+    assert settlement.record.charge_nano <= hold.amount_nano
+
+
+async def test_estimated_input_is_no_more_than_was_held_for() -> None:
+    model = msgspec.structs.replace(MODEL, context_window=10)
+    desk = Desk(RateCard(rates_pico=RATES), model=model)
+    await desk.bill.open()
+    usage = desk.bill.charge(None, 0, DEPLOYMENT, Ending.LEFT)
+    assert usage.quantities[Meter.INPUT] == 10
