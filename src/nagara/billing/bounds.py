@@ -61,8 +61,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request may cost.
 
     `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers.
-    `input_pico` is everything but output, and `output_rate_pico` one more token in every answer,
-    both before the markup. `unpriced` are meters that the request may use and that have no price.
+    `input_pico` is everything but output that a cap can lower, and `output_rate_pico` one more
+    token in every answer, both before the markup. `unpriced` are meters that the request may use
+    and that have no price.
     """
 
     needed_nano: int
@@ -104,6 +105,7 @@ def bound_charge(
         input_pico += _bound_side(side, other or card, once, limits)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     output_rate *= demand.choice_count
+    input_pico += demand.predicted_tokens_max * output_rate
     return Estimate(
         needed_nano=mark_up(input_pico + cap * output_rate, markup_ppm),
         input_tokens=tokens,

@@ -46,6 +46,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     containers_max: int = 0
     output_tokens_max: int | None = None
     choice_count: int = 1
+    predicted_tokens_max: int = 0
+    """Tokens of each answer that are billed as output beside those that it may have."""
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
 
@@ -57,4 +59,5 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             image_count=self.image_count + earlier.image_count,
             has_unseen_input=self.has_unseen_input or earlier.has_unseen_input,
             has_media_input=self.has_media_input or earlier.has_media_input,
+            has_hour_cache=self.has_hour_cache or earlier.has_hour_cache,
         )

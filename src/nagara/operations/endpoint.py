@@ -7,7 +7,7 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
-from nagara.dialects.measuring import count_bytes
+from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -21,10 +21,13 @@ def measure_text(view: RequestView) -> Demand:
 
     An object among them may be an image, or whatever else a provider embeds.
     """
+    objects = count_objects(bytes(view.fields.get("input", b"")))
     return Demand(
         text_bytes=count_bytes(view.fields),
+        image_count=objects,
         is_one_context=False,
-        has_unseen_input=b"{" in bytes(view.fields.get("input", b"")),
+        has_unseen_input=objects > 0,
+        has_media_input=objects > 0,
         output_tokens_max=0,
     )
 

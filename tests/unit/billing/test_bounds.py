@@ -67,6 +67,7 @@ def share(total: int, meters: tuple[Meter, ...], shares: list[int]) -> dict[Mete
     cap=st.integers(0, 5_000),
     choices=st.integers(1, 4),
     searches=st.integers(0, 3),
+    predicted=st.integers(0, 500),
     shares=st.lists(st.integers(0, 100), min_size=5, max_size=5),
     tiers=st.sampled_from(list(itertools.product([None, "flex", "priority"], repeat=2))),
 )
@@ -76,6 +77,7 @@ def test_no_charge_is_more_than_its_bound(
     cap: int,
     choices: int,
     searches: int,
+    predicted: int,
     shares: list[int],
     tiers: tuple[str | None, str | None],
 ) -> None:
@@ -84,6 +86,7 @@ def test_no_charge_is_more_than_its_bound(
         text_bytes=text_bytes,
         output_tokens_max=cap,
         choice_count=choices,
+        predicted_tokens_max=predicted,
         searches_max=searches,
         service_tier=requested,
     )
@@ -91,7 +94,7 @@ def test_no_charge_is_more_than_its_bound(
     usage = Usage(
         {
             **share(text_bytes + OVERHEAD_TOKENS, TEXT_INPUT, shares),
-            **share(cap * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
+            **share((cap + predicted) * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
             Meter.SEARCHES: searches,
         },
         service_tier=served,

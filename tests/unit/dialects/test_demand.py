@@ -8,11 +8,13 @@ import pytest
 from nagara.dialects.base import RequestView
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.demand import Demand, SideCalls
+from nagara.domain.errors import GatewayError
 from nagara.operations import ENDPOINTS, Endpoint
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
 RESPONSES = ENDPOINTS["/v1/responses"]
 MESSAGES = ENDPOINTS["/v1/messages"]
+EMBEDDINGS = ENDPOINTS["/v1/embeddings"]
 GEMINI = ENDPOINTS["/v1beta/models/{model}:generateContent"]
 DATA = "A" * 5000
 IMAGE_URL = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DATA}"}}
@@ -148,6 +150,46 @@ def test_service_tier_speed_and_cache_of_an_hour_are_held_for() -> None:
     assert said(MESSAGES, hour).has_hour_cache
     assert said(MESSAGES, system=[hour]).has_hour_cache
     assert not said(MESSAGES).has_hour_cache
+    control = {"type": "ephemeral", "ttl": "1h"}
+    assert said(CHAT, cache_control=control).has_hour_cache
+    assert said(CHAT).joined(said(MESSAGES, hour)).has_hour_cache
+
+
+def test_a_prediction_is_output_that_may_be_billed() -> None:
+    predicted = {"type": "content", "content": "x" * 100}
+    assert said(CHAT, prediction=predicted).predicted_tokens_max >= 100
+    assert said(CHAT).predicted_tokens_max == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"generationConfig": {}, "generation_config": {"candidateCount": 8}},
+        {"generationConfig": {"candidateCount": 8, "candidate_count": 1}},
+    ],
+)
+def test_what_gemini_is_told_by_two_names_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(GatewayError, match="Send one of the two"):
+        view(GEMINI, contents=[{"parts": []}], **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"generationConfig": None, "generation_config": {"candidateCount": 8}},
+        {"generationConfig": {"candidateCount": 8, "candidate_count": None}},
+    ],
+)
+def test_name_that_says_nothing_hides_none_that_does(fields: dict[str, Any]) -> None:
+    assert view(GEMINI, contents=[{"parts": []}], **fields).choice_count == 8
+
+
+def test_what_is_embedded_beside_texts_counts_as_images() -> None:
+    texts = EMBEDDINGS.measure(view(EMBEDDINGS, input=["a", "{}{}", 'of {"image": 1}']))
+    assert (texts.image_count, texts.has_unseen_input) == (0, False)
+    images = EMBEDDINGS.measure(view(EMBEDDINGS, input=[{"image": "https://x"}] * 3))
+    assert (images.image_count, images.has_unseen_input) == (3, True)
+    assert images.has_media_input
 
 
 def test_larger_of_two_caps_is_held_for() -> None:

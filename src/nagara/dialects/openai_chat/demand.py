@@ -44,7 +44,9 @@ _SEARCHING = (
     "documents",
 )
 
-_SPECIAL = frozenset({*_SEARCHING, "tools", "modalities", "audio", "service_tier"})
+_SPECIAL = frozenset(
+    {*_SEARCHING, "tools", "modalities", "audio", "service_tier", "cache_control", "prediction"}
+)
 """Fields without which a chat of text is no more than its bytes and its cap."""
 
 
@@ -74,10 +76,14 @@ def _measure_rest(view: RequestView, found: Survey) -> Demand:
         has_unseen_input=found.has_unseen or has_tools,
         has_media_input=found.has_media or has_tools,
         has_media_output=has_any(fields, ("modalities", "audio")),
-        has_hour_cache=found.has_hour_cache or may_cache_for_an_hour(fields, "tools"),
+        has_hour_cache=found.has_hour_cache
+        or may_cache_for_an_hour(fields, "tools", "cache_control"),
         rounds_max=ROUNDS_MAX if has_tools else 1,
         searches_max=CALLS_MAX if has_tools else 0,
         output_tokens_max=max(caps, default=None),
+        # What a prediction has and the answer has not is billed as output.
+        # https://platform.openai.com/docs/guides/predicted-outputs
+        predicted_tokens_max=len(fields.get("prediction", b"")),
         choice_count=view.choice_count,
         service_tier=billed_tier(read_text(fields, "service_tier")),
     )
