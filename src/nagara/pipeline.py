@@ -20,9 +20,9 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
-from nagara.dialects.base import RequestView
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
@@ -118,7 +118,10 @@ class Pipeline:
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
-        terms = self._find_terms(snapshot, key, route, endpoint, view)
+        demand = endpoint.measure(view)
+        if endpoint.widen is not None:
+            demand = endpoint.widen(demand, headers)
+        terms = self._find_terms(snapshot, key, route, endpoint, demand)
         asking = Asking(
             endpoint=endpoint,
             view=view,
@@ -147,7 +150,7 @@ class Pipeline:
         return self._gate.open(account, key, model_id, endpoint.operation, input_bytes)
 
     def _find_terms(
-        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, view: RequestView
+        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, demand: Demand
     ) -> Terms:
         """Stage 6: who pays, and by which prices. Raises `GatewayError` where there are none."""
         now_ms = int(self._clock.now_s() * 1000)
@@ -162,7 +165,7 @@ class Pipeline:
             key=key,
             route=route,
             card=card,
-            demand=endpoint.measure(view),
+            demand=demand,
             came_at_ms=now_ms,
         )
 

@@ -145,7 +145,7 @@ def _add_own_tools(demand: Demand, card: RateCard) -> Demand:
 
 def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
-    window = model.context_window or limits.context_tokens
+    window = max(model.context_window or limits.context_tokens, demand.context_tokens_min)
     tokens = demand.text_bytes + OVERHEAD_TOKENS
     if demand.image_count:
         tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)

@@ -34,6 +34,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     image_count: int = 0
     is_one_context: bool = True
     """Whether all its text has to fit into the model's context together."""
+    context_tokens_min: int = 0
+    """How large a context the request asks for, whatever the model's is otherwise."""
     has_unseen_input: bool = False
     has_media_input: bool = False
     """Whether input may be metered as audio or images."""

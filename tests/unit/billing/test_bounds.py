@@ -144,6 +144,7 @@ def test_402_says_what_is_needed_what_is_there_and_what_fits() -> None:
     [
         (Demand(text_bytes=100), MODEL, 100 + OVERHEAD_TOKENS),
         (Demand(text_bytes=10**9), WINDOWED, 5000),
+        (Demand(text_bytes=10**9, context_tokens_min=9000), WINDOWED, 9000),
         (Demand(text_bytes=10**7), MODEL, 10**7 + OVERHEAD_TOKENS),
         (Demand(text_bytes=1, has_unseen_input=True, rounds_max=3), MODEL, 3 * 1_048_576),
         (Demand(text_bytes=9000, is_one_context=False), WINDOWED, 9000 + OVERHEAD_TOKENS),

@@ -155,6 +155,14 @@ def test_service_tier_speed_and_cache_of_an_hour_are_held_for() -> None:
     assert said(CHAT).joined(said(MESSAGES, hour)).has_hour_cache
 
 
+def test_a_longer_context_that_a_header_asks_for_is_held_for() -> None:
+    assert MESSAGES.widen is not None
+    demand = said(MESSAGES)
+    beta = (b"anthropic-beta", b"files-api-2025-04-14,context-1m-2025-08-07")
+    assert MESSAGES.widen(demand, [beta]).context_tokens_min == 1_000_000
+    assert MESSAGES.widen(demand, [(b"anthropic-beta", b"files-api-2025-04-14")]) == demand
+
+
 def test_a_prediction_is_output_that_may_be_billed() -> None:
     predicted = {"type": "content", "content": "x" * 100}
     assert said(CHAT, prediction=predicted).predicted_tokens_max >= 100
