@@ -186,6 +186,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """What its dialect's own provider can be asked for, and it cannot."""
     traits: frozenset[str] = frozenset()
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    picks_model_by: frozenset[str] = frozenset()
+    """Fields of a request by which it would ask another model than the one that is paid for."""
     is_state_shared: bool = False
     """Whether callers may name what the provider keeps under the gateway's credential.
 

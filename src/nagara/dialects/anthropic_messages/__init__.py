@@ -72,5 +72,6 @@ __all__ = [
     "measure",
     "read_request",
     "read_usage",
+    "widen",
     "write_request",
 ]
