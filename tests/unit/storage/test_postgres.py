@@ -16,7 +16,7 @@ from tests.postgres import PostgresServer, find_port
 
 from nagara.domain.catalog import Secret
 from nagara.storage.bounds import PostgresBounds
-from nagara.storage.driver import Driver, StorageError
+from nagara.storage.driver import ConflictError, Driver, StorageError
 from nagara.storage.driver import Statement as Do
 from nagara.storage.keys import KEYS_CHANGED, load_revision
 from nagara.storage.migrations import load_migrations
@@ -348,6 +348,14 @@ async def test_text_with_a_nul_fails_its_own_commit_alone(postgres_url: str) -> 
         )
         assert isinstance(results[1], ValueError)
         assert await names(driver) == ["good"]
+
+
+async def test_sum_beyond_64_bits_is_refused_and_no_failure_of_the_store(postgres_url: str) -> None:
+    async with opened(postgres_url) as driver:
+        await driver.commit([Do("CREATE TABLE sums (n BIGINT)")])
+        await driver.commit([Do("INSERT INTO sums VALUES ($1)", (2**63 - 1,))])
+        with pytest.raises(ConflictError):
+            await driver.commit([Do("UPDATE sums SET n = n + 1")])
 
 
 async def test_sum_is_a_whole_number_however_large(postgres_url: str) -> None:
