@@ -167,6 +167,25 @@ def test_output_is_the_callers_cap_else_the_models_else_the_context() -> None:
     assert estimate(Demand(text_bytes=0), model=unknown).output_tokens_max == LIMITS.output_tokens
 
 
+@pytest.mark.parametrize(
+    "dear",
+    [
+        RateCard(rates_pico={Meter.INPUT: 1, Meter.OUTPUT: 2000, Meter.OUTPUT_IMAGE: 9000}),
+        RateCard(
+            rates_pico={Meter.INPUT: 1, Meter.OUTPUT: 2000},
+            service_tiers={"flex": ServiceRates({Meter.OUTPUT_IMAGE: 9000})},
+        ),
+    ],
+)
+def test_what_a_model_draws_unasked_is_held_for(dear: RateCard) -> None:
+    tier = next(iter(dear.service_tiers), None)
+    demand = Demand(text_bytes=0, output_tokens_max=1290, service_tier=tier)
+    drawn = Usage({Meter.OUTPUT_IMAGE: 1290}, service_tier=tier)
+    charge = price(drawn, dear, service_tier=tier)
+    assert charge.amount_nano == 1290 * 9
+    assert charge.amount_nano <= estimate(demand, dear).needed_nano
+
+
 def test_what_a_request_may_use_and_nobody_priced_is_named() -> None:
     searching = Demand(text_bytes=0, searches_max=1, output_tokens_max=1)
     assert estimate(searching).unpriced == (Meter.SEARCHES,)
