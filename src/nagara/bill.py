@@ -257,7 +257,7 @@ class Bill:
             return
         self.is_settled = True
         settlement = self._make_settlement(extra)
-        if self._hold is None and not extra:
+        if settlement.is_free and not extra:
             self._settlements.settle_later(settlement)
         else:
             await self._settlements.settle(settlement)

@@ -48,6 +48,7 @@ class FakeSettlements(Settlements):
     def __init__(self) -> None:
         self.held: list[Hold] = []
         self.settled: list[Settlement] = []
+        self.awaited: list[str] = []
 
     async def hold(self, hold: Hold, claim: Claim | None = None) -> Shortage | None:
         if not 0 <= hold.amount_nano < AMOUNT_NANO_MAX:
@@ -57,6 +58,9 @@ class FakeSettlements(Settlements):
 
     async def claim(self, claim: Claim) -> None:
         raise AssertionError("it is made with the hold")
+
+    async def settle(self, settlement: Settlement) -> None:
+        self.awaited.append(settlement.record.id)
 
     def settle_later(self, settlement: Settlement) -> None:
         self.settled.append(settlement)
@@ -246,3 +250,13 @@ async def test_estimated_input_is_no_more_than_was_held_for() -> None:
     await desk.bill.open()
     usage = desk.bill.charge(None, 0, DEPLOYMENT, Ending.LEFT)
     assert usage.quantities[Meter.INPUT] == 10
+
+
+async def test_a_charge_that_nothing_was_held_for_is_waited_for_all_the_same() -> None:
+    desk = Desk(RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: 0, Meter.SEARCHES: 10**6}))
+    await desk.bill.open()
+    assert not desk.settlements.held
+    usage = Usage({Meter.INPUT: 1, Meter.SEARCHES: 1})
+    desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
+    await desk.bill.settle()
+    assert desk.settlements.awaited == ["r1"]

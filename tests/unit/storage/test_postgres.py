@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 import psycopg
 import pytest
+from tests.books import open_books
 from tests.postgres import PostgresServer, find_port
 
 from nagara.domain.catalog import Secret
@@ -19,12 +20,17 @@ from nagara.storage.bounds import PostgresBounds
 from nagara.storage.driver import ConflictError, Driver, StorageError
 from nagara.storage.driver import Statement as Do
 from nagara.storage.keys import KEYS_CHANGED, load_revision
+from nagara.storage.ledger_statements import Settlement
 from nagara.storage.migrations import load_migrations
 from nagara.storage.postgres import PostgresDriver
 
 INSERT = "INSERT INTO meta (name, value) VALUES ($1, $2)"
 AWAY = re.compile("cannot be reached|was lost")
 DEADLINE_S = 10.0
+WAITING = (
+    "SELECT COUNT(*) FROM pg_stat_activity "
+    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 BOUNDS = PostgresBounds(connect_timeout_s=2.0, timeout_s=0.6)
 
 
@@ -278,6 +284,32 @@ async def test_lost_before_its_commit_was_sent_nothing_was_done(relay: Relay) ->
         relay.loses_answer_of = b""
         await until_it_works(driver)
         assert await names(driver) == ["after"]
+
+
+async def test_free_calls_lock_their_customer_before_their_sums(postgres_url: str) -> None:
+    """Or they and a paid call of the same key and model, in two processes, wait in a circle."""
+    bounds = msgspec.structs.replace(BOUNDS, timeout_s=DEADLINE_S)
+    async with opened(postgres_url, bounds) as driver:
+        books = await open_books(driver)
+        free = Settlement(hold=None, record=books.record("first"))
+        await books.ledger.settle_free([free])
+        other = await psycopg.AsyncConnection.connect(postgres_url)
+        async with other:
+            await other.execute(
+                "UPDATE ledger_accounts SET debits_nano = debits_nano WHERE kind = 'customer'"
+            )
+            again = Settlement(hold=None, record=books.record("second"))
+            waiting = asyncio.ensure_future(
+                asyncio.gather(
+                    books.ledger.settle_free([again]), books.ledger.hold(books.make_hold(1))
+                )
+            )
+            async with asyncio.timeout(DEADLINE_S):
+                while not (await driver.query(WAITING))[0][0]:
+                    pass
+            # Does not wait, since nobody has it.
+            await other.execute("SELECT 1 FROM activity FOR UPDATE NOWAIT")
+        await waiting
 
 
 async def test_victim_of_a_deadlock_is_run_again(postgres_url: str) -> None:
