@@ -201,6 +201,11 @@ class Pipeline:
             await self._settlements.claim(admitted.claim)
             admitted.claim.is_made = True
 
+    def forget_claim(self, admitted: Admitted) -> None:
+        """Give up a claim that was made for nothing: whatever fails then, its key is free soon."""
+        if admitted.claim is not None:
+            self._settlements.forget(admitted.claim)
+
     async def _serve_held(
         self, admitted: Admitted, bill: Bill, reply: Reply, ended: RequestEnded
     ) -> None:

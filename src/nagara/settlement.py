@@ -87,6 +87,10 @@ class Settlements:
         except (StorageError, TimeoutError) as error:
             raise claims_unavailable() from error
 
+    def forget(self, claim: Claim) -> None:
+        """Nothing will be settled for a claim: should nobody release it, `storage.runners` does."""
+        self._ledger.forget(claim.request)
+
     async def settle(self, settlement: Settlement) -> None:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:

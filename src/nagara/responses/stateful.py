@@ -242,6 +242,7 @@ class StatefulResponses:
         finally:
             if run.task is None:
                 allowance.end()
+                self._pipeline.forget_claim(admitted)
         ended.status, ended.outcome = 200, "background"
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.allowance.headers]
         if admitted.call.asking.view.is_streamed:
