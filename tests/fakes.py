@@ -33,6 +33,7 @@ import msgspec
 from nagara.domain.errors import GatewayError
 
 READ_BYTES = 256 * 1024
+GREETING_TURNS = 10
 
 
 class FakeClock:
@@ -261,6 +262,9 @@ class FakeUpstream:
     ) -> None:
         if self._server is not None:
             self._server.close()
+        # A connection that was accepted just now takes a few turns of the loop to reach `_greet`.
+        for _ in range(GREETING_TURNS):
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
