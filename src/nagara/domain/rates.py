@@ -83,9 +83,9 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     @cached_property
     def has_media_output(self) -> bool:
         """Whether images or sound that come out have a price of their own."""
-        services = self.service_tiers.values()
-        tiers = (*self.tiers, *services, *(tier for each in services for tier in each.tiers))
-        rates = (self.rates_pico, *(tier.rates_pico for tier in tiers))
+        rates = [self.rates_pico, *(tier.rates_pico for tier in self.tiers)]
+        for service in self.service_tiers.values():
+            rates += (service.rates_pico, *(tier.rates_pico for tier in service.tiers))
         return any(meter in each for each in rates for meter in MEDIA_OUTPUT_METERS)
 
     @cached_property
