@@ -56,7 +56,7 @@ class Ending(enum.Enum):
     """How an answer that had begun came to its end."""
 
     DELIVERED = "whole"
-    LEFT = "the caller did not wait for the rest"
+    LEFT = "the caller did not wait for the rest, or it went beyond a bound of the gateway's"
     FAILED = "it broke off, or its provider said that it had failed"
 
 

@@ -374,8 +374,11 @@ def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -
     ended.outcome = "cut"
     ended.error = failure.code if failure is not None else "upstream_error_event"
     # A provider may fail too while its answer is read on for a client that has left.
-    has_left = failure is not None and failure.kind is ErrorKind.CLIENT_LEFT
-    return Ending.LEFT if has_left else Ending.FAILED
+    kind = None if failure is None else failure.kind
+    # Beyond our own bounds it goes because of what was asked for (an event may repeat all that):
+    # what was handed on by then is no provider's failure, nor a gift.
+    is_bounded = kind is ErrorKind.UPSTREAM_TOO_LARGE and stream.text_bytes > 0
+    return Ending.LEFT if is_bounded or kind is ErrorKind.CLIENT_LEFT else Ending.FAILED
 
 
 def lower_output(call: Call, deployment: Deployment, cap: int) -> Call:

@@ -499,6 +499,18 @@ async def test_stream_without_usage_is_charged_by_what_was_written() -> None:
     assert begun.answer.is_aborted  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("before", "is_charged"), [(CHUNK, True), (b": soon\n\n", False)])
+async def test_what_was_handed_on_before_a_bound_was_met_is_charged(
+    before: bytes, is_charged: bool
+) -> None:
+    huge = b"data: " + b"x" * 20_000
+    gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=streamed(before, huge)))
+    await gateway.serve(stream=True)
+    assert gateway.ended.outcome == "cut"
+    (settlement,) = gateway.settlements.settled
+    assert (settlement.record.charge_nano > 0) is is_charged
+
+
 @pytest.mark.parametrize("has_client_left", [True, False])
 async def test_cancelled_stream_stops_the_upstream(has_client_left: bool) -> None:
     reading = asyncio.Event()

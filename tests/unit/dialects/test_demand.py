@@ -163,6 +163,14 @@ def test_a_longer_context_that_a_header_asks_for_is_held_for() -> None:
     assert MESSAGES.widen(demand, [(b"anthropic-beta", b"files-api-2025-04-14")]) == demand
 
 
+def test_sound_that_was_answered_before_is_unseen() -> None:
+    before = {"role": "assistant", "audio": {"id": "audio_1"}}
+    demand = CHAT.measure(view(CHAT, messages=[before, {"role": "user", "content": "Hi"}]))
+    assert demand.has_unseen_input
+    assert demand.has_media_input
+    assert not said(CHAT, {"type": "text", "text": 'of "audio"'}).has_unseen_input
+
+
 def test_a_prediction_is_output_that_may_be_billed() -> None:
     predicted = {"type": "content", "content": "x" * 100}
     assert said(CHAT, prediction=predicted).predicted_tokens_max >= 100

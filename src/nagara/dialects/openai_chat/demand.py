@@ -1,11 +1,14 @@
 """The most that a chat request asks for, and the same request with less output."""
 
+import msgspec
+
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import NULL, encode_raw
 from nagara.dialects.measuring import (
     CALLS_MAX,
     ROUNDS_MAX,
     TEXT_ONLY,
+    UNSEEN,
     Content,
     Survey,
     count_bytes,
@@ -44,6 +47,8 @@ _SEARCHING = (
     "documents",
 )
 
+_SOUND = b'"audio"'
+
 _SPECIAL = frozenset(
     {*_SEARCHING, "tools", "modalities", "audio", "service_tier", "cache_control", "prediction"}
 )
@@ -53,7 +58,7 @@ _SPECIAL = frozenset(
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
     fields = view.fields
-    found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
+    found = _survey(fields["messages"])
     has_one_cap = CAPS[0] not in fields or CAPS[1] not in fields
     if found is TEXT_ONLY and has_one_cap and _SPECIAL.isdisjoint(fields):
         return Demand(
@@ -62,6 +67,14 @@ def measure(view: RequestView) -> Demand:
             choice_count=view.choice_count,
         )
     return _measure_rest(view, found)
+
+
+def _survey(messages: msgspec.Raw) -> Survey:
+    # An answer of sound is named by its id alone, and what it holds is read again.
+    # https://platform.openai.com/docs/guides/audio#multi-turn-conversations
+    if _SOUND in bytes(messages):
+        return UNSEEN
+    return survey(messages, CONTENTS, _PLAIN, b'_url"')
 
 
 def _measure_rest(view: RequestView, found: Survey) -> Demand:
