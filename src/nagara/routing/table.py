@@ -22,7 +22,13 @@ from nagara.domain.catalog import (
 from nagara.domain.configuration import ConfigError, Declared, DeclaredAlias, DeclaredModel
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import SANDBOX
-from nagara.routing.lookup import find_prices, make_open_route, make_sandbox_route, suggest
+from nagara.routing.lookup import (
+    find_prices,
+    find_purpose,
+    make_open_route,
+    make_sandbox_route,
+    suggest,
+)
 
 # Between deployments that the operator did not order: a model's own maker, then others, and a
 # sandbox only when nothing real is left.
@@ -181,6 +187,7 @@ def deploy(configured: ConfiguredProvider, name: str, model: Model) -> Deploymen
         credential=configured.credential,
         priority=default_priority(configured.provider, model) if priority is None else priority,
         weight=configured.weight,
+        meant_for=find_purpose(configured.provider, model),
     )
 
 
