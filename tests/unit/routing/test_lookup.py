@@ -120,7 +120,7 @@ def model_for(*operations: Operation) -> Model:
 def test_model_made_for_one_thing_is_asked_for_nothing_else_by_any_provider() -> None:
     embedder = model_for(Operation.EMBEDDINGS)
     for provider in (SANDBOX, PROVIDERS["openai"]):
-        assert find_purpose(provider, embedder) == {Operation.EMBEDDINGS}
+        assert find_purpose(provider, embedder) == frozenset({Operation.EMBEDDINGS})
 
 
 def test_model_that_converses_is_not_played_as_one_that_embeds() -> None:
