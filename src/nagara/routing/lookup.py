@@ -95,11 +95,12 @@ def find_purpose(provider: Provider, model: Model) -> frozenset[Operation] | Non
     be asked to embed with it all the same. The sandbox has no models of its own to know better.
     """
     known = frozenset(model.operations)
+    is_played = provider.transport is Transport.SANDBOX
     if not known:
-        return None
+        # In the catalogue it is for what has no endpoint here, such as speech.
+        return known if is_played and model.offers else None
     if known <= APART:
         return known
-    is_played = provider.transport is Transport.SANDBOX
     return frozenset(provider.paths) - (APART - known) if is_played else None
 
 

@@ -1,5 +1,6 @@
 """The route of one request, and the nearest ids when there is none."""
 
+import msgspec
 import pytest
 
 from nagara.config.load import load_config
@@ -130,6 +131,13 @@ def test_model_that_converses_is_not_played_as_one_that_embeds() -> None:
     assert not deployment.has(Operation.EMBEDDINGS)
     with pytest.raises(GatewayError, match=r"cannot be called at /v1/embeddings .* Call it at "):
         plan(route, ENDPOINTS["/v1/embeddings"], 0.0)
+
+
+def test_model_for_what_is_not_served_yet_is_not_played_as_anything_else() -> None:
+    speaker = msgspec.structs.replace(model_for(), offers=(Offer("openai", "tts-1"),))
+    with pytest.raises(GatewayError, match="cannot be called at /v1/embeddings"):
+        plan(make_sandbox_route(speaker), ENDPOINTS["/v1/embeddings"], 0.0)
+    assert find_purpose(PROVIDERS["openai"], speaker) is None
 
 
 def test_provider_may_be_asked_for_what_the_catalogue_does_not_know() -> None:
