@@ -50,7 +50,7 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
         if id_ == route.model.id and any(map(can_converse, route.deployments))
     }
     for own in declared.models:
-        if own.id in able:
+        if own.id in able and able[own.id].prices:
             return own.id
     if EXAMPLE_MODEL in able:
         return EXAMPLE_MODEL

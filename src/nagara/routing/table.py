@@ -63,10 +63,21 @@ def build_routes(declared: Declared, catalogue: Catalogue) -> RouteTable:
             id_: make_route(models[id_], found, priced) for id_, found in served.items() if found
         }
         add_qualified(routes, served, models, priced)
+    warnings += find_unpriced(declared, routes)
     warnings += add_aliases(aliases, declared, routes, sandbox, problems)
     if problems:
         raise ConfigError(problems)
     return RouteTable(routes, sandbox, tuple(warnings))
+
+
+def find_unpriced(declared: Declared, routes: Mapping[str, Route]) -> Iterator[str]:
+    """What to say of the operator's own models that callers would be refused."""
+    for own in declared.models:
+        if own.id in routes and not routes[own.id].prices:
+            yield (
+                f"{own.where} has no price: calls are refused until it has prices, "
+                'or unpriced_models = "free" in [billing] lets it be free'
+            )
 
 
 def merge_models(declared: Declared, catalogue: Catalogue, problems: list[str]) -> dict[str, Model]:
