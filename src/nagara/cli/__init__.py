@@ -1,7 +1,8 @@
 """The nagara command: one table of subcommands, each imported only when it is run.
 
 Invariant: bad input ends with one line on stderr (several for a configuration with as many
-mistakes) and no traceback: exit code 2 for wrong usage, 1 when the command could not do its work. `--help` reads the table alone and imports no command.
+mistakes) and no traceback: exit code 2 for wrong usage, 1 when the command could not do its work.
+`--help` reads the table alone and imports no command.
 """
 
 import difflib
