@@ -54,24 +54,20 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def sum_up(lines: Iterable[ChargeLine], markup_ppm: int = 0) -> int:
     """The amount of a charge with these lines, in nano-dollars: how every one is computed."""
-    return mark_up(sum(line.quantity * line.rate_pico for line in lines), markup_ppm)
+    amount_pico = 0
+    for line in lines:
+        amount_pico += line.quantity * line.rate_pico
+    return mark_up(amount_pico, markup_ppm)
 
 
 def mark_up(amount_pico: int, markup_ppm: int) -> int:
-    """Nano-dollars of pico-dollars with millionths on top, rounded once, up."""
-    if not markup_ppm:
-        return round_to_nano(amount_pico)
+    """The one rounding rule: pico-dollars with millionths on top to nano-dollars, rounded up."""
     return -(-amount_pico * (PPM + markup_ppm) // (PPM * PICO_PER_NANO))
 
 
 def is_markup(markup_ppm: int) -> bool:
     """Whether it leaves something to pay: a discount of everything, or more, is none."""
     return -PPM < markup_ppm <= MARKUP_PPM_MAX
-
-
-def round_to_nano(amount_pico: int) -> int:
-    """The one rounding rule: pico-dollars to nano-dollars, up."""
-    return -(-amount_pico // PICO_PER_NANO)
 
 
 def rate_from_mtok(dollars_per_million: Decimal) -> int:

@@ -10,9 +10,9 @@ from nagara.domain.money import (
     AMOUNT_NANO_MAX,
     format_dollars,
     format_rate,
+    mark_up,
     parse_dollars,
     rate_from_mtok,
-    round_to_nano,
 )
 
 
@@ -26,7 +26,7 @@ def test_amount_survives_being_text(amount_nano: int, places_min: int) -> None:
 
 @given(st.integers(0, 10**30))
 def test_amount_is_rounded_up_to_a_whole_nano(amount_pico: int) -> None:
-    nano = round_to_nano(amount_pico)
+    nano = mark_up(amount_pico, 0)
     assert nano * 1000 >= amount_pico > (nano - 1) * 1000
 
 
