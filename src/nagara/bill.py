@@ -239,6 +239,9 @@ class Bill:
         card = find_rate_card(deployment.costs, self._terms.now_s)
         if card is None:
             return ()
+        charge = self._charge
+        if charge is not None and _is_at_cost(charge, usage, card):
+            return ((deployment.name, charge.amount_nano),)
         cost = price(
             usage,
             card,
@@ -323,3 +326,13 @@ class Bill:
 
     def _now_ms(self) -> int:
         return int(self._clock.now_s() * 1000)
+
+
+def _is_at_cost(charge: Charge, usage: Usage, card: RateCard) -> bool:
+    """Whether the charge is what the provider bills, as where nothing is put on its list price."""
+    return (
+        charge.rate_card == card.version
+        and charge.markup_ppm == 0
+        and charge.service_tier == usage.service_tier
+        and not usage.rounds
+    )

@@ -422,7 +422,8 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     route = resolve_route(snapshot, name, key.kind) if fault is not None else None
     if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
         return None
-    return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
+    faulty = msgspec.structs.replace(route.deployments[0], model=model)
+    return msgspec.structs.replace(route, deployments=(faulty,))
 
 
 def serve_estimate(admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:

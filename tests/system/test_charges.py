@@ -216,6 +216,20 @@ async def test_what_every_provider_refuses_is_not_charged(known: Stage) -> None:
     assert transfers_of(known.gateway, "refused") == []
 
 
+async def test_moderation_by_a_model_with_a_price_is_charged_for_its_input(stage: Stage) -> None:
+    async def script(peer: Peer) -> None:
+        while await peer.read_request():
+            await peer.answer(b'{"id": "modr-1", "results": [{"flagged": false}]}')
+
+    async with stage.upstream(script):
+        body = {"model": CHAT.request["model"], "input": "is this well said?"}
+        head, _ = await call(stage.gateway, "/v1/moderations", body, x_request_id="moderated")
+    assert head.status == 200
+    row = wait_for_row(stage.gateway, "moderated")
+    tokens = -(-len(json.dumps(body)) // 4)
+    assert (row.is_estimated, row.charge_nano) == (1, tokens * INPUT_NANO)
+
+
 # a caller who can hardly pay
 
 

@@ -73,6 +73,8 @@ def test_rates_of_an_account_are_set_one_by_one(shell: Shell) -> None:
     }
     told = shell.ok(*limit, "--tokens-per-minute", "9", "--requests-in-flight", "0")
     assert "60 requests per minute, 9 tokens per minute, any requests in flight" in told
+    told = shell.ok(*limit, "--requests-per-minute", "1", "--requests-in-flight", "1")
+    assert "1 request per minute, 9 tokens per minute, 1 request in flight" in told
     shell.ok(*limit, *(part for name in LIMITS for part in (_option(name), "default")))
     assert shell.json("accounts", "show", "acme")["limits"] == dict.fromkeys(LIMITS)
     assert "nothing to change" in shell.error(2, *limit)
@@ -111,6 +113,25 @@ def test_credit_with_an_id_is_added_once(shell: Shell) -> None:
     assert balance(shell) == "19.50"
 
 
+def test_movement_that_was_made_before_is_told_from_one_that_is_made_now(shell: Shell) -> None:
+    add = ("credits", "add", "12.50", "--account", "acme", "--id", "invoice-7")
+    first = "Added $12.50 to 'acme' (id invoice-7); the balance is $17.50.\n"
+    assert shell.ok(*add) == first
+    again = shell.ok(*add)
+    assert again.startswith("Nothing to do: added $12.50 to 'acme' at 2")
+    assert again.endswith("the balance is $17.50.\n")
+    assert shell.json(*add)["is_repetition"] is True
+    assert shell.json("credits", "grant", "1", "--account", "acme")["is_repetition"] is False
+
+
+def test_correction_in_the_other_direction_is_not_the_same_one(shell: Shell) -> None:
+    adjust = ("credits", "adjust", "--account", "acme", "--id", "fix")
+    told = shell.ok(*adjust, "-2")
+    assert told == "Corrected the balance of 'acme' by -$2.00 (id fix); the balance is $3.00.\n"
+    assert "another movement" in shell.error(1, *adjust, "2")
+    assert balance(shell) == "3.00"
+
+
 def test_balance_is_corrected_both_ways_and_never_below_zero(shell: Shell) -> None:
     shell.ok("credits", "adjust", "0.000000001", "--account", "acme")
     shell.ok("credits", "adjust", "-2.50", "--account", "acme", "--note", "double entry")
@@ -130,6 +151,12 @@ def test_grant_ends_when_it_was_said_to(shell: Shell) -> None:
     shell.ok("credits", "grant", "2", "--account", "acme")
     rows = shell.json("credits", "list", "--account", "acme")["transactions"]
     assert [row["expires_at"] for row in rows] == [None, "2999-01-31T00:00:00Z", None]
+    table = shell.ok("credits", "list", "--account", "acme").splitlines()
+    assert [line.split()[2:4] for line in table[1:]] == [
+        ["+$2.00", "-"],
+        ["+$3.00", "2999-01-31T00:00Z"],
+        ["+$5.00", "-"],
+    ]
     assert balance(shell) == "10.00"
 
     async def expire() -> int:
@@ -148,8 +175,8 @@ def test_what_came_and_went_is_listed_newest_first(shell: Shell) -> None:
     shell.ok("credits", "add", "1", "--account", "acme", "--note", "first")
     shell.ok("credits", "add", "2", "--account", "acme", "--note", "second")
     header, newest, *rest = shell.ok("credits", "list", "--account", "acme").splitlines()
-    assert header.split() == ["WHEN", "TYPE", "AMOUNT", "ID", "NOTE"]
-    assert newest.endswith("second")
+    assert header.split() == ["WHEN", "TYPE", "AMOUNT", "EXPIRES", "NOTE", "ID"]
+    assert newest.split()[2:5] == ["+$2.00", "-", "second"]
     assert len(rest) == 2
     only = shell.json("credits", "list", "--account", "acme", "--limit", "1")["transactions"]
     assert len(only) == 1
@@ -169,7 +196,7 @@ def test_refund_of_no_request_says_so(shell: Shell) -> None:
 def test_ledger_that_agrees_is_code_0_and_one_that_does_not_is_code_1_with_words(
     shell: Shell,
 ) -> None:
-    assert shell.ok("ledger", "verify").startswith("The ledger agrees with itself: 1 accounts")
+    assert shell.ok("ledger", "verify").startswith("The ledger agrees with itself: 1 account, ")
     connection = sqlite3.connect(database_path(shell.folder))
     with connection:
         connection.execute(
@@ -211,10 +238,10 @@ def dump(shell: Shell) -> list[str]:
         (["credits", "add", "nan"], "such as 12.50"),
         (["credits", "add", "inf"], "such as 12.50"),
         (["credits", "add", "٣"], "such as 12.50"),
-        (["credits", "add", "9" * 5000], "such as 12.50"),
+        (["credits", "add", "9" * 5000], f"'{'9' * 40}…' is more than"),
         (["credits", "add", "0"], "above zero"),
         (["credits", "add", "--", "-3"], "negative"),
-        (["credits", "add", "0.0000000001"], "such as 12.50"),
+        (["credits", "add", "0.0000000001"], "9 decimal places"),
         (["credits", "add", "9" * 18], "more than the ledger can hold"),
         (["credits", "add", "1", "--id", ""], "printable"),
         (["credits", "add", "1", "--note", "a\nb"], "printable"),

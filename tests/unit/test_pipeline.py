@@ -373,6 +373,15 @@ def test_fault_is_played_by_the_sandbox_only() -> None:
     assert "test keys" in error.message
 
 
+def test_fault_has_the_price_of_its_model_where_the_sandbox_serves_everybody() -> None:
+    gateway = Gateway()
+    snapshot = gateway.snapshots.current
+    gateway.snapshots.current = msgspec.structs.replace(snapshot, providers={})
+    admitted = gateway.admit(model="mini:fail-429")
+    assert [(d.name, d.model) for d in admitted.candidates] == [("sandbox", "mini:fail-429")]
+    assert admitted.route.prices == PRICES
+
+
 def test_store_that_cannot_be_read_is_503_and_never_401() -> None:
     gateway = Gateway()
     gateway.snapshots._fail(StorageError("gone"))

@@ -27,6 +27,8 @@ FindCard = Callable[[str], RateCard | None]
 
 def resolve_rates(card: RateCard, input_tokens: int, service_tier: str | None = None) -> Rates:
     """The rates of a request with so much input, served so."""
+    if not card.tiers and service_tier is None:
+        return card.rates_pico
     rates = _climb(card.rates_pico, card.tiers, input_tokens)
     service = card.service_tiers.get(service_tier) if service_tier is not None else None
     if service is None:
@@ -58,7 +60,8 @@ def price(
     """
     unpriced: list[Meter] = []
     lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
-    lines += _charge_request(card, service_tier)
+    if (fee := find_fee(card, service_tier)) is not None:
+        lines.append(ChargeLine(Meter.REQUESTS, 1, fee))
     for number, side in enumerate(usage.rounds, 1):
         other = find_card(side.model) if find_card is not None and side.model is not None else None
         found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
@@ -88,17 +91,12 @@ def _charge_lines(
         rates = resolve_rates(card, count_input(quantities), service_tier)
     lines = []
     for meter, quantity in quantities.items():
-        rate = find_rate(rates, meter)
-        if rate is None:
+        # Nearly every meter has its own price: the rest is for those that are charged as others.
+        rate = rates.get(meter)
+        if rate is None and (rate := find_rate(rates, meter)) is None:
             unpriced.append(meter)
         lines.append(ChargeLine(meter, quantity, rate or 0))
     return lines
-
-
-def _charge_request(card: RateCard, service_tier: str | None) -> list[ChargeLine]:
-    """The fee for the request itself, where the card has one."""
-    fee = find_fee(card, service_tier)
-    return [] if fee is None else [ChargeLine(Meter.REQUESTS, 1, fee)]
 
 
 def find_fee(card: RateCard, service_tier: str | None) -> int | None:

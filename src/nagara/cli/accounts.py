@@ -13,7 +13,7 @@ from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.rate_options import RateChanges, describe_rates, takes_rates
 from nagara.cli.store import open_store
-from nagara.cli.terms import read_dollars, read_markup, read_name
+from nagara.cli.terms import format_percent, read_dollars, read_markup, read_name
 from nagara.domain.catalog import Account
 from nagara.domain.money import format_dollars
 from nagara.storage.accounts import load_balances, rename_account, set_limits, set_markup
@@ -196,7 +196,7 @@ def view_account(account: Account, balance: Balance) -> dict[str, object]:
         "available": format_dollars(balance.available_nano),
         "markup_percent": None
         if markup_ppm is None
-        else msgspec.Raw(_format_percent(markup_ppm).encode()),
+        else msgspec.Raw(format_percent(markup_ppm).encode()),
         "limits": msgspec.structs.asdict(account.limits),
     }
 
@@ -218,12 +218,4 @@ def account_facts(account: Account, balance: Balance) -> list[tuple[str, str]]:
 
 def _percent(account: Account) -> str:
     markup_ppm = account.markup_ppm
-    return "the models' own" if markup_ppm is None else f"{_format_percent(markup_ppm)}%"
-
-
-def _format_percent(markup_ppm: int) -> str:
-    # A percent is ten thousand millionths, so four places are exact.
-    sign = "-" if markup_ppm < 0 else ""
-    whole, rest = divmod(abs(markup_ppm), 10_000)
-    fraction = f"{rest:04d}".rstrip("0")
-    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+    return "the models' own" if markup_ppm is None else f"{format_percent(markup_ppm)}%"

@@ -24,6 +24,7 @@ from nagara.storage.credits import (
     Refundable,
     adjust,
     find_charge,
+    find_moved_at_ms,
     find_refundable,
     refund,
     top_up,
@@ -31,14 +32,16 @@ from nagara.storage.credits import (
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.grants import give_grant
+from nagara.storage.keys import load_accounts
 from nagara.storage.ledger import LedgerError, find_balance
 from nagara.storage.request_pages import find_requests
 from nagara.storage.transfer_pages import START, TransferRow, TransferType, load_transfers
 from nagara.web.account.report_views import view_transfer
-from nagara.web.times import format_time_ms
+from nagara.web.times import format_time, format_time_ms
 
 CHARGES = frozenset((TransferType.POST, TransferType.OVERRUN, TransferType.LATE))
-COLUMNS = ("when", "type", "amount", "id", "note")
+COLUMNS = ("when", "type", "amount", "expires", "note", "id")
+"""The first are the last that a narrow terminal leaves out."""
 
 of_account = click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Whose.")
 
@@ -50,6 +53,20 @@ class Order(msgspec.Struct, frozen=True):
     note: str | None
     is_json: bool
     place: Place
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of movement: its code in the ledger, and how a person is told of one."""
+
+    code: str
+    done: str
+    is_signed: bool = False
+
+
+TOP_UP = Kind("top_up", "Added {amount} to {account}")
+GRANT = Kind("grant", "Gave {amount} to {account}")
+ADJUSTMENT = Kind("adjustment", "Corrected the balance of {account} by {amount}", is_signed=True)
+REFUND = Kind("refund", "Gave {amount} back to {account}")
 
 
 def takes_order(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +100,7 @@ def credit() -> None:
 @takes_order
 def add(amount: int, account: str, order: Order) -> None:
     """Add AMOUNT that was paid for."""
-    _run(order, account, amount, top_up)
+    _run(order, account, amount, TOP_UP, top_up)
 
 
 @credit.command()
@@ -97,7 +114,7 @@ def grant(amount: int, expires: int | None, account: str, order: Order) -> None:
     async def give(driver: Driver, movement: Movement) -> None:
         await give_grant(driver, movement, expires_at_s=expires)
 
-    _run(order, account, amount, give)
+    _run(order, account, amount, GRANT, give)
 
 
 # Or an amount below zero would be taken for an option.
@@ -107,7 +124,7 @@ def grant(amount: int, expires: int | None, account: str, order: Order) -> None:
 @takes_order
 def adjust_balance(amount: int, account: str, order: Order) -> None:
     """Correct a balance by AMOUNT; one below zero, as in -2.50, takes what is available."""
-    _run(order, account, amount, adjust)
+    _run(order, account, amount, ADJUSTMENT, adjust)
 
 
 @credit.command("refund")
@@ -132,9 +149,9 @@ def refund_charge(charged: str, amount: int | None, order: Order) -> None:
                 raise click.ClickException(f"{charged!r} was ${most}, and no more can be refunded")
             movement = _movement(order, found.account_id, whole)
             await refund(driver, movement, found.request)
-            return await _tell(driver, movement)
+            return await _tell(driver, movement, REFUND)
 
-    _print(order, _perform(give_back()))
+    _print(order, REFUND, _perform(give_back()))
 
 
 @credit.command("list")
@@ -163,18 +180,29 @@ def list_credits(account: str, charges: bool, limit: int, is_json: bool, place: 
 
 def _row(row: TransferRow) -> tuple[str, ...]:
     when = f"{format_time_ms(row.at_ms)[:16]}Z"
-    return when, row.code, format_dollars(row.amount_nano), row.id, row.note or ""
+    expires = "-" if row.expires_at_s is None else f"{format_time(row.expires_at_s)[:16]}Z"
+    amount = _in_dollars(format_dollars(row.amount_nano), is_signed=True)
+    return when, row.code, amount, expires, row.note or "-", row.id
 
 
-def _run(order: Order, account: str, amount_nano: int, move: Callable[..., Any]) -> None:
+def _in_dollars(amount: str, *, is_signed: bool = False) -> str:
+    """With the sign before the dollar: `-$2.50`, and `+$2.50` where both signs occur."""
+    if amount.startswith("-"):
+        return f"-${amount[1:]}"
+    return f"+${amount}" if is_signed else f"${amount}"
+
+
+def _run(
+    order: Order, account: str, amount_nano: int, kind: Kind, move: Callable[..., Any]
+) -> None:
     async def make() -> dict[str, object]:
         async with open_store(order.place) as driver:
             payer = await find_payer(driver, account)
             movement = _movement(order, payer.id, amount_nano)
             await move(driver, movement)
-            return await _tell(driver, movement)
+            return await _tell(driver, movement, kind)
 
-    _print(order, _perform(make()))
+    _print(order, kind, _perform(make()))
 
 
 def _perform(work: Any) -> dict[str, object]:
@@ -194,21 +222,35 @@ def _movement(order: Order, account_id: int, amount_nano: int) -> Movement:
     )
 
 
-async def _tell(driver: Driver, movement: Movement) -> dict[str, object]:
+async def _tell(driver: Driver, movement: Movement, kind: Kind) -> dict[str, object]:
+    """What was done, and whether it was this command that did it."""
     balance = await find_balance(driver, movement.account_id)
+    moved_at_ms = await find_moved_at_ms(driver, kind.code, movement.id)
     return {
         "id": movement.id,
         "account_id": movement.account_id,
+        "account": await _find_name(driver, movement.account_id),
         "amount": format_dollars(movement.amount_nano),
         "balance": format_dollars(balance.balance_nano),
+        "is_repetition": moved_at_ms != movement.at_ms,
+        "created_at": format_time_ms(moved_at_ms),
     }
 
 
-def _print(order: Order, told: dict[str, object]) -> None:
+async def _find_name(driver: Driver, account_id: int) -> str:
+    return {each.id: each.name for each in await load_accounts(driver)}[account_id]
+
+
+def _print(order: Order, kind: Kind, told: dict[str, object]) -> None:
     if order.is_json:
         print_json(told)
-    else:
-        click.echo(f"Moved ${told['amount']} (id {told['id']}); the balance is ${told['balance']}.")
+        return
+    amount = _in_dollars(str(told["amount"]), is_signed=kind.is_signed)
+    done = kind.done.format(amount=amount, account=repr(told["account"]))
+    if told["is_repetition"]:
+        # Who repeats a command after a timeout has to see that it did not move money twice.
+        done = f"Nothing to do: {done[0].lower()}{done[1:]} at {told['created_at']}"
+    click.echo(f"{done} (id {told['id']}); the balance is ${told['balance']}.")
 
 
 async def _find_charged(driver: Driver, text: str) -> Refundable:

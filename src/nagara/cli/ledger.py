@@ -43,11 +43,17 @@ def verify(is_json: bool, place: Place) -> None:
 def _print(found: Verification) -> None:
     for each in found.discrepancies:
         click.echo(_describe(each), err=True)
-    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+    counts = ", ".join(_count(count, name) for name, count in found.counts.items())
     if found.discrepancies:
-        click.echo(f"The ledger is off in {len(found.discrepancies)} places ({counts}).", err=True)
+        places = _count(len(found.discrepancies), "places")
+        click.echo(f"The ledger is off in {places} ({counts}).", err=True)
+        click.echo("Amounts are in billionths of a dollar, rates in trillionths.", err=True)
     else:
         click.echo(f"The ledger agrees with itself: {counts}.")
+
+
+def _count(count: int, plural: str) -> str:
+    return f"1 {plural.removesuffix('s')}" if count == 1 else f"{count} {plural}"
 
 
 def _describe(wrong: Discrepancy) -> str:

@@ -1,33 +1,37 @@
 """A model as people and programs are shown it by `nagara models`: rows, facts, JSON.
 
-Prices are dollars per million units here, as providers' price pages have them; the API's list has
-them for one unit.
+Prices are dollars per million units here (`price_views.py`); the API's list has them for one unit.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from nagara.catalogue.changes import Changes
+from nagara.cli.price_views import (
+    describe_rates,
+    find_coming,
+    format_per_million,
+    price_facts,
+    view_card,
+    view_rates,
+)
 from nagara.domain.catalog import Catalogue, Model
-from nagara.domain.money import format_rate
-from nagara.domain.rates import find_rates
+from nagara.domain.rates import RateCard, find_rate_card
 from nagara.domain.usage import Meter
 
 COLUMNS = ("id", "input $/M", "output $/M", "context", "startup", "for", "providers")
 """The first are the last that a narrow terminal leaves out."""
 OFFER_COLUMNS = ("provider", "its name", "input $/M", "output $/M")
-UNITS_PER_MILLION = 1_000_000
 
 
 def model_row(model: Model, now_s: float) -> tuple[str, ...]:
     """The model under `COLUMNS`."""
-    rates = find_rates(model.prices, now_s)
+    card = find_rate_card(model.prices, now_s)
     return (
         model.id,
-        format_per_million(rates, Meter.INPUT),
-        format_per_million(rates, Meter.OUTPUT),
+        format_per_million(card, Meter.INPUT),
+        format_per_million(card, Meter.OUTPUT),
         str(model.context_window or "-"),
         model.startup,
         ", ".join(model.operations[:1]) or "-",
@@ -51,7 +55,7 @@ def model_facts(model: Model, now_s: float) -> list[tuple[str, str]]:
         ("operations", ", ".join(model.operations) or "-"),
         ("parameters", ", ".join(model.parameters) or "-"),
         ("aliases", ", ".join(model.aliases) or "-"),
-        ("$ per million", _prices_in_words(find_rates(model.prices, now_s))),
+        *price_facts(model.prices, now_s),
     ]
 
 
@@ -61,11 +65,11 @@ def offer_rows(model: Model, now_s: float) -> list[tuple[str, ...]]:
         (
             offer.provider,
             offer.model,
-            format_per_million(rates, Meter.INPUT),
-            format_per_million(rates, Meter.OUTPUT),
+            format_per_million(card, Meter.INPUT),
+            format_per_million(card, Meter.OUTPUT),
         )
         for offer in model.offers
-        for rates in (find_rates(offer.prices, now_s),)
+        for card in (find_rate_card(offer.prices, now_s),)
     ]
 
 
@@ -85,23 +89,16 @@ def view_model(model: Model, now_s: float) -> dict[str, object]:
         "operations": model.operations,
         "parameters": model.parameters,
         "aliases": model.aliases,
-        "usd_per_million": view_prices(find_rates(model.prices, now_s)),
+        "usd_per_million": _view_now(model.prices, now_s),
+        "prices": [view_card(card) for card in find_coming(model.prices, now_s)],
         "offers": [
             {
                 "provider": offer.provider,
                 "model": offer.model,
-                "usd_per_million": view_prices(find_rates(offer.prices, now_s)),
+                "usd_per_million": _view_now(offer.prices, now_s),
             }
             for offer in model.offers
         ],
-    }
-
-
-def view_prices(rates_pico: Mapping[Meter, int]) -> dict[str, msgspec.Raw]:
-    """Dollars per million units by meter, as exact JSON numbers."""
-    return {
-        meter.value: msgspec.Raw(format_rate(rate * UNITS_PER_MILLION).encode())
-        for meter, rate in rates_pico.items()
     }
 
 
@@ -115,8 +112,8 @@ def view_changes(catalogue: Catalogue, changes: Changes) -> dict[str, object]:
         "repriced": [
             {
                 "id": change.id,
-                "before_usd_per_million": view_prices(change.before_pico),
-                "after_usd_per_million": view_prices(change.after_pico),
+                "before_usd_per_million": view_rates(change.before_pico),
+                "after_usd_per_million": view_rates(change.after_pico),
             }
             for change in changes.repriced
         ],
@@ -129,21 +126,16 @@ def changes_in_words(changes: Changes) -> list[str]:
         *(f"+ {model_id}" for model_id in changes.added),
         *(f"- {model_id}" for model_id in changes.removed),
         *(
-            f"~ {change.id}: {_prices_in_words(change.before_pico)} -> "
-            f"{_prices_in_words(change.after_pico)}"
+            f"~ {change.id}: {describe_rates(change.before_pico)} -> "
+            f"{describe_rates(change.after_pico)}"
             for change in changes.repriced
         ),
     ]
 
 
-def format_per_million(rates_pico: Mapping[Meter, int], meter: Meter) -> str:
-    """Dollars per million units, or a dash where the meter has no price."""
-    rate = rates_pico.get(meter)
-    return "-" if rate is None else format_rate(rate * UNITS_PER_MILLION)
-
-
-def _prices_in_words(rates_pico: Mapping[Meter, int]) -> str:
-    return ", ".join(f"{m} {format_per_million(rates_pico, m)}" for m in rates_pico) or "-"
+def _view_now(prices: tuple[RateCard, ...], now_s: float) -> dict[str, msgspec.Raw]:
+    card = find_rate_card(prices, now_s)
+    return {} if card is None else view_rates(card.rates_pico, card.markup_ppm)
 
 
 def _day(time_s: int | None) -> str:

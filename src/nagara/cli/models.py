@@ -1,15 +1,19 @@
 """`nagara models`: look at the catalogue, and build it anew from the price data.
 
-Shows the stored catalogue, or the shipped one where that is newer or nothing is stored yet. Only
-`sync` writes, only `sync` loads genai-prices, and only `sync --update` reaches the network.
+Shows the stored catalogue, or the shipped one where that is newer or nothing is stored yet, with
+what the configuration file says of models: the prices are what callers pay. Only `sync` writes,
+only `sync` loads genai-prices, and only `sync --update` reaches the network.
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
+import msgspec
 
+from nagara.catalogue.build import OPERATIONS
 from nagara.catalogue.changes import compare
 from nagara.catalogue.shipped import pick_newer
 from nagara.cli.model_views import (
@@ -25,9 +29,14 @@ from nagara.cli.model_views import (
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.store import open_store
-from nagara.domain.catalog import Catalogue, Model, Operation
+from nagara.config.load import load_config
+from nagara.domain.catalog import Catalogue, Model
+from nagara.domain.configuration import ConfigError
 from nagara.routing.lookup import nearest_ids
+from nagara.routing.table import merge_models
 from nagara.storage.catalogue import load_catalogue, save_catalogue
+
+CHOICES = [operation.value for known in OPERATIONS.values() for operation in known]
 
 
 @click.group(no_args_is_help=True)
@@ -40,16 +49,17 @@ def models() -> None:
 @click.option("--search", metavar="TEXT", help="Only models with this in an id, alias or name.")
 @click.option(
     "--operation",
-    type=click.Choice([operation.value for operation in Operation]),
-    help="Only models for this.",
+    metavar="NAME",
+    type=click.Choice(CHOICES),
+    help=f"Only models for this: {', '.join(CHOICES)}.",
 )
 @as_json
 @takes_place
 def list_models(
     startup: str | None, search: str | None, operation: str | None, is_json: bool, place: Place
 ) -> None:
-    """List the known models with their list prices."""
-    catalogue = asyncio.run(_load(place))
+    """List the known models with what callers pay for them."""
+    catalogue = _configure(asyncio.run(_load(place)), place)
     if startup is not None and startup not in {known.id for known in catalogue.startups}:
         near = nearest_ids(startup, [known.id for known in catalogue.startups])
         raise click.ClickException(f"there is no startup {startup!r}{_advise(near)}")
@@ -70,13 +80,14 @@ def list_models(
 @takes_place
 def show(model_id: str, is_json: bool, place: Place) -> None:
     """Show one model, by its id or an alias: its facts, prices and who offers it."""
-    model = _find(asyncio.run(_load(place)), model_id)
+    model = _find(_configure(asyncio.run(_load(place)), place), model_id)
     if is_json:
         print_json(view_model(model, _now_s()))
         return
     print_facts(model_facts(model, _now_s()))
-    click.echo()
-    print_table(OFFER_COLUMNS, offer_rows(model, _now_s()))
+    if model.offers:
+        click.echo()
+        print_table(OFFER_COLUMNS, offer_rows(model, _now_s()))
 
 
 @models.command()
@@ -115,6 +126,20 @@ async def _load(place: Place) -> Catalogue:
         return pick_newer(None)
     async with open_store(place) as driver:
         return pick_newer(await load_catalogue(driver))
+
+
+def _configure(catalogue: Catalogue, place: Place) -> Catalogue:
+    """The catalogue with the models, prices and markups of the configuration file."""
+    problems: list[str] = []
+    try:
+        declared = load_config(place.config, os.environ).declared
+        models = merge_models(declared, catalogue, problems)
+    except ConfigError as error:
+        problems = list(error.problems)
+    if problems:
+        raise click.ClickException(f"{problems[0]} ('nagara config check' has all that is wrong)")
+    own = sorted(models.values(), key=lambda model: model.id)
+    return msgspec.structs.replace(catalogue, models=tuple(own))
 
 
 async def _save(place: Place, catalogue: Catalogue) -> None:

@@ -40,8 +40,13 @@ def takes_rates(command: Callable[..., Any]) -> Callable[..., Any]:
 def describe_rates(limits: RateLimits) -> str:
     """The limits in words."""
     own = {name: n for name, n in msgspec.structs.asdict(limits).items() if n is not None}
-    words = (f"{n or 'any'} {name.replace('_', ' ')}" for name, n in own.items())
+    words = (f"{n or 'any'} {_unit(name, n)}" for name, n in own.items())
     return ", ".join(words) or "as set for all"
+
+
+def _unit(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    return words.replace("s ", " ", 1) if count == 1 else words
 
 
 def _keep_rate(context: click.Context, option: click.Parameter, value: str | None) -> None:

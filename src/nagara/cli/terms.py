@@ -100,6 +100,14 @@ def read_markup(_: click.Context, __: click.Parameter, value: str | None) -> int
     return markup_ppm
 
 
+def format_percent(markup_ppm: int) -> str:
+    """Exact: a percent is ten thousand millionths, so four places are enough."""
+    sign = "-" if markup_ppm < 0 else ""
+    whole, rest = divmod(abs(markup_ppm), 10_000)
+    fraction = f"{rest:04d}".rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
 def read_label(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """An id or a note: 1 to 255 printable characters."""
     if value is not None and not (1 <= len(value) <= NAME_CHARS_MAX and value.isprintable()):

@@ -246,6 +246,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    meant_for: frozenset[Operation] | None = None
+    """What the model itself is for; None where that is not known, and the provider may be asked."""
+
     operations: frozenset[Operation] = frozenset()
     """What this model can be asked for, each in its own dialect. Never given: it follows."""
 
@@ -254,7 +257,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         # Every request asks for it, and matching model names takes as long as choosing a route.
-        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
+        operations = self.provider.operations_of(self.model)
+        if self.meant_for is not None:
+            operations &= self.meant_for
+        msgspec.structs.force_setattr(self, "operations", operations)
 
     def choose_auth(self, operation: Operation) -> Auth:
         """How its credential is presented with `operation`."""

@@ -15,6 +15,9 @@ PICO_PER_DOLLAR = 10**12
 NANO_PER_DOLLAR = 10**9
 PICO_PER_NANO = 1000
 AMOUNT_NANO_MAX = 2**63 - 1
+PLACES_MAX = 9
+"""Decimal places of an amount in dollars: a nano-dollar is the last."""
+SHOWN_CHARS_MAX = 40
 PPM = 1_000_000
 MARKUP_PPM_MAX = 10_000 * PPM
 """A million percent."""
@@ -54,24 +57,20 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def sum_up(lines: Iterable[ChargeLine], markup_ppm: int = 0) -> int:
     """The amount of a charge with these lines, in nano-dollars: how every one is computed."""
-    return mark_up(sum(line.quantity * line.rate_pico for line in lines), markup_ppm)
+    amount_pico = 0
+    for line in lines:
+        amount_pico += line.quantity * line.rate_pico
+    return mark_up(amount_pico, markup_ppm)
 
 
 def mark_up(amount_pico: int, markup_ppm: int) -> int:
-    """Nano-dollars of pico-dollars with millionths on top, rounded once, up."""
-    if not markup_ppm:
-        return round_to_nano(amount_pico)
+    """The one rounding rule: pico-dollars with millionths on top to nano-dollars, rounded up."""
     return -(-amount_pico * (PPM + markup_ppm) // (PPM * PICO_PER_NANO))
 
 
 def is_markup(markup_ppm: int) -> bool:
     """Whether it leaves something to pay: a discount of everything, or more, is none."""
     return -PPM < markup_ppm <= MARKUP_PPM_MAX
-
-
-def round_to_nano(amount_pico: int) -> int:
-    """The one rounding rule: pico-dollars to nano-dollars, up."""
-    return -(-amount_pico // PICO_PER_NANO)
 
 
 def rate_from_mtok(dollars_per_million: Decimal) -> int:
@@ -88,10 +87,13 @@ def format_dollars(amount_nano: int, *, places_min: int = 2) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
-def format_rate(rate_pico: int) -> str:
-    """Dollars for one unit as plain decimal text: no exponent, no trailing zeros, nothing lost."""
-    whole, pico = divmod(rate_pico, PICO_PER_DOLLAR)
-    fraction = f"{pico:012d}".rstrip("0")
+def format_rate(rate_pico: int, markup_ppm: int = 0) -> str:
+    """Dollars for one unit, with the markup on it, as plain decimal text.
+
+    No exponent, no trailing zeros, nothing lost: only the amount of a request is rounded.
+    """
+    whole, rest = divmod(rate_pico * (PPM + markup_ppm), PICO_PER_DOLLAR * PPM)
+    fraction = f"{rest:018d}".rstrip("0")
     return f"{whole}.{fraction}" if fraction else f"{whole}"
 
 
@@ -100,13 +102,17 @@ def parse_dollars(text: str) -> int:
 
     Raises `ValueError` for anything else: exponents, NaN, more than nine places, beyond 64 bits.
     """
+    shown = text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, _, fraction = digits.partition(".")
     is_decimal = whole.isascii() and whole.isdigit() and (fraction + "0").isascii()
-    is_too_long = len(whole) > 19 or len(fraction) > 9
-    if not is_decimal or not (fraction + "0").isdigit() or is_too_long:
-        raise ValueError(f"{text!r} is not an amount in dollars, such as 12.50")
-    amount = int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(9, "0"))
-    if amount > AMOUNT_NANO_MAX:
-        raise ValueError(f"{text!r} is more than the ledger can hold")
+    if not is_decimal or not (fraction + "0").isdigit():
+        raise ValueError(f"{shown!r} is not an amount in dollars, such as 12.50")
+    if len(fraction) > PLACES_MAX:
+        raise ValueError(f"{shown!r} has more than {PLACES_MAX} decimal places")
+    # What has more digits is not made a number at all: that takes long for a million of them.
+    is_beyond = len(whole) > len(str(AMOUNT_NANO_MAX))
+    amount = 0 if is_beyond else int(whole) * NANO_PER_DOLLAR + int(fraction.ljust(PLACES_MAX, "0"))
+    if is_beyond or amount > AMOUNT_NANO_MAX:
+        raise ValueError(f"{shown!r} is more than the ledger can hold")
     return sign * amount

@@ -6,6 +6,7 @@ makes a charge, `nagara.billing` says.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
@@ -111,6 +112,18 @@ def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
     if from_s <= until_s:
         return from_s <= time_s < until_s
     return time_s >= from_s or time_s < until_s
+
+
+def find_next_change(prices: Sequence[RateCard], now_s: float) -> float:
+    """The next moment at which another of the cards may be in force; infinity if none comes."""
+    day_s = now_s - now_s % DAY_S
+    edges = (
+        day_s + edge_s + (0 if now_s < day_s + edge_s else DAY_S)
+        for card in prices
+        for edge_s in card.hours_s or ()
+    )
+    begins = (card.effective_from_s for card in prices if card.effective_from_s > now_s)
+    return min((*edges, *begins), default=math.inf)
 
 
 def find_rates(prices: Sequence[RateCard], now_s: float) -> Rates:

@@ -4,6 +4,8 @@ Both are OpenAI's, take a `model` and an `input`, and are never streamed.
 
 Sources: https://platform.openai.com/docs/api-reference/embeddings
 and https://platform.openai.com/docs/api-reference/moderations
+
+Moderations are not free in themselves: OpenAI's models have a price of zero, others' have not.
 """
 
 from nagara.dialects.base import RequestView
@@ -57,6 +59,5 @@ TEXT_ENDPOINTS = (
         write_request=write_request,
         read_usage=read_usage,
         encode_error=encode_error,
-        is_free=True,
     ),
 )

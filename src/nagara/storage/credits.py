@@ -134,12 +134,22 @@ async def move(driver: Driver, transfer: Transfer, statements: Sequence[Statemen
 async def is_made(driver: Driver, transfer: Transfer) -> bool:
     """Whether the transfer is there; `LedgerError` when its id is another's."""
     rows = await driver.query(
-        "SELECT amount_nano, account_id, request FROM transfers WHERE id = $1", (transfer.id,)
+        "SELECT amount_nano, transfers.account_id, request, gave.kind FROM transfers "
+        "JOIN ledger_accounts AS gave ON gave.id = debit_id WHERE transfers.id = $1",
+        (transfer.id,),
     )
-    content = (transfer.amount_nano, transfer.account_id, transfer.request)
+    content = (transfer.amount_nano, transfer.account_id, transfer.request, transfer.debit.kind)
     if rows and rows[0] != content:
         raise LedgerError(f"the id {transfer.id!r} was used for another movement")
     return bool(rows)
+
+
+async def find_moved_at_ms(driver: Driver, code: str, movement_id: str) -> int:
+    """When the movement with its caller's id was made: for who asks for it again, some time ago."""
+    rows = await driver.query(
+        "SELECT at_ms FROM transfers WHERE id = $1", (f"{code}:{movement_id}",)
+    )
+    return int(rows[0][0])
 
 
 async def _explain(driver: Driver, transfer: Transfer) -> LedgerError:

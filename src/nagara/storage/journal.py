@@ -89,16 +89,20 @@ def record_statements(
 
     `cost_nano` is what all its attempts cost us; None if nobody knows.
     """
-    usage = record.usage
+    usage, charge_nano = record.usage, record.charge_nano
     tokens = (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
     return [
-        _insert_request(record, tokens, held_nano, cost_nano),
-        _add_activity(record, tokens, cost_nano),
+        _insert_request(record, tokens, held_nano, charge_nano, cost_nano),
+        _add_activity(record, tokens, charge_nano, cost_nano),
     ]
 
 
 def _insert_request(
-    record: RequestRecord, tokens: tuple[int, int], held_nano: int, cost_nano: int | None
+    record: RequestRecord,
+    tokens: tuple[int, int],
+    held_nano: int,
+    charge_nano: int,
+    cost_nano: int | None,
 ) -> Statement:
     usage, charge = record.usage, record.charge
     params = (
@@ -124,7 +128,7 @@ def _insert_request(
         0 if usage is None else int(usage.is_estimated),
         *tokens,
         held_nano,
-        record.charge_nano,
+        charge_nano,
         cost_nano,
         None if charge is None else charge.rate_card,
         None if charge is None else _encode(charge).decode(),
@@ -133,14 +137,14 @@ def _insert_request(
 
 
 def _add_activity(
-    record: RequestRecord, tokens: tuple[int, int], cost_nano: int | None
+    record: RequestRecord, tokens: tuple[int, int], charge_nano: int, cost_nano: int | None
 ) -> Statement:
     params = (
         record.account_id,
         record.at_ms // (1000 * DAY_S),
         record.key_id,
         record.model,
-        record.charge_nano,
+        charge_nano,
         cost_nano or 0,
         *tokens,
     )

@@ -73,10 +73,10 @@ class SqliteProcess:
         self._identity = identify(path)
         self._start()
 
-    def submit(
+    def commit(
         self, statements: Sequence[Statement], *, is_flushed: bool = True
     ) -> "asyncio.Future[list[Result]]":
-        """Ask for a commit. It is made whether or not the future is waited for.
+        """As `Driver.commit`. It is made whether or not the future is waited for.
 
         Raises `StorageError` at once when too many wait already, and as the encoder does for a
         value that cannot be stored.
@@ -91,7 +91,12 @@ class SqliteProcess:
         if self._link is None:
             self._start()
         self._ticket += 1
-        asked = [(self._number(s.sql), s.params, s.rows_expected) for s in statements]
+        numbers = self._numbers
+        for statement in statements:
+            if statement.sql not in numbers:
+                numbers[statement.sql] = len(numbers)
+                self._new_texts.append(statement.sql)
+        asked = [(numbers[s.sql], s.params, s.rows_expected) for s in statements]
         # Here, so that a value which cannot be sent is its own caller's error alone.
         message = msgspec.Raw(_encoder.encode((self._ticket, is_flushed, asked)))
         future: asyncio.Future[list[Result]] = self._loop.create_future()
@@ -100,12 +105,6 @@ class SqliteProcess:
             self._loop.call_soon(self._flush)
         self._outbox.append(message)
         return future
-
-    async def commit(
-        self, statements: Sequence[Statement], *, is_flushed: bool = True
-    ) -> list[Result]:
-        """As `Driver.commit`."""
-        return await self.submit(statements, is_flushed=is_flushed)
 
     async def close(self) -> None:
         """Commit what was asked for, then end the process."""
@@ -117,13 +116,6 @@ class SqliteProcess:
             link, self._link = self._link, None
             link.close()
             await asyncio.to_thread(_reap, link.process)
-
-    def _number(self, sql: str) -> int:
-        number = self._numbers.get(sql)
-        if number is None:
-            number = self._numbers[sql] = len(self._numbers)
-            self._new_texts.append(sql)
-        return number
 
     def _start(self) -> None:
         """Start the process. It has all SQL texts to learn anew.

@@ -99,9 +99,9 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._run, name="nagara-writer", daemon=True)
         self._thread.start()
 
-    async def commit(
+    def commit(
         self, statements: Sequence[Statement], *, is_flushed: bool = True
-    ) -> list[Result]:
+    ) -> "asyncio.Future[list[Result]]":
         """As `Driver.commit`; `StorageError` at once when too many wait already."""
         if self._is_closing:
             raise StorageError(f"the database {self._path} was closed")
@@ -113,7 +113,7 @@ class SqliteWriter:
         batch = Batch(statements, future, is_flushed=is_flushed)
         self._waiting += 1
         self._queue.put(batch)
-        return await future
+        return future
 
     async def close(self) -> None:
         """Commit what waits, then end the thread and close the connection."""

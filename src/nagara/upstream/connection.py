@@ -303,7 +303,8 @@ class Connection(asyncio.Protocol):
         if not is_clean or transport is None or transport.get_write_buffer_size():
             self.close()
             return
-        self.resume_reading()
+        if self.is_reading_paused:
+            self.resume_reading()
         self.is_reused = True
         self._idle_due_s = self._monotonic_s() + self._limits.idle_expiry_s
         self.watch(self._idle_due_s)

@@ -179,7 +179,7 @@ class Exchange:
         self.headers = headers
         self._decoder = decoder
         self._wait_kind = ErrorKind.UPSTREAM_IDLE_TIMEOUT
-        self.expect_nothing()
+        self.due_s = self._total_due_s
         self.has_news = True
 
     def take_body(self, data: bytes) -> None:

@@ -1,10 +1,12 @@
 """`GET /v1/models`, `/v1/models/{id}` and `/v1/startups`: answers from the snapshot, no I/O.
 
-What everyone may see is encoded once a snapshot and answered as kept bytes, or as 304 to a client
-that has them. A key with a list of models sees those; a test key sees what the sandbox serves.
+What everyone may see is encoded once a snapshot, and again when a price changes by its date, and
+answered as kept bytes, or as 304 to a client that has them. A key with a list of models sees those,
+one of an account with a markup the prices with that; a test key sees what the sandbox serves.
 Errors are raised as `GatewayError` for the edge to render.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, unquote
@@ -13,6 +15,7 @@ import msgspec
 
 from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.rates import find_next_change
 from nagara.pipeline import model_not_found
 from nagara.routing.lookup import resolve_route
 from nagara.web.documents import Document, DocumentAnswer, answer_document, make_document
@@ -26,14 +29,20 @@ from nagara.web.model_list import (
 )
 
 PAGE_LIMIT_MAX = 1000
+VIEWS_KEPT_MAX = 16
+"""Of 1 MB each: one for each markup that accounts have."""
+
+_ViewKey = tuple[bool, int | None]
+"""Whether it is the sandbox's table, and the account's markup."""
 
 
 class _View(msgspec.Struct, frozen=True):
-    """What was encoded from one table of routes of one snapshot."""
+    """What was encoded from one table of routes of one snapshot, and how long its prices hold."""
 
     routes: Mapping[str, Route]
     models: ModelList
     startups: Document
+    until_s: float
 
 
 class CatalogueEndpoints:
@@ -48,8 +57,8 @@ class CatalogueEndpoints:
     ) -> None:
         self._current_snapshot = current_snapshot
         self._now_s = now_s
-        # By whether it is the sandbox's table. Only the current snapshot's views are kept.
-        self._views: dict[bool, _View] = {}
+        # Only the current snapshot's views are kept.
+        self._views: dict[_ViewKey, _View] = {}
 
     def prepare(self) -> None:
         """Encode what everyone may see of the current snapshot: some 20 ms for 1,300 models."""
@@ -86,8 +95,9 @@ class CatalogueEndpoints:
             is_restricted = key is not None and key.allowed_models is not None
             raise _not_listed(name) if is_restricted else model_not_found(snapshot, name)
         known = self._view(snapshot, key).models.entries.get(route.model.id)
-        entry = known if known is not None else encode_model(route, self._now_s())
-        return answer_document(make_document(entry), if_none_match)
+        if known is None:
+            known = encode_model(route, self._now_s(), _find_markup(snapshot, key))
+        return answer_document(make_document(known), if_none_match)
 
     def list_startups(self, if_none_match: bytes | None = None) -> DocumentAnswer:
         """The makers of the models that are served here."""
@@ -96,12 +106,43 @@ class CatalogueEndpoints:
     def _view(self, snapshot: Snapshot, key: Key | None) -> _View:
         is_test = key is not None and key.kind is KeyKind.TEST
         routes = snapshot.sandbox if is_test or not snapshot.providers else snapshot.routes
-        view = self._views.get(is_test)
-        if view is None or view.routes is not routes:
-            models = encode_models(routes, self._now_s())
-            view = _View(routes, models, encode_startups(snapshot.catalogue, routes))
-            self._views[is_test] = view
+        view_key = (is_test, _find_markup(snapshot, key))
+        view = self._views.get(view_key)
+        now_s = self._now_s()
+        if view is None or view.routes is not routes or now_s >= view.until_s:
+            current = (snapshot.routes, snapshot.sandbox)
+            kept = {k: v for k, v in self._views.items() if any(v.routes is c for c in current)}
+            self._views = kept if len(kept) < VIEWS_KEPT_MAX else {}
+            view = self._views[view_key] = _make_view(snapshot, routes, now_s, view_key[1])
         return view
+
+
+def _make_view(
+    snapshot: Snapshot, routes: Mapping[str, Route], now_s: float, markup_ppm: int | None
+) -> _View:
+    return _View(
+        routes,
+        encode_models(routes, now_s, markup_ppm),
+        encode_startups(snapshot.catalogue, routes),
+        min((_find_end(route, now_s) for route in routes.values()), default=math.inf),
+    )
+
+
+def _find_end(route: Route, now_s: float) -> float:
+    """Until when what is shown of a model stays true, if nobody changes it."""
+    deprecates_at_s = route.model.deprecates_at_s
+    change_s = find_next_change(route.prices, now_s)
+    if deprecates_at_s is None or deprecates_at_s <= now_s:
+        return change_s
+    return min(change_s, deprecates_at_s)
+
+
+def _find_markup(snapshot: Snapshot, key: Key | None) -> int | None:
+    """What the caller's account pays in place of the models' own markups. A test key pays none."""
+    if key is None or key.kind is KeyKind.TEST:
+        return None
+    account = snapshot.accounts.get(key.account_id)
+    return None if account is None else account.markup_ppm
 
 
 def _cut_page(entries: Mapping[str, bytes], query: bytes) -> Document:

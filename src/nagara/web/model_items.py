@@ -2,7 +2,8 @@
 
 OpenAI's read `object`, `created` and `owned_by`; Anthropic's read `type`, `created_at`, `lifecycle`
 and the token limits; the rest is NagaAI's. What is not known is null. Prices are dollars for one
-unit, as JSON numbers with all their digits and no exponent.
+unit, as JSON numbers with all their digits and no exponent; with the markup, since that is what
+the caller pays.
 """
 
 import datetime
@@ -13,7 +14,7 @@ import msgspec
 
 from nagara.domain.catalog import Operation, Route
 from nagara.domain.money import format_rate
-from nagara.domain.rates import find_rates
+from nagara.domain.rates import find_rate_card
 from nagara.domain.usage import Meter
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import can_serve
@@ -107,8 +108,11 @@ class ModelItem(msgspec.Struct, frozen=True, kw_only=True):
     supported_parameters_by_endpoint: dict[str, tuple[str, ...]]
 
 
-def make_item(route: Route, now_s: float) -> ModelItem:
-    """The entry of a route's model. Endpoints are those that its deployments really serve."""
+def make_item(route: Route, now_s: float, account_markup_ppm: int | None = None) -> ModelItem:
+    """The entry of a route's model. Endpoints are those that its deployments really serve.
+
+    An account's markup stands in place of the model's own.
+    """
     model = route.model
     endpoints = tuple(find_endpoints(route))
     is_deprecated = model.deprecates_at_s is not None and model.deprecates_at_s <= now_s
@@ -124,7 +128,10 @@ def make_item(route: Route, now_s: float) -> ModelItem:
         max_tokens=model.output_tokens_max,
         max_output_images=model.output_images_max,
         supported_endpoints=endpoints,
-        pricing={key: msgspec.Raw(text.encode()) for key, text in list_prices(route, now_s)},
+        pricing={
+            key: msgspec.Raw(text.encode())
+            for key, text in list_prices(route, now_s, account_markup_ppm)
+        },
         architecture=Architecture(model.input_modalities, model.output_modalities),
         aliases=model.aliases,
         deprecates_at=model.deprecates_at_s,
@@ -151,16 +158,22 @@ def find_endpoints(route: Route) -> Iterator[Operation]:
     return (operation for operation in route.model.operations if operation in served)
 
 
-def list_prices(route: Route, now_s: float) -> Iterator[tuple[str, str]]:
+def list_prices(
+    route: Route, now_s: float, account_markup_ppm: int | None = None
+) -> Iterator[tuple[str, str]]:
     """Public price keys with exact decimal text; only those that are known."""
-    rates = find_rates(route.prices, now_s)
+    card = find_rate_card(route.prices, now_s)
+    if card is None:
+        return
+    rates = card.rates_pico
+    markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     for key, meter, units in _PRICE_KEYS:
         if meter in rates:
-            yield key, format_rate(rates[meter] * units)
+            yield key, format_rate(rates[meter] * units, markup_ppm)
     if Meter.INPUT in rates and "embedding" in route.model.output_modalities:
-        yield "per_token", format_rate(rates[Meter.INPUT])
+        yield "per_token", format_rate(rates[Meter.INPUT], markup_ppm)
     if Meter.INPUT in rates and Meter.INPUT_IMAGE in rates:
-        yield "per_input_text_token", format_rate(rates[Meter.INPUT])
+        yield "per_input_text_token", format_rate(rates[Meter.INPUT], markup_ppm)
 
 
 @functools.lru_cache(maxsize=1024)  # a few lists of parameters stand for a thousand models

@@ -34,20 +34,22 @@ class StartupItem(msgspec.Struct, frozen=True, kw_only=True):
     models_count: int
 
 
-def encode_models(routes: Mapping[str, Route], now_s: float) -> ModelList:
+def encode_models(
+    routes: Mapping[str, Route], now_s: float, account_markup_ppm: int | None = None
+) -> ModelList:
     """Every routed model once, under its own id, in the order of the ids."""
     own = sorted(
         (route for name, route in routes.items() if name == route.model.id),
         key=lambda route: route.model.id,
     )
-    entries = {route.model.id: encode_model(route, now_s) for route in own}
+    entries = {route.model.id: encode_model(route, now_s, account_markup_ppm) for route in own}
     names = {r.model.id: frozenset((r.model.id, *r.model.aliases)) for r in own}
     return ModelList(encode_page(entries, has_more=False), entries, names)
 
 
-def encode_model(route: Route, now_s: float) -> bytes:
+def encode_model(route: Route, now_s: float, account_markup_ppm: int | None = None) -> bytes:
     """One model's entry."""
-    return _encoder.encode(make_item(route, now_s))
+    return _encoder.encode(make_item(route, now_s, account_markup_ppm))
 
 
 def encode_page(entries: Mapping[str, bytes], *, has_more: bool) -> Document:

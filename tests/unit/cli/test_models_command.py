@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,48 @@ def test_show_finds_a_model_by_its_alias(tmp_path: Path) -> None:
     assert model["usd_per_million"]["cache_write_5m"] == 3.75
     assert model["offers"][0]["provider"] == "anthropic"
     assert "claude-sonnet-4-5" in run(tmp_path, "show", "claude-sonnet-4.5").stdout
+
+
+OWN_PRICES = """
+[models.mine]
+markup_percent = "20"
+
+[[models.mine.prices]]
+input_mtok = "1"
+output_mtok = "2.50"
+search = "0.01"
+tiers = [{ input_tokens_above = 200000, input_mtok = "3" }]
+service_tiers.flex = { multiple = "0.5" }
+
+[[models.mine.prices]]
+effective_from = 2999-01-01
+input_mtok = "4"
+"""
+
+
+def test_model_of_the_configuration_is_shown_with_what_callers_pay_and_when(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text(OWN_PRICES)
+    model = answer(tmp_path, "show", "mine", "--config", str(config))
+    assert model["usd_per_million"] == {"input": 1.2, "output": 3, "searches": 12000}
+    now, later = model["prices"]
+    assert now["tiers"] == [{"input_tokens_min": 200001, "usd_per_million": {"input": 3.6}}]
+    assert now["service_tiers"]["flex"]["usd_per_million"]["output"] == 1.5
+    assert (later["effective_from"], later["usd_per_million"]) == ("2999-01-01", {"input": 4.8})
+    facts = run(tmp_path, "show", "mine", "--config", str(config)).stdout
+    assert "input 1.2, output 3, 0.012 a search (markup of 20% included)" in facts
+    assert re.search(r"above 200000 in +input 3.6\n", facts)
+    assert re.search(r"from 2999-01-01 +input 4.8 ", facts)
+
+
+def test_broken_configuration_is_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[models.mine]\nmarkup_percnt = 1\n")
+    done = run(tmp_path, "list", "--config", str(config))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "markup_percent" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from nagara.domain.money import (
     AMOUNT_NANO_MAX,
     format_dollars,
     format_rate,
+    mark_up,
     parse_dollars,
     rate_from_mtok,
-    round_to_nano,
 )
 
 
@@ -26,7 +26,7 @@ def test_amount_survives_being_text(amount_nano: int, places_min: int) -> None:
 
 @given(st.integers(0, 10**30))
 def test_amount_is_rounded_up_to_a_whole_nano(amount_pico: int) -> None:
-    nano = round_to_nano(amount_pico)
+    nano = mark_up(amount_pico, 0)
     assert nano * 1000 >= amount_pico > (nano - 1) * 1000
 
 
@@ -49,4 +49,19 @@ def test_rate_comes_from_dollars_a_million(dollars: str, pico: int) -> None:
 )  # fmt: skip
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
+        parse_dollars(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1e3", "is not an amount"),
+        ("0.0000000001", "more than 9 decimal places"),
+        ("9" * 20, "more than the ledger can hold"),
+        ("-" + "9" * 400, "more than the ledger can hold"),
+        ("9223372036.854775808", "more than the ledger can hold"),
+    ],
+)
+def test_amount_is_refused_with_what_is_wrong_with_it(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
         parse_dollars(text)

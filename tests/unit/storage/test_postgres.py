@@ -181,6 +181,16 @@ async def test_empty_database_is_not_begun_by_whoever_only_looks(postgres_url: s
     assert found == (None,)
 
 
+async def test_looking_at_a_schema_tells_its_version_and_changes_nothing(postgres_url: str) -> None:
+    with pytest.raises(StorageError, match="is empty yet"):
+        await PostgresDriver.examine(Secret(postgres_url), BOUNDS)
+    async with opened(postgres_url) as driver:
+        known = len(load_migrations())
+        await driver.commit([Do("DELETE FROM schema_versions WHERE version = $1", (known,))])
+        assert await PostgresDriver.examine(Secret(postgres_url), BOUNDS) == known - 1
+        assert await driver.query("SELECT MAX(version) FROM schema_versions") == [(known - 1,)]
+
+
 async def test_session_that_may_only_read_is_told(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_versions (version BIGINT)")

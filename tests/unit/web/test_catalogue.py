@@ -17,6 +17,7 @@ import uvicorn
 
 from nagara.catalogue.shipped import load_shipped
 from nagara.domain.catalog import (
+    Account,
     ConfiguredProvider,
     Deployment,
     Key,
@@ -26,7 +27,7 @@ from nagara.domain.catalog import (
     Snapshot,
 )
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.rates import find_rates
+from nagara.domain.rates import RateCard, find_rates
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 from nagara.routing.lookup import make_sandbox_route
@@ -246,6 +247,52 @@ def test_list_is_encoded_once_a_snapshot_and_anew_for_another() -> None:
     assert served.list_models(None).body is first
     current[0] = snapshot_with("anthropic", "claude-opus-4.5")
     assert list(listed(served.list_models(None).body)) == ["claude-opus-4.5"]
+
+
+def priced(*cards: RateCard, deprecates_at_s: int | None = None) -> Snapshot:
+    """A snapshot of one model, which is sold by an account 1 without a markup and 2 with one."""
+    model = Model(id="sold", startup="x", display_name="Sold", deprecates_at_s=deprecates_at_s)
+    routes = {"sold": Route(model, (), cards)}
+    accounts = {n: Account(n, "a", 0, 0, markup) for n, markup in ((1, None), (2, -500_000))}
+    configured = ConfiguredProvider(name="x", provider=PROVIDERS["openai"])
+    return msgspec.structs.replace(
+        PLAIN, routes=routes, sandbox=routes, accounts=accounts, providers={"x": configured}
+    )
+
+
+def shown_price(served: CatalogueEndpoints, key: Key | None = None) -> bytes:
+    found = re.search(rb'"per_input_token":([^,}]*)', served.list_models(key).body)
+    assert found is not None
+    assert found[0] in served.get_model(key, "sold").body
+    return found[1]
+
+
+def test_price_is_shown_with_the_markup_that_the_caller_pays() -> None:
+    card = RateCard(rates_pico={Meter.INPUT: 1_000_001}, markup_ppm=125_000)
+    served = endpoints(priced(card))
+    assert shown_price(served) == b"0.000001125001125"
+    assert shown_price(served, make_key()) == b"0.000001125001125"
+    discounted = msgspec.structs.replace(make_key(), account_id=2)
+    assert shown_price(served, discounted) == b"0.0000005000005"
+    assert shown_price(served) == b"0.000001125001125"
+
+
+def test_price_with_a_date_is_shown_from_that_moment_on() -> None:
+    cards = (
+        RateCard(rates_pico={Meter.INPUT: 1_000_000}),
+        RateCard(rates_pico={Meter.INPUT: 3_000_000}, effective_from_s=int(NOW_S) + 10),
+    )
+    now_s = [NOW_S]
+    snapshot = priced(*cards, deprecates_at_s=int(NOW_S) + 20)
+    served = CatalogueEndpoints(lambda: snapshot, lambda: now_s[0])
+    assert shown_price(served) == b"0.000001"
+    now_s[0] = NOW_S + 9.9
+    assert shown_price(served) == b"0.000001"
+    now_s[0] = NOW_S + 10
+    assert shown_price(served) == b"0.000003"
+    assert listed(served.list_models(None).body)["sold"]["lifecycle"] == "active"
+    now_s[0] = NOW_S + 20
+    assert listed(served.list_models(None).body)["sold"]["lifecycle"] == "deprecated"
 
 
 def test_pages_follow_one_another(shown: CatalogueEndpoints) -> None:

@@ -60,20 +60,29 @@ class ChatUsage(msgspec.Struct, gc=False):
         if self.prompt_tokens is None and self.completion_tokens is None:
             return None
         counts: dict[Meter, int] = {}
-        inputs = self.prompt_tokens_details or _NO_PROMPT_DETAILS
+        # Every answer comes by here, and most details are zero: those cost no call.
         rest = max(self.prompt_tokens or 0, 0)
-        rest = _take(counts, rest, Meter.CACHE_READ, inputs.cached_tokens or self._cached_beside())
-        rest = _take(counts, rest, Meter.CACHE_WRITE_5M, inputs.cache_write_tokens)
-        rest = _take(counts, rest, Meter.INPUT_AUDIO, inputs.audio_tokens)
-        rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
-        _take(counts, rest, Meter.INPUT, rest)
-        outputs = self.completion_tokens_details or _NO_COMPLETION_DETAILS
+        inputs = self.prompt_tokens_details or _NO_PROMPT_DETAILS
+        if cached := inputs.cached_tokens or self._cached_beside():
+            rest = _take(counts, rest, Meter.CACHE_READ, cached)
+        if inputs.cache_write_tokens:
+            rest = _take(counts, rest, Meter.CACHE_WRITE_5M, inputs.cache_write_tokens)
+        if inputs.audio_tokens:
+            rest = _take(counts, rest, Meter.INPUT_AUDIO, inputs.audio_tokens)
+        if inputs.image_tokens:
+            rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
+        if rest:
+            counts[Meter.INPUT] = rest
         rest = self._all_completion()
-        reasoning = outputs.reasoning_tokens or self.reasoning_tokens
-        rest = _take(counts, rest, Meter.REASONING, reasoning)
-        rest = _take(counts, rest, Meter.OUTPUT_AUDIO, outputs.audio_tokens)
-        rest = _take(counts, rest, Meter.OUTPUT_IMAGE, outputs.image_tokens)
-        _take(counts, rest, Meter.OUTPUT, rest)
+        outputs = self.completion_tokens_details or _NO_COMPLETION_DETAILS
+        if reasoning := outputs.reasoning_tokens or self.reasoning_tokens:
+            rest = _take(counts, rest, Meter.REASONING, reasoning)
+        if outputs.audio_tokens:
+            rest = _take(counts, rest, Meter.OUTPUT_AUDIO, outputs.audio_tokens)
+        if outputs.image_tokens:
+            rest = _take(counts, rest, Meter.OUTPUT_IMAGE, outputs.image_tokens)
+        if rest:
+            counts[Meter.OUTPUT] = rest
         if searches := self._searches():
             counts[Meter.SEARCHES] = searches
         return Usage(counts)
@@ -102,13 +111,11 @@ _NO_PROMPT_DETAILS = PromptDetails()
 _NO_COMPLETION_DETAILS = CompletionDetails()
 
 
-def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) -> int:
+def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int) -> int:
     """Count a detail, cut to what is left of its total, under its meter; what is left then."""
-    # Written out like this, and not over a list of details, because every answer comes by here.
-    if not count or count < 0 or not left:
+    if count < 0 or not left:
         return left
-    taken = count if count < left else left  # noqa: FURB136 - a call of min() costs as much as all of this
-    counts[meter] = taken
+    counts[meter] = taken = min(count, left)
     return left - taken
 
 
