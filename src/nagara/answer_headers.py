@@ -31,4 +31,6 @@ def name_dropped(dropped: Sequence[str]) -> ResponseHeaders:
 
 def encode_header(text: str) -> bytes:
     """Text as a header value: what is not printable ASCII is percent-encoded."""
-    return (text if text.isascii() and text.isprintable() else quote(text)).encode()
+    return (
+        text if text.isascii() and text.isprintable() else quote(text, errors="replace")
+    ).encode()

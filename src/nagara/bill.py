@@ -20,6 +20,7 @@ from nagara.billing import (
     Estimate,
     bound_charge,
     complete_usage,
+    estimate_input,
     estimate_usage,
     find_rate_card,
     fit_output,
@@ -41,7 +42,7 @@ from nagara.runtime import Clock
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim, Loss
 from nagara.storage.driver import Statement
-from nagara.storage.journal import RequestRecord
+from nagara.storage.journal import RequestRecord, make_storable
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.rate_cards import UsedCard
@@ -55,7 +56,7 @@ class Ending(enum.Enum):
     """How an answer that had begun came to its end."""
 
     DELIVERED = "whole"
-    LEFT = "the caller did not wait for the rest"
+    LEFT = "the caller did not wait for the rest, or it went beyond a bound of the gateway's"
     FAILED = "it broke off, or its provider said that it had failed"
 
 
@@ -117,6 +118,7 @@ class Bill:
         self._claim = claim
         self._output_tokens_max: int | None = None
         """What was held for of all answers together; None where nothing is held."""
+        self._input_tokens_max: int | None = None
         self._hold: Hold | None = None
         self._usage: Usage | None = None
         self._charge: Charge | None = None
@@ -143,6 +145,7 @@ class Bill:
         if claim is not None:
             claim.is_made = True
         if estimate is not None:
+            self._input_tokens_max = estimate.input_tokens
             cap = estimate.output_tokens_max if self.output_cap is None else self.output_cap
             self._output_tokens_max = cap * self._terms.demand.choice_count
 
@@ -201,11 +204,12 @@ class Bill:
         ended, terms = self._ended, self._terms
         if usage is not None and not usage.is_possible:
             usage = None
-        if ending is Ending.DELIVERED:
-            if usage is None:
-                usage = estimate_usage(ended.bytes_in, answer_bytes, self._output_tokens_max)
-        else:
-            usage = complete_usage(usage, ended.bytes_in, answer_bytes, self._output_tokens_max)
+        if usage is None or ending is not Ending.DELIVERED:
+            came = estimate_input(terms.demand, self._input_tokens_max)
+            if ending is Ending.DELIVERED:
+                usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
+            else:
+                usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         priced = partial(
@@ -256,7 +260,7 @@ class Bill:
             return
         self.is_settled = True
         settlement = self._make_settlement(extra)
-        if self._hold is None and not extra:
+        if settlement.is_free and not extra:
             self._settlements.settle_later(settlement)
         else:
             await self._settlements.settle(settlement)
@@ -303,12 +307,12 @@ class Bill:
             duration_ms=max(0, self._now_ms() - terms.came_at_ms),
             provider=ended.provider,
             deployment=ended.deployment,
-            error=ended.error,
+            error=make_storable(ended.error),
             is_streamed=ended.is_streamed,
             is_test=terms.key.kind is KeyKind.TEST,
             attempts=ended.attempts,
             first_byte_ms=None if ended.first_byte_ms is None else int(ended.first_byte_ms),
-            dropped=", ".join(ended.dropped) or None,
+            dropped=make_storable(", ".join(ended.dropped) or None),
             usage=self._usage,
             charge=self._charge,
         )

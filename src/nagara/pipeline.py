@@ -20,9 +20,9 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
-from nagara.dialects.base import RequestView
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
@@ -118,7 +118,10 @@ class Pipeline:
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
-        terms = self._find_terms(snapshot, key, route, endpoint, view)
+        demand = endpoint.measure(view)
+        if endpoint.widen is not None:
+            demand = endpoint.widen(demand, headers)
+        terms = self._find_terms(snapshot, key, route, endpoint, demand)
         asking = Asking(
             endpoint=endpoint,
             view=view,
@@ -147,7 +150,7 @@ class Pipeline:
         return self._gate.open(account, key, model_id, endpoint.operation, input_bytes)
 
     def _find_terms(
-        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, view: RequestView
+        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, demand: Demand
     ) -> Terms:
         """Stage 6: who pays, and by which prices. Raises `GatewayError` where there are none."""
         now_ms = int(self._clock.now_s() * 1000)
@@ -162,7 +165,7 @@ class Pipeline:
             key=key,
             route=route,
             card=card,
-            demand=endpoint.measure(view),
+            demand=demand,
             came_at_ms=now_ms,
         )
 
@@ -197,6 +200,11 @@ class Pipeline:
         if admitted.claim is not None:
             await self._settlements.claim(admitted.claim)
             admitted.claim.is_made = True
+
+    def forget_claim(self, admitted: Admitted) -> None:
+        """Give up a claim that was made for nothing: whatever fails then, its key is free soon."""
+        if admitted.claim is not None:
+            self._settlements.forget(admitted.claim)
 
     async def _serve_held(
         self, admitted: Admitted, bill: Bill, reply: Reply, ended: RequestEnded
@@ -366,8 +374,11 @@ def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -
     ended.outcome = "cut"
     ended.error = failure.code if failure is not None else "upstream_error_event"
     # A provider may fail too while its answer is read on for a client that has left.
-    has_left = failure is not None and failure.kind is ErrorKind.CLIENT_LEFT
-    return Ending.LEFT if has_left else Ending.FAILED
+    kind = None if failure is None else failure.kind
+    # Beyond our own bounds it goes because of what was asked for (an event may repeat all that):
+    # what was handed on by then is no provider's failure, nor a gift.
+    is_bounded = kind is ErrorKind.UPSTREAM_TOO_LARGE and stream.text_bytes > 0
+    return Ending.LEFT if is_bounded or kind is ErrorKind.CLIENT_LEFT else Ending.FAILED
 
 
 def lower_output(call: Call, deployment: Deployment, cap: int) -> Call:
@@ -411,7 +422,8 @@ def find_faulty(snapshot: Snapshot, model: str, key: Key) -> Route | None:
     route = resolve_route(snapshot, name, key.kind) if fault is not None else None
     if route is None or route.deployments[0].provider.transport is not Transport.SANDBOX:
         return None
-    return Route(route.model, (msgspec.structs.replace(route.deployments[0], model=model),))
+    faulty = msgspec.structs.replace(route.deployments[0], model=model)
+    return msgspec.structs.replace(route, deployments=(faulty,))
 
 
 def serve_estimate(admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:

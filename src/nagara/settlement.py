@@ -87,6 +87,10 @@ class Settlements:
         except (StorageError, TimeoutError) as error:
             raise claims_unavailable() from error
 
+    def forget(self, claim: Claim) -> None:
+        """Nothing will be settled for a claim: should nobody release it, `storage.runners` does."""
+        self._ledger.forget(claim.request)
+
     async def settle(self, settlement: Settlement) -> None:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:
@@ -102,7 +106,7 @@ class Settlements:
         What nobody pays for waits a moment for others of its kind: their rows are one commit.
         """
         self._queue.append(settlement)
-        if settlement.hold is not None:
+        if not settlement.is_free:
             self._has_work.set()
         elif not self._is_gathering:
             self._is_gathering = True
@@ -278,11 +282,11 @@ class Settlements:
 
 
 def split_up(settlements: Iterable[Settlement]) -> list[list[Settlement]]:
-    """Those that can share a commit: of one account, with nothing held. The others are alone."""
+    """Those that can share a commit: of one account, and free. The others are alone."""
     parts: list[list[Settlement]] = []
     free: dict[int, list[Settlement]] = {}
     for settlement in settlements:
-        if settlement.hold is not None:
+        if not settlement.is_free:
             parts.append([settlement])
         else:
             free.setdefault(settlement.record.account_id, []).append(settlement)

@@ -292,6 +292,39 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert not folder.exists()
 
 
+def test_account_that_the_first_key_makes_opens_as_the_settings_say(shell: Shell) -> None:
+    done = shell.run("keys", "create", "ci", NAGARA_OPENING_GRANT_USD="2.50")
+    assert done.returncode == 0, done.stderr
+    assert shell.json("accounts", "list")["accounts"][0]["balance"] == "2.50"
+
+
+def test_key_for_a_model_that_nobody_knows_is_made_with_a_warning(shell: Shell) -> None:
+    words = ("keys", "create", "ci", "--models", "gpt-4.1-mimi,gpt-4.1")
+    done = shell.run(*words)
+    assert done.returncode == 0
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "'gpt-4.1-mimi'; did you mean gpt-4.1-mini" in warnings[0]
+
+
+def test_mistyped_command_is_told_the_nearest(shell: Shell) -> None:
+    assert "Did you mean 'keys'?" in shell.error(2, "key")
+    assert "Did you mean" not in shell.error(2, "frobnicate")
+
+
+def test_each_problem_of_a_broken_configuration_has_its_line_at_a_start(
+    shell: Shell, tmp_path: Path
+) -> None:
+    path = tmp_path / "nagara.toml"
+    path.write_text("[server]\nport = -1\nprot = 1\n")
+    done = shell.run("serve", "--config", str(path))
+    assert done.returncode == 1
+    *problems, last = done.stderr.splitlines()
+    assert len(problems) == 2
+    assert all(problem.startswith(f"{path}:") for problem in problems)
+    assert last == "nagara: the configuration is broken: the 2 things above are wrong with it"
+
+
 def test_deleting_without_anybody_to_ask_needs_yes(shell: Shell) -> None:
     shell.ok("keys", "create", "ci")
     assert "--yes" in shell.error(2, "keys", "delete", "1")

@@ -1,9 +1,11 @@
 """Responses made in the background, with OpenAI's SDK: polled, followed, resumed, cancelled."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,44 @@ async def test_cancelling_stops_the_provider_and_may_be_repeated(
     assert (await client.responses.cancel(begun.id)).to_dict() == cancelled.to_dict()
     assert (await client.responses.retrieve(begun.id)).to_dict() == cancelled.to_dict()
     assert await read(client, begun.id) == events
+
+
+def read_charges(gateway: GatewayProcess) -> list[tuple[int, str]]:
+    """Of every request so far: what it was charged, and how it ended."""
+    with contextlib.closing(sqlite3.connect(database_path(gateway.data))) as connection:
+        return connection.execute(
+            "SELECT charge_nano, outcome FROM requests ORDER BY seq"
+        ).fetchall()
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete", "cancel elsewhere", "delete elsewhere"])
+async def test_who_ends_a_background_response_pays_for_what_was_written_until_then(
+    client: openai.AsyncOpenAI, stage: Stage, provider: ResponsesProvider, way: str
+) -> None:
+    before = len(read_charges(stage.gateway))
+    begun = await begin(client)
+    await until(client, begun.id, lambda r: r.status == "in_progress")
+    with contextlib.ExitStack() as stack:
+        caller = client
+        if way.endswith("elsewhere"):
+            other = stack.enter_context(GatewayProcess(stage.gateway.data))
+            caller = client_of(other, stage.gateway.key)
+        if way.startswith("cancel"):
+            await caller.responses.cancel(begun.id)
+        else:
+            await caller.responses.delete(begun.id)
+        async with asyncio.timeout(DEADLINE_S):
+            await provider.left.wait()
+            while True:
+                charges = read_charges(stage.gateway)
+                if len(charges) > before:
+                    break
+                await asyncio.sleep(POLL_S)
+        if caller is not client:
+            await caller.close()
+    charge_nano, outcome = charges[-1]
+    assert outcome == "cut"
+    assert charge_nano > 0
 
 
 async def test_cancelling_what_has_ended_changes_nothing(

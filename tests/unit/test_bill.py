@@ -1,10 +1,12 @@
 """What one request owes, where a provider, a price or a clock says what cannot be."""
 
+import msgspec
 import pytest
 
 from nagara.access import issue_key
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits
+from nagara.billing.prices import TOKENS_PER_IMAGE
 from nagara.domain.catalog import (
     Account,
     Catalogue,
@@ -24,6 +26,7 @@ from nagara.observe.observations import RequestEnded
 from nagara.providers import PROVIDERS
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim, Loss, Scope
+from nagara.storage.journal import SAID_LENGTH_MAX
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from tests.fakes import FakeClock
@@ -36,6 +39,7 @@ REQUEST_BYTES = 80
 ESTIMATED = {Meter.INPUT: 20, Meter.OUTPUT: 100}
 ESTIMATED_NANO = 20 * 1 + 100 * 2
 CAP, CHOICES = 60, 2
+DEMAND = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=CAP, choice_count=CHOICES)
 
 
 class FakeSettlements(Settlements):
@@ -44,6 +48,7 @@ class FakeSettlements(Settlements):
     def __init__(self) -> None:
         self.held: list[Hold] = []
         self.settled: list[Settlement] = []
+        self.awaited: list[str] = []
 
     async def hold(self, hold: Hold, claim: Claim | None = None) -> Shortage | None:
         if not 0 <= hold.amount_nano < AMOUNT_NANO_MAX:
@@ -54,6 +59,9 @@ class FakeSettlements(Settlements):
     async def claim(self, claim: Claim) -> None:
         raise AssertionError("it is made with the hold")
 
+    async def settle(self, settlement: Settlement) -> None:
+        self.awaited.append(settlement.record.id)
+
     def settle_later(self, settlement: Settlement) -> None:
         self.settled.append(settlement)
 
@@ -61,7 +69,13 @@ class FakeSettlements(Settlements):
 class Desk:
     """A bill with all that it needs."""
 
-    def __init__(self, card: RateCard, claim: Claim | None = None) -> None:
+    def __init__(
+        self,
+        card: RateCard,
+        claim: Claim | None = None,
+        demand: Demand = DEMAND,
+        model: Model = MODEL,
+    ) -> None:
         self.clock = FakeClock()
         self.settlements = FakeSettlements()
         issued = issue_key(KeyKind.STANDARD, bytes(32), b"p" * 32)
@@ -74,7 +88,7 @@ class Desk:
             hint=issued.hint,
             created_at_s=0,
         )
-        route = Route(MODEL, (DEPLOYMENT,), (card,))
+        route = Route(model, (DEPLOYMENT,), (card,))
         snapshot = Snapshot(
             keys={},
             accounts={},
@@ -89,12 +103,15 @@ class Desk:
             key=key,
             route=route,
             card=card,
-            demand=Demand(text_bytes=REQUEST_BYTES, output_tokens_max=CAP, choice_count=CHOICES),
+            demand=demand,
             came_at_ms=int(self.clock.now_s() * 1000),
         )
-        ended = RequestEnded(request_id="req_1", method="POST", path="/", bytes_in=REQUEST_BYTES)
-        limits = BoundLimits()
-        self.bill = Bill("r1", terms, self.settlements, limits, self.clock, ended, claim)
+        self.ended = RequestEnded(
+            request_id="req_1", method="POST", path="/", bytes_in=REQUEST_BYTES
+        )
+        self.bill = Bill(
+            "r1", terms, self.settlements, BoundLimits(), self.clock, self.ended, claim
+        )
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -197,3 +214,49 @@ async def test_key_of_what_was_never_answered_is_free_again() -> None:
     (settlement,) = desk.settlements.settled
     assert settlement.extra == (claim.released(),)
     assert settlement.record.charge_nano == 0
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud83d"])
+async def test_what_cannot_be_stored_is_never_part_of_what_is_settled(odd: str) -> None:
+    desk = Desk(RateCard(rates_pico=RATES))
+    await desk.bill.open()
+    desk.ended.dropped = (f"field{odd}", "x" * 10**6)
+    desk.bill.charge(Usage({Meter.INPUT: 1}), ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
+    desk.ended.error = f"code{odd}"
+    desk.bill.settle_soon()
+    record = desk.settlements.settled[0].record
+    assert record.error == "code\ufffd"
+    assert record.dropped is not None
+    assert record.dropped.startswith("field\ufffd, xxx")
+    assert len(record.dropped) <= SAID_LENGTH_MAX
+
+
+@pytest.mark.parametrize("ending", [Ending.DELIVERED, Ending.LEFT])
+async def test_an_image_is_not_estimated_as_if_its_bytes_were_text(ending: Ending) -> None:
+    demand = msgspec.structs.replace(DEMAND, image_count=1)
+    desk = Desk(RateCard(rates_pico=RATES), demand=demand)
+    desk.ended.bytes_in = 5_000_000
+    await desk.bill.open()
+    usage = desk.bill.charge(None, ANSWER_BYTES, DEPLOYMENT, ending)
+    assert usage.quantities[Meter.INPUT] == REQUEST_BYTES // 4 + TOKENS_PER_IMAGE
+    desk.bill.settle_soon()
+    (hold,), (settlement,) = desk.settlements.held, desk.settlements.settled
+    assert settlement.record.charge_nano <= hold.amount_nano
+
+
+async def test_estimated_input_is_no_more_than_was_held_for() -> None:
+    model = msgspec.structs.replace(MODEL, context_window=10)
+    desk = Desk(RateCard(rates_pico=RATES), model=model)
+    await desk.bill.open()
+    usage = desk.bill.charge(None, 0, DEPLOYMENT, Ending.LEFT)
+    assert usage.quantities[Meter.INPUT] == 10
+
+
+async def test_a_charge_that_nothing_was_held_for_is_waited_for_all_the_same() -> None:
+    desk = Desk(RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: 0, Meter.SEARCHES: 10**6}))
+    await desk.bill.open()
+    assert not desk.settlements.held
+    usage = Usage({Meter.INPUT: 1, Meter.SEARCHES: 1})
+    desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
+    await desk.bill.settle()
+    assert desk.settlements.awaited == ["r1"]

@@ -373,6 +373,15 @@ def test_fault_is_played_by_the_sandbox_only() -> None:
     assert "test keys" in error.message
 
 
+def test_fault_has_the_price_of_its_model_where_the_sandbox_serves_everybody() -> None:
+    gateway = Gateway()
+    snapshot = gateway.snapshots.current
+    gateway.snapshots.current = msgspec.structs.replace(snapshot, providers={})
+    admitted = gateway.admit(model="mini:fail-429")
+    assert [(d.name, d.model) for d in admitted.candidates] == [("sandbox", "mini:fail-429")]
+    assert admitted.route.prices == PRICES
+
+
 def test_store_that_cannot_be_read_is_503_and_never_401() -> None:
     gateway = Gateway()
     gateway.snapshots._fail(StorageError("gone"))
@@ -497,6 +506,18 @@ async def test_stream_without_usage_is_charged_by_what_was_written() -> None:
     assert gateway.ended.usage[Meter.OUTPUT] == 2
     assert gateway.ended.outcome == "ok"
     assert begun.answer.is_aborted  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("before", "is_charged"), [(CHUNK, True), (b": soon\n\n", False)])
+async def test_what_was_handed_on_before_a_bound_was_met_is_charged(
+    before: bytes, is_charged: bool
+) -> None:
+    huge = b"data: " + b"x" * 20_000
+    gateway = Gateway(deployment("a"), upstreams=FakeUpstreams(a=streamed(before, huge)))
+    await gateway.serve(stream=True)
+    assert gateway.ended.outcome == "cut"
+    (settlement,) = gateway.settlements.settled
+    assert (settlement.record.charge_nano > 0) is is_charged
 
 
 @pytest.mark.parametrize("has_client_left", [True, False])

@@ -15,6 +15,7 @@ from nagara.billing.bounds import (
 )
 from nagara.billing.prices import (
     complete_usage,
+    estimate_input,
     estimate_usage,
     needs_price,
     price,
@@ -27,6 +28,7 @@ __all__ = [
     "Estimate",
     "bound_charge",
     "complete_usage",
+    "estimate_input",
     "estimate_usage",
     "find_rate",
     "find_rate_card",

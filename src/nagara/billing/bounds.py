@@ -16,6 +16,7 @@ from nagara.domain.demand import Demand, SideCalls
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import PICO_PER_NANO, PPM, format_dollars, mark_up
 from nagara.domain.rates import (
+    MEDIA_OUTPUT_METERS,
     TEXT_INPUT_METERS,
     TEXT_OUTPUT_METERS,
     RateCard,
@@ -42,7 +43,7 @@ _MEDIA_INPUT = (
     Meter.CACHE_READ_AUDIO,
     Meter.CACHE_READ_IMAGE,
 )
-_MEDIA_OUTPUT = (*TEXT_OUTPUT_METERS, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
+_MEDIA_OUTPUT = (*TEXT_OUTPUT_METERS, *MEDIA_OUTPUT_METERS)
 
 
 class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +62,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request may cost.
 
     `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers.
-    `input_pico` is everything but output, and `output_rate_pico` one more token in every answer,
-    both before the markup. `unpriced` are meters that the request may use and that have no price.
+    `input_pico` is everything but output that a cap can lower, and `output_rate_pico` one more
+    token in every answer, both before the markup. `unpriced` are meters that the request may use
+    and that have no price.
     """
 
     needed_nano: int
@@ -86,17 +88,21 @@ def bound_charge(
     """The most that a request can be charged."""
     if model.has_own_tools:
         demand = _add_own_tools(demand, card)
+    if card.has_media_output and not demand.has_media_output:
+        # Models that draw do so unasked: https://ai.google.dev/gemini-api/docs/image-generation
+        demand = msgspec.structs.replace(demand, has_media_output=True)
     tokens = bound_input(demand, model, limits)
     cap = bound_output(demand, model, limits)
+    is_written = cap > 0 or demand.predicted_tokens_max > 0
     unpriced: list[Meter] = []
     if _is_plain(demand, card):
         input_rate, output_rate = card.text_ceilings
         input_pico = tokens * _note(input_rate, Meter.INPUT, unpriced)
-        output_rate = _note(output_rate, Meter.OUTPUT, unpriced) if cap else 0
+        output_rate = _note(output_rate, Meter.OUTPUT, unpriced) if is_written else 0
     else:
         rates = _reachable(card, tokens, demand.service_tier)
         input_pico = _bound_rest(demand, rates, tokens, unpriced)
-        output_rate = _bound_output_rate(demand, rates, unpriced) if cap else 0
+        output_rate = _bound_output_rate(demand, rates, unpriced) if is_written else 0
     for side in demand.side_calls:
         other = find_card(side.model) if find_card is not None and side.model else None
         once = side.input_tokens_max
@@ -104,6 +110,7 @@ def bound_charge(
         input_pico += _bound_side(side, other or card, once, limits)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     output_rate *= demand.choice_count
+    input_pico += demand.predicted_tokens_max * output_rate
     return Estimate(
         needed_nano=mark_up(input_pico + cap * output_rate, markup_ppm),
         input_tokens=tokens,
@@ -143,7 +150,7 @@ def _add_own_tools(demand: Demand, card: RateCard) -> Demand:
 
 def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
-    window = model.context_window or limits.context_tokens
+    window = max(model.context_window or limits.context_tokens, demand.context_tokens_min)
     tokens = demand.text_bytes + OVERHEAD_TOKENS
     if demand.image_count:
         tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
 from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
@@ -16,6 +17,9 @@ from nagara.domain.usage import Meter, Usage, count_input
 
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
+
+TOKENS_PER_IMAGE = 1000
+"""The same for an image, whatever its bytes: about one of a megapixel, with most makers."""
 
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
@@ -149,7 +153,7 @@ def needs_price(model: str, unpriced: Sequence[Meter] = ()) -> GatewayError:
 
 def complete_usage(
     reported: Usage | None,
-    request_bytes: int,
+    input_tokens: int,
     answer_bytes: int,
     output_tokens_max: int | None = None,
 ) -> Usage:
@@ -158,7 +162,7 @@ def complete_usage(
     Providers count input at the beginning and output at the end: what was written until then is
     counted by the rule of thumb, and never as less than was reported.
     """
-    estimated = estimate_usage(request_bytes, answer_bytes, output_tokens_max)
+    estimated = estimate_usage(input_tokens, answer_bytes, output_tokens_max)
     if reported is None:
         return estimated
     missing = estimated.output_tokens - reported.output_tokens
@@ -170,8 +174,14 @@ def complete_usage(
     return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
 
 
+def estimate_input(demand: Demand, input_tokens_max: int | None = None) -> int:
+    """The tokens of a request by the rule of thumb, and no more than were held for."""
+    tokens = -(-demand.text_bytes // BYTES_PER_TOKEN) + demand.image_count * TOKENS_PER_IMAGE
+    return tokens if input_tokens_max is None else min(tokens, input_tokens_max)
+
+
 def estimate_usage(
-    request_bytes: int, answer_bytes: int, output_tokens_max: int | None = None
+    input_tokens: int, answer_bytes: int, output_tokens_max: int | None = None
 ) -> Usage:
     """Usage by the rule of thumb, marked as estimated: for an answer that reports none.
 
@@ -180,5 +190,4 @@ def estimate_usage(
     output_tokens = -(-answer_bytes // BYTES_PER_TOKEN)
     if output_tokens_max is not None:
         output_tokens = min(output_tokens, output_tokens_max)
-    input_tokens = -(-request_bytes // BYTES_PER_TOKEN)
     return Usage({Meter.INPUT: input_tokens, Meter.OUTPUT: output_tokens}, is_estimated=True)

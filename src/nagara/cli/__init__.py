@@ -1,9 +1,11 @@
 """The nagara command: one table of subcommands, each imported only when it is run.
 
-Invariant: bad input ends with one line on stderr and no traceback: exit code 2 for wrong usage, 1
-when the command could not do its work. `--help` reads the table alone and imports no command.
+Invariant: bad input ends with one line on stderr (several for a configuration with as many
+mistakes) and no traceback: exit code 2 for wrong usage, 1 when the command could not do its work.
+`--help` reads the table alone and imports no command.
 """
 
+import difflib
 import importlib
 import importlib.util
 import os
@@ -22,6 +24,7 @@ COMMANDS = {
     "ledger": ("nagara.cli.ledger:ledger", "Check that the ledger agrees with itself."),
     "models": ("nagara.cli.models:models", "List, show and update the catalogue of models."),
     "config": ("nagara.cli.config:config", "Check the settings and say where each comes from."),
+    "doctor": ("nagara.cli.doctor:doctor", "Look whether a gateway can start and work here."),
 }
 
 
@@ -39,6 +42,20 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with the nearest name for a mistyped one, which click seeks elsewhere."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near:
+                raise
+            raise click.UsageError(
+                f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, importing none."""

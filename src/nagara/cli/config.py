@@ -38,8 +38,10 @@ def example() -> None:
 
 
 @config.command()
-@click.option("--config", "path", metavar="FILE", help="The configuration file.")
-@click.option("--data", metavar="DIR", help="The folder of the database.")
+@click.option("--data", metavar="DIR", help="The folder of the database.  [env: NAGARA_DATA]")
+@click.option(
+    "--config", "path", metavar="FILE", help="The configuration file.  [env: NAGARA_CONFIG]"
+)
 @as_json
 def check(path: str | None, data: str | None, is_json: bool) -> None:
     """Show every setting with its source, or everything that is wrong."""

@@ -5,7 +5,7 @@ the gateway itself, which need not be running.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from nagara.catalogue.shipped import load_shipped
@@ -14,7 +14,7 @@ from nagara.domain.catalog import KeyKind, Route
 from nagara.domain.configuration import ConfigError, Declared
 from nagara.domain.usage import Meter
 from nagara.operations.lanes import can_converse
-from nagara.routing.lookup import is_open
+from nagara.routing.lookup import is_open, make_open_route, nearest_ids
 from nagara.routing.table import build_routes
 from nagara.settings import Settings
 
@@ -50,7 +50,7 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
         if id_ == route.model.id and any(map(can_converse, route.deployments))
     }
     for own in declared.models:
-        if own.id in able:
+        if own.id in able and able[own.id].prices:
             return own.id
     if EXAMPLE_MODEL in able:
         return EXAMPLE_MODEL
@@ -66,6 +66,22 @@ def suggest_model(declared: Declared, routes: Mapping[str, Route]) -> str:
 def _output_rate(route: Route) -> int:
     cards = route.model.prices
     return cards[-1].rates_pico.get(Meter.OUTPUT, 0) if cards else 0
+
+
+def find_unknown(models: Iterable[str], path: Path | None) -> Iterator[str]:
+    """What to say of models that are unknown: a key for them alone may call nothing."""
+    try:
+        declared = load_config(path, os.environ).declared
+        table = build_routes(declared, load_shipped())
+    except ConfigError:
+        return
+    for model in sorted(models):
+        if model in table.sandbox or model in table.routes:
+            continue
+        if make_open_route(model, declared.providers) is None:
+            near = " or ".join(nearest_ids(model, table.sandbox))
+            advice = f"; did you mean {near}?" if near else ""
+            yield f"neither the shipped catalogue nor the configuration has {model!r}{advice}"
 
 
 def find_call(kind: KeyKind, secret: str, allowed: frozenset[str] | None, path: Path | None) -> str:

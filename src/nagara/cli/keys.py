@@ -15,16 +15,17 @@ import msgspec
 
 from nagara.access import RANDOM_BYTES, issue_key
 from nagara.cli.accounts import find_payer
-from nagara.cli.first_call import find_call
+from nagara.cli.first_call import find_call, find_unknown
 from nagara.cli.key_views import COLUMNS, ShownKey, key_facts, key_row, view_key
 from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.rate_options import RateChanges, takes_rates
 from nagara.cli.store import open_store
 from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
+from nagara.config.load import read_settings
 from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.domain.limits import RateLimits
-from nagara.settings import SECRET_VARIABLE, Settings
+from nagara.settings import SECRET_VARIABLE
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import DEFAULT_ACCOUNT
 from nagara.storage.keys import (
@@ -105,6 +106,8 @@ def create(
     click.echo(f"The {key.kind} key {key.id}, {key.name!r}, shown this once:", err=True)
     click.echo(secret)
     click.echo(find_call(key.kind, secret, models, place.config), err=True)
+    for warning in find_unknown(models or (), place.config):
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
 async def _create(
@@ -113,19 +116,18 @@ async def _create(
     now_s = int(time.time())
     async with open_store(place, can_make=True) as driver:
         pepper = await open_pepper(driver, place.data, os.environ.get(SECRET_VARIABLE))
-        account = await _payer(driver, account_name, now_s)
+        account = await _payer(driver, account_name, now_s, place)
         issued = issue_key(kind, os.urandom(RANDOM_BYTES), pepper)
         key = await create_key(driver, account, issued, terms, now_s)
     return key, issued.secret.reveal()
 
 
-async def _payer(driver: Driver, name: str, now_s: int) -> Account:
-    """The account of that name; `default` is made if it is not there."""
+async def _payer(driver: Driver, name: str, now_s: int, place: Place) -> Account:
+    """The account of that name; `default` is made if it is not there, as a first start would."""
     account = await find_account(driver, name)
     if account is None and name == DEFAULT_ACCOUNT:
-        await create_account(
-            driver, name, created_at_s=now_s, opening_grant_nano=Settings().opening_grant_nano
-        )
+        grant_nano = read_settings(place.config, os.environ).opening_grant_nano
+        await create_account(driver, name, created_at_s=now_s, opening_grant_nano=grant_nano)
         account = await find_account(driver, name)
     return account or await find_payer(driver, name)
 

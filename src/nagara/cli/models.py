@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from nagara.catalogue.build import OPERATIONS
 from nagara.catalogue.changes import compare
 from nagara.catalogue.shipped import pick_newer
 from nagara.cli.model_views import (
@@ -29,11 +30,13 @@ from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.store import open_store
 from nagara.config.load import load_config
-from nagara.domain.catalog import Catalogue, Model, Operation
+from nagara.domain.catalog import Catalogue, Model
 from nagara.domain.configuration import ConfigError
 from nagara.routing.lookup import nearest_ids
 from nagara.routing.table import merge_models
 from nagara.storage.catalogue import load_catalogue, save_catalogue
+
+CHOICES = [operation.value for known in OPERATIONS.values() for operation in known]
 
 
 @click.group(no_args_is_help=True)
@@ -46,8 +49,9 @@ def models() -> None:
 @click.option("--search", metavar="TEXT", help="Only models with this in an id, alias or name.")
 @click.option(
     "--operation",
-    type=click.Choice([operation.value for operation in Operation]),
-    help="Only models for this.",
+    metavar="NAME",
+    type=click.Choice(CHOICES),
+    help=f"Only models for this: {', '.join(CHOICES)}.",
 )
 @as_json
 @takes_place

@@ -86,8 +86,13 @@ def told_in_words() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        problems = "; ".join(error.problems)
-        raise click.ClickException(f"the configuration is broken: {problems}") from error
+        if len(error.problems) == 1:
+            raise click.ClickException(f"the configuration is broken: {error}") from error
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise click.ClickException(
+            f"the configuration is broken: the {len(error.problems)} things above are wrong with it"
+        ) from error
     except (StorageError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -68,9 +68,14 @@ def read_database(path: Path | None, env: Mapping[str, str], option: str | None)
 
     Raises `ConfigError` if the file cannot be read at all.
     """
+    return find_database(read_settings(path, env, option), env)
+
+
+def read_settings(path: Path | None, env: Mapping[str, str], data: str | None = None) -> Settings:
+    """The settings alone, each that is wrong as if it were not there. Raises as `read_database`."""
     document = Document() if path is None else read_document(path)
-    values, _ = read_values(document, env, {"data": option}, Problems(), [])
-    return find_database(_build_settings(values), env)
+    values, _ = read_values(document, env, {"data": data}, Problems(), [])
+    return _build_settings(values)
 
 
 def find_database(settings: Settings, env: Mapping[str, str]) -> Database:

@@ -170,6 +170,8 @@ from the command line; later ones win.
 - A setting `port` is `NAGARA_PORT` in the environment; a list is separated by commas there.
 - `--host`, `--port` and `--data` are options of `nagara serve`.
 - `nagara config check` shows every value with its source; `nagara config example` prints a file.
+- `nagara doctor` looks whether a gateway can start and work with it: folder, database, secret,
+  clock, address, credentials; with `--reach` it asks each provider too.
 - The file and the credential files it names are watched. A change is taken whole or not at all: a
   broken edit is said in the log, and what is running goes on.
 - An unknown key is an error that names the nearest known one.

@@ -110,6 +110,26 @@ def survey(
     return found
 
 
+def count_objects(data: bytes) -> int:
+    """How many objects are in a JSON value; one for each brace where it cannot be read."""
+    braces = data.count(b"{")
+    if not braces:
+        return 0
+    try:
+        rest = [msgspec.json.decode(data)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return braces
+    count = 0
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            count += 1
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return count
+
+
 def _walk(value: Any, contents: Mapping[str, Content]) -> Survey:
     found = Survey()
     rest = [value]

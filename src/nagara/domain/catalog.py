@@ -187,6 +187,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """What its dialect's own provider can be asked for, and it cannot."""
     traits: frozenset[str] = frozenset()
     """Its own ways within its dialect, each named and explained in that dialect's folder."""
+    picks_model_by: frozenset[str] = frozenset()
+    """Fields of a request by which it would ask another model than the one that is paid for."""
     is_state_shared: bool = False
     """Whether callers may name what the provider keeps under the gateway's credential.
 
@@ -245,6 +247,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     credential: Secret | None = None
     priority: int = 0
     weight: int = 1
+    meant_for: frozenset[Operation] | None = None
+    """What the model itself is for; None where that is not known, and the provider may be asked."""
+
     operations: frozenset[Operation] = frozenset()
     """What this model can be asked for, each in its own dialect. Never given: it follows."""
 
@@ -253,7 +258,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         # Every request asks for it, and matching model names takes as long as choosing a route.
-        msgspec.structs.force_setattr(self, "operations", self.provider.operations_of(self.model))
+        operations = self.provider.operations_of(self.model)
+        if self.meant_for is not None:
+            operations &= self.meant_for
+        msgspec.structs.force_setattr(self, "operations", operations)
 
     def choose_auth(self, operation: Operation) -> Auth:
         """How its credential is presented with `operation`."""

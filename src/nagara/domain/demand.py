@@ -34,6 +34,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     image_count: int = 0
     is_one_context: bool = True
     """Whether all its text has to fit into the model's context together."""
+    context_tokens_min: int = 0
+    """How large a context the request asks for, whatever the model's is otherwise."""
     has_unseen_input: bool = False
     has_media_input: bool = False
     """Whether input may be metered as audio or images."""
@@ -46,6 +48,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     containers_max: int = 0
     output_tokens_max: int | None = None
     choice_count: int = 1
+    predicted_tokens_max: int = 0
+    """Tokens of each answer that are billed as output beside those that it may have."""
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
 
@@ -57,4 +61,5 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             image_count=self.image_count + earlier.image_count,
             has_unseen_input=self.has_unseen_input or earlier.has_unseen_input,
             has_media_input=self.has_media_input or earlier.has_media_input,
+            has_hour_cache=self.has_hour_cache or earlier.has_hour_cache,
         )

@@ -19,6 +19,7 @@ VERSION_DIGITS = 16
 # Providers cache what they like: a write of the short kind may come unasked, one for an hour never.
 TEXT_INPUT_METERS = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
 TEXT_OUTPUT_METERS = (Meter.OUTPUT, Meter.REASONING)
+MEDIA_OUTPUT_METERS = (Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE)
 DAY_S = 86_400
 
 Rates = Mapping[Meter, int]
@@ -79,6 +80,14 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     def version(self) -> str:
         """A short digest of what the card says: the same for the same content, anywhere."""
         return hashlib.sha256(encode_rate_card(self)).hexdigest()[:VERSION_DIGITS]
+
+    @cached_property
+    def has_media_output(self) -> bool:
+        """Whether images or sound that come out have a price of their own."""
+        rates = [self.rates_pico, *(tier.rates_pico for tier in self.tiers)]
+        for service in self.service_tiers.values():
+            rates += (service.rates_pico, *(tier.rates_pico for tier in service.tiers))
+        return any(meter in each for each in rates for meter in MEDIA_OUTPUT_METERS)
 
     @cached_property
     def text_ceilings(self) -> tuple[int | None, int | None]:

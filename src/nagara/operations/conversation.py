@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from nagara.dialects import (
     anthropic_messages,
     bedrock_converse,
@@ -26,7 +28,10 @@ DIALECTS: Mapping[Operation, Outbound] = {
 CONVERSATION_ENDPOINTS = (
     endpoint(Operation.RESPONSES, "/v1/responses", openai_responses),
     endpoint(Operation.CHAT, "/v1/chat/completions", openai_chat),
-    endpoint(Operation.MESSAGES, "/v1/messages", anthropic_messages),
+    msgspec.structs.replace(
+        endpoint(Operation.MESSAGES, "/v1/messages", anthropic_messages),
+        widen=anthropic_messages.widen,
+    ),
     endpoint(
         Operation.COUNT_TOKENS,
         "/v1/messages/count_tokens",

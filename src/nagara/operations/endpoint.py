@@ -1,13 +1,13 @@
 """An endpoint of the pass-through lane: its path, and how to read and write what passes there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
-from nagara.dialects.measuring import count_bytes
+from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -21,10 +21,13 @@ def measure_text(view: RequestView) -> Demand:
 
     An object among them may be an image, or whatever else a provider embeds.
     """
+    objects = count_objects(bytes(view.fields.get("input", b"")))
     return Demand(
         text_bytes=count_bytes(view.fields),
+        image_count=objects,
         is_one_context=False,
-        has_unseen_input=b"{" in bytes(view.fields.get("input", b"")),
+        has_unseen_input=objects > 0,
+        has_media_input=objects > 0,
         output_tokens_max=0,
     )
 
@@ -37,7 +40,8 @@ def keep_output(view: RequestView, cap: int, traits: frozenset[str] = NO_TRAITS)
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
-    `measure` is the most that a request asks for; `limit_output` is the same request with a lower
+    `measure` is the most that a request asks for, and `widen` what its headers add to that;
+    `limit_output` is the same request with a lower
     cap on its output; `estimate` makes an answer of the request alone, for models at providers
     that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
@@ -51,6 +55,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     read_usage: Callable[[bytes], Usage | None]
     encode_error: Callable[[GatewayError, str], bytes]
     measure: Callable[[RequestView], Demand] = measure_text
+    widen: Callable[[Demand, Iterable[tuple[bytes, bytes]]], Demand] | None = None
     limit_output: Callable[..., RequestView] = keep_output
     forward_stream: Callable[..., ForwardedStream] | None = None
     forwarded_headers: frozenset[bytes] = frozenset()

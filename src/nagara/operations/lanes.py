@@ -105,8 +105,10 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     caller = asking.endpoint.dialect
     # A provider would refuse a signature that is not its own.
     is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
-    if caller is not None and deployment.has(operation):
-        check_state(asking.view, caller, deployment)
+    if deployment.has(operation):
+        check_model(asking.view, deployment)
+        if caller is not None:
+            check_state(asking.view, caller, deployment)
     if caller is None or (is_passed and deployment.has(operation)):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
@@ -121,6 +123,21 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     raise refusal or GatewayError(
         ErrorKind.UNSUPPORTED, f"{deployment.name} cannot hold a conversation.", param="model"
     )
+
+
+def check_model(view: RequestView, deployment: Deployment) -> None:
+    """Refuse to name another model to a provider that would heed it: raises `GatewayError`.
+
+    It is not held for, its price is another, and the key may not be allowed to use it.
+    """
+    for name in deployment.provider.picks_model_by & view.fields.keys():
+        if view.fields[name] != NULL:
+            raise GatewayError(
+                ErrorKind.UNSUPPORTED,
+                f"{name!r} would have {deployment.name} answer with another model than 'model' "
+                "names. Leave it out: this gateway has fallbacks of its own.",
+                param=name,
+            )
 
 
 def check_state(view: RequestView, caller: Inbound, deployment: Deployment) -> None:

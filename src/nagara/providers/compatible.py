@@ -17,5 +17,7 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
+    # Whatever is there may be one of those that choose between models themselves.
+    picks_model_by=frozenset({"models", "fallbacks"}),
     lacks=Abilities(OPENAI_ONLY),
 )

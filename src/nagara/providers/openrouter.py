@@ -37,6 +37,8 @@ PROVIDER = Provider(
             Trait.VIDEO_URL,
         }
     ),
+    # https://openrouter.ai/docs/features/model-routing and /docs/features/presets
+    picks_model_by=frozenset({"models", "preset"}),
     evidence=Evidence(
         pages=("https://github.com/OpenRouterTeam/python-sdk",),
         checked_on="2026-11-23",

@@ -36,6 +36,8 @@ PROVIDER = Provider(
             Trait.SEARCH_FILTERS,
         }
     ),
+    # https://docs.perplexity.ai/docs/agent-api/model-fallback says that it counts before `model`.
+    picks_model_by=frozenset({"models", "preset"}),
     evidence=Evidence(
         pages=(
             "https://docs.perplexity.ai/docs/agent-api/openai-compatibility",

@@ -171,7 +171,7 @@ class Background:
             try:
                 await self._driver.commit(statements)
             except ExpectationError:
-                self._lose(run)
+                await self._lose(run)
             except StorageError as error:
                 self._tell(error)
             else:
@@ -216,6 +216,7 @@ class Background:
                     return
 
     async def _stop(self, run: Run) -> None:
+        run.give_up()
         run.end("cancelled")
         if run.task is not None and not run.task.done():
             run.task.cancel()
@@ -224,11 +225,23 @@ class Background:
                 async with asyncio.timeout(END_WAIT_S):
                     await asyncio.wait([run.task])
 
-    def _lose(self, run: Run) -> None:
+    async def _lose(self, run: Run) -> None:
+        """Stop making what another process has ended: its caller wished so, or we had died."""
         run.is_lost = True
+        if await self._was_given_up(run.stored):
+            run.give_up()
         run.end("cancelled")
         if run.task is not None:
             run.task.cancel()
+
+    async def _was_given_up(self, stored: StoredResponse) -> bool:
+        now_s = int(self._clock.now_s())
+        try:
+            found = await load_response(self._driver, stored.owner, stored.id, now_s)
+        except StorageError:
+            # It answered a moment ago, and said that the response is ours no more.
+            return True
+        return found is None or found.status == "cancelled"
 
     async def _end_elsewhere(
         self, stored: StoredResponse, status: str, error: GatewayError | None

@@ -66,6 +66,8 @@ class Run:
         """Held while something of it is written, so that writes keep their order."""
         self.is_lost = False
         """Whether another process ended or deleted it: nothing more may be written."""
+        self.on_given_up: Callable[[], None] | None = None
+        """Called when its caller wants no more of it, who pays for what was made until then."""
         self.is_recorded = False
         """Whether its end is in the store, or never can be."""
         self.written = -1
@@ -118,6 +120,11 @@ class Run:
         output = b"[" + b",".join(self._items) + b"]"
         self._become(status, end_response(self.stored.response, status, error, output))
         self._add(write_event(f"response.{status}", self.last + 1, self.stored.response))
+
+    def give_up(self) -> None:
+        """Its caller has cancelled or deleted it."""
+        if self.on_given_up is not None:
+            self.on_given_up()
 
     def events_after(self, number: int) -> list[tuple[int, bytes]] | None:
         """The events above `number` with their numbers; None if some are in the store alone."""

@@ -242,6 +242,7 @@ class StatefulResponses:
         finally:
             if run.task is None:
                 allowance.end()
+                self._pipeline.forget_claim(admitted)
         ended.status, ended.outcome = 200, "background"
         head = [(b"x-request-id", ended.request_id.encode()), *admitted.allowance.headers]
         if admitted.call.asking.view.is_streamed:
@@ -291,6 +292,12 @@ class StatefulResponses:
         ended = msgspec.structs.replace(
             asked, outcome="ok", operation="responses.background", is_streamed=True
         )
+
+        def give_up() -> None:
+            # It is paid as far as it came, as by any client that leaves.
+            ended.has_client_left = True
+
+        run.on_given_up = give_up
         try:
             await self._pipeline.serve(admitted, RunReply(run), ended)
             run.end("failed", _no_last_word())

@@ -14,11 +14,16 @@ from nagara.domain.catalog import (
     KeyKind,
     Model,
     Operation,
+    Provider,
     Route,
     Snapshot,
+    Transport,
 )
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import PROVIDERS, SANDBOX
+
+APART = frozenset({Operation.EMBEDDINGS, Operation.MODERATIONS})
+"""What models are made for that do nothing else."""
 
 MODEL_ID_LENGTH_MAX = 200
 NEAREST_MAX = 3
@@ -74,8 +79,29 @@ def is_sendable(model: str) -> bool:
 
 def make_sandbox_route(model: Model) -> Route:
     """The model, served by the sandbox."""
-    deployment = Deployment(name=SANDBOX.name, provider=SANDBOX, model=model.id)
+    deployment = Deployment(
+        name=SANDBOX.name,
+        provider=SANDBOX,
+        model=model.id,
+        meant_for=find_purpose(SANDBOX, model),
+    )
     return Route(model, (deployment,), find_prices(model, (deployment,)))
+
+
+def find_purpose(provider: Provider, model: Model) -> frozenset[Operation] | None:
+    """What the model can be asked for at this provider, where the catalogue knows that.
+
+    A model of which the catalogue knows nothing else is taken for a conversation, so a provider may
+    be asked to embed with it all the same. The sandbox has no models of its own to know better.
+    """
+    known = frozenset(model.operations)
+    is_played = provider.transport is Transport.SANDBOX
+    if not known:
+        # In the catalogue it is for what has no endpoint here, such as speech.
+        return known if is_played and model.offers else None
+    if known <= APART:
+        return known
+    return frozenset(provider.paths) - (APART - known) if is_played else None
 
 
 def find_prices(

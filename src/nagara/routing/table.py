@@ -22,7 +22,13 @@ from nagara.domain.catalog import (
 from nagara.domain.configuration import ConfigError, Declared, DeclaredAlias, DeclaredModel
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import SANDBOX
-from nagara.routing.lookup import find_prices, make_open_route, make_sandbox_route, suggest
+from nagara.routing.lookup import (
+    find_prices,
+    find_purpose,
+    make_open_route,
+    make_sandbox_route,
+    suggest,
+)
 
 # Between deployments that the operator did not order: a model's own maker, then others, and a
 # sandbox only when nothing real is left.
@@ -57,10 +63,21 @@ def build_routes(declared: Declared, catalogue: Catalogue) -> RouteTable:
             id_: make_route(models[id_], found, priced) for id_, found in served.items() if found
         }
         add_qualified(routes, served, models, priced)
+    warnings += find_unpriced(declared, routes)
     warnings += add_aliases(aliases, declared, routes, sandbox, problems)
     if problems:
         raise ConfigError(problems)
     return RouteTable(routes, sandbox, tuple(warnings))
+
+
+def find_unpriced(declared: Declared, routes: Mapping[str, Route]) -> Iterator[str]:
+    """What to say of the operator's own models that callers would be refused."""
+    for own in declared.models:
+        if own.id in routes and not routes[own.id].prices:
+            yield (
+                f"{own.where} has no price: calls are refused until it has prices, "
+                'or unpriced_models = "free" in [billing] lets it be free'
+            )
 
 
 def merge_models(declared: Declared, catalogue: Catalogue, problems: list[str]) -> dict[str, Model]:
@@ -181,6 +198,7 @@ def deploy(configured: ConfiguredProvider, name: str, model: Model) -> Deploymen
         credential=configured.credential,
         priority=default_priority(configured.provider, model) if priority is None else priority,
         weight=configured.weight,
+        meant_for=find_purpose(configured.provider, model),
     )
 
 

@@ -28,6 +28,12 @@ def can_write(path: Path) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
+def find_open_mode(path: Path) -> int:
+    """The permissions of a file or folder if others than its owner have any; else 0."""
+    mode = path.stat().st_mode & 0o777
+    return mode if mode & 0o077 else 0
+
+
 def make_private_file(path: Path, content: bytes = b"") -> None:
     """Make a file with mode 0600, whole or not at all; one that is there already stays as it is.
 

@@ -5,6 +5,7 @@ driver is only imported when it is used: it takes 0.2 s, and may not be installe
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,9 @@ from nagara.storage.bounds import PostgresBounds
 from nagara.storage.data_folder import database_path, prepare_data_folder
 from nagara.storage.driver import Driver, StorageError
 from nagara.storage.sqlite import SqliteDriver
+
+if TYPE_CHECKING:
+    from nagara.storage.postgres import PostgresDriver
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,20 @@ async def open_driver(
         return await SqliteDriver.open(
             database_path(database.folder), database.poll_s, writes_apart=writes_apart
         )
+    return await _import_postgres().open(database.url, database.bounds, can_make=can_make)
+
+
+async def examine_schema(database: Database) -> int:
+    """The version of the schema of a database that is there and can be written; changes nothing.
+
+    Raises `StorageError`: also for one that is newer than this program, or another's.
+    """
+    if database.url is None:
+        return await SqliteDriver.examine(database_path(database.folder))
+    return await _import_postgres().examine(database.url, database.bounds)
+
+
+def _import_postgres() -> "type[PostgresDriver]":
     try:
         from nagara.storage.postgres import PostgresDriver
     except ImportError as error:
@@ -49,4 +67,4 @@ async def open_driver(
             f"the driver for PostgreSQL cannot be used ({error}): "
             "pip install 'nagara[postgres]', or leave database_url empty for SQLite"
         ) from error
-    return await PostgresDriver.open(database.url, database.bounds, can_make=can_make)
+    return PostgresDriver

@@ -9,7 +9,7 @@ may name files and addresses, and must not reach a caller. Nothing here retries.
 
     StorageError            cannot be read or written: says why, and what to do
     +-- ExpectationError    a statement did not touch as many rows as it should have
-    +-- ConflictError       a constraint (unique, foreign key) refused a statement
+    +-- ConflictError       a constraint (unique, foreign key, 64 bits) refused a statement
 """
 
 from collections.abc import AsyncIterator, Sequence

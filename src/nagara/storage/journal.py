@@ -31,6 +31,8 @@ _ADD_ACTIVITY = (
 )
 _encode = msgspec.json.Encoder().encode
 
+SAID_LENGTH_MAX = 1000
+
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a request.
@@ -64,6 +66,20 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     def charge_nano(self) -> int:
         """What it was charged."""
         return 0 if self.charge is None else self.charge.amount_nano
+
+
+def make_storable(text: str | None) -> str | None:
+    """Text that a caller or a provider had a hand in, as every database takes it, and bounded.
+
+    A NUL or half a surrogate pair in it would have the whole settlement refused, and what it
+    charges with it.
+    """
+    if text is None:
+        return None
+    text = text[:SAID_LENGTH_MAX]
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def record_statements(

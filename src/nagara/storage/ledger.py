@@ -162,7 +162,7 @@ class Ledger:
     async def settle(self, settlement: Settlement) -> None:
         """Post the charge of a request, or void its hold when there is none; record it.
 
-        What is charged beyond the hold, or for a hold that has expired, is taken as far as the
+        What is charged beyond the hold, or without one, is taken as far as the
         balance has it; the rest is recorded as uncollected. Raises `LedgerError` when the
         settlement contradicts its hold, or an amount is not one.
         """
@@ -170,7 +170,9 @@ class Ledger:
         await self._make_ready((settlement,))
         hold = settlement.hold
         if hold is None:
-            await self._settle_once(settlement, free_statements(settlement))
+            is_free = settlement.is_free
+            own = free_statements((settlement,)) if is_free else late_statements(settlement)
+            await self._settle_once(settlement, own)
             self._open.discard(settlement.record.id)
             return
         statements = settle_statements(settlement, hold)
@@ -181,7 +183,7 @@ class Ledger:
         self._open.discard(hold.id)
 
     async def settle_free(self, settlements: Sequence[Settlement]) -> None:
-        """Record requests of one account that nothing was held for, in one commit.
+        """Record requests of one account that no money moves for, in one commit.
 
         Raises as `settle`; `ConflictError` too where one of them was recorded already. Then none
         was.
@@ -189,8 +191,8 @@ class Ledger:
         for settlement in settlements:
             _check_settlement(settlement)
         await self._make_ready(settlements)
-        statements = [one for each in settlements for one in free_statements(each)]
-        await self._driver.commit(statements, group=settlements[0].record.account_id)
+        group = settlements[0].record.account_id
+        await self._driver.commit(free_statements(settlements), group=group)
         self._open.difference_update(each.record.id for each in settlements)
 
     async def _settle_again(
@@ -202,7 +204,7 @@ class Ledger:
         rows = await self._driver.query("SELECT 1 FROM holds WHERE id = $1", (hold.id,))
         if rows:
             raise error
-        await self._settle_once(settlement, late_statements(settlement, hold))
+        await self._settle_once(settlement, late_statements(settlement))
 
     async def _settle_once(self, settlement: Settlement, statements: list[Statement]) -> None:
         """Commit what the journal's unique id lets happen once."""
@@ -300,8 +302,6 @@ def _check_settlement(settlement: Settlement) -> None:
         check_amount(amount_nano, "a cost")
         total_nano += amount_nano
     check_amount(total_nano, "the cost of a request")
-    if hold is None:
-        if record.charge_nano:
-            raise LedgerError(f"the request {record.id!r} is charged, but nothing was held for it")
-    elif (hold.id, hold.account_id, hold.key_id) != (record.id, record.account_id, record.key_id):
+    own = (record.id, record.account_id, record.key_id)
+    if hold is not None and (hold.id, hold.account_id, hold.key_id) != own:
         raise LedgerError(f"the hold {hold.id!r} is not of the request {record.id!r}")

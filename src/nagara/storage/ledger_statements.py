@@ -130,7 +130,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """How a request ended, in money. The charge is in `record`; none, or zero, is a void.
 
-    `hold` of None: nothing was held, and nothing is charged (a free model, a test key). `costs`
+    `hold` of None: nothing was held, since nothing was to be charged (a free model, a test key);
+    should there be a charge all the same, it comes late, as for a hold that has expired. `costs`
     are what it cost the operator, by provider, failed attempts too. `cards` are those that the
     charge names. `extra` is committed with it.
     """
@@ -140,6 +141,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     costs: tuple[tuple[str, int], ...] = ()
     cards: tuple[UsedCard, ...] = ()
     extra: tuple[Statement, ...] = ()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody waits for it: no money moves."""
+        return self.hold is None and self.record.charge_nano == 0
 
 
 def hold_statements(hold: Hold, runner: str) -> list[Statement]:
@@ -188,20 +194,22 @@ def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     return [*statements, *_journal(settlement, hold.amount_nano, transfers)]
 
 
-def late_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
-    """Charge for a hold that has expired: what is available, and the rest is uncollected."""
-    record = settlement.record
-    # The first changes nothing: it locks the customer's row for those that read it.
-    statements = [move_customer(hold.account_id, 0, 0), _move_key(record, 0)]
+def late_statements(settlement: Settlement) -> list[Statement]:
+    """Charge where no hold stands (any more): what is available, and the rest is uncollected."""
+    record, hold = settlement.record, settlement.hold
+    statements = [_lock_customer(record.account_id), _move_key(record, 0)]
     if record.charge_nano > 0:
         statements += _take(record, record.charge_nano, "late")
-    transfers = _cost_transfers(settlement)
-    return [*statements, *_journal(settlement, hold.amount_nano, transfers)]
+    held_nano = 0 if hold is None else hold.amount_nano
+    return [*statements, *_journal(settlement, held_nano, _cost_transfers(settlement))]
 
 
-def free_statements(settlement: Settlement) -> list[Statement]:
-    """Record a request that nothing was held for."""
-    return _journal(settlement, 0, _cost_transfers(settlement))
+def free_statements(settlements: Sequence[Settlement]) -> list[Statement]:
+    """Record requests of one account that nothing was held for, and that are not charged."""
+    statements = [_lock_customer(settlements[0].record.account_id)]
+    for settlement in settlements:
+        statements += _journal(settlement, 0, _cost_transfers(settlement))
+    return statements
 
 
 def expire_statements(hold: Hold) -> list[Statement]:
@@ -221,6 +229,15 @@ def expire_statements(hold: Hold) -> list[Statement]:
 def move_customer(account_id: int, debit_nano: int, released_nano: int) -> Statement:
     """Add to a customer's debits and take from what is pending."""
     return Statement(_MOVE_CUSTOMER, (account_id, debit_nano, released_nano), rows_expected=1)
+
+
+def _lock_customer(account_id: int) -> Statement:
+    """Change nothing: it locks the customer's row, for those that read it and those after it.
+
+    Who wrote to sums of activity without it could wait for one who has the row, and the other way
+    round: the same key calls the same model for money and for nothing (counting tokens).
+    """
+    return move_customer(account_id, 0, 0)
 
 
 def delete_hold(hold: Hold) -> Statement:

@@ -20,7 +20,7 @@ from nagara.storage.driver import Result, Row, Statement, StorageError, Value
 from nagara.storage.postgres_connection import PostgresConnection, encode_query
 from nagara.storage.postgres_dialler import PostgresDialler
 from nagara.storage.postgres_errors import ServerError, tell
-from nagara.storage.postgres_schema import CHANNEL, prepare_schema
+from nagara.storage.postgres_schema import CHANNEL, examine_schema, prepare_schema
 from nagara.storage.postgres_writer import PostgresWriter
 
 HEARTBEAT_S = 1.0
@@ -56,6 +56,16 @@ class PostgresDriver:
             # What was not committed is undone with it.
             connection.close()
         return cls(dialler)
+
+    @staticmethod
+    async def examine(url: Secret, bounds: PostgresBounds = _BOUNDS) -> int:
+        """The version of the database's schema, changing nothing. Raises `StorageError`."""
+        dialler = PostgresDialler(url, bounds)
+        connection = await dialler.dial()
+        try:
+            return await examine_schema(connection, dialler.where)
+        finally:
+            connection.close()
 
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """As `Driver.query`; `StorageError` at once when too many wait already."""

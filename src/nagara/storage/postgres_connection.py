@@ -94,7 +94,7 @@ class PostgresConnection:
         except TimeoutError as error:
             self.close()
             raise tell_lost(self._where, f"no answer for {self._timeout_s:g} s") from error
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             self.close()
             raise tell_lost(self._where, str(error)) from error
         except BaseException:

@@ -11,7 +11,9 @@ import msgspec
 
 from nagara.storage.driver import ConflictError, StorageError
 
-INTEGRITY_CLASS = "23"
+REFUSED_CLASSES = ("22", "23")
+"""What will be refused however often it is tried: a value that its column cannot take, such as a
+sum beyond 64 bits, and a constraint."""
 AGAIN = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock: nothing was done, and the same may be tried once more."""
 STALE_PLAN = frozenset({"0A000", "26000"})
@@ -66,7 +68,7 @@ class ConnectionLostError(StorageError):
 
 def tell(error: ServerError, where: str, index: int = 0) -> StorageError:
     """What to raise for an error in statement `index` on the database at `where`."""
-    if error.sqlstate.startswith(INTEGRITY_CLASS):
+    if error.sqlstate.startswith(REFUSED_CLASSES):
         return ConflictError(index, error.message)
     advice = _ADVICE.get(error.sqlstate)
     if advice is None:

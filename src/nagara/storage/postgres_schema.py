@@ -55,13 +55,7 @@ async def prepare_schema(
 
     Unless `can_make`, an empty database is an error.
     """
-    session = _Session(connection, where)
-    await session.run("BEGIN")
-    if (await session.run("SHOW transaction_read_only"))[0][0] == "on":
-        raise StorageError(
-            f"the database {where} only lets us read: name the primary server, and a user who "
-            "may write"
-        )
+    session = await _begin(connection, where)
     await session.run(_LOCK)
     version = await _read_version(session, can_make=can_make)
     missing = load_migrations()[version:]
@@ -72,6 +66,26 @@ async def prepare_schema(
             await session.run(statement)
     await _check_rights(session)
     await session.run("COMMIT")
+
+
+async def examine_schema(connection: PostgresConnection, where: str) -> int:
+    """The version of the schema, of a database that could be used. Nothing is changed."""
+    session = await _begin(connection, where)
+    version = await _read_version(session, can_make=False)
+    await _check_rights(session)
+    await session.run("ROLLBACK")
+    return version
+
+
+async def _begin(connection: PostgresConnection, where: str) -> "_Session":
+    session = _Session(connection, where)
+    await session.run("BEGIN")
+    if (await session.run("SHOW transaction_read_only"))[0][0] == "on":
+        raise StorageError(
+            f"the database {where} only lets us read: name the primary server, and a user who "
+            "may write"
+        )
+    return session
 
 
 class _Session:

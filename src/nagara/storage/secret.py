@@ -16,7 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nagara.access import digest_key
-from nagara.storage.data_folder import make_private_file, prepare_data_folder, secret_path
+from nagara.storage.data_folder import (
+    find_open_mode,
+    make_private_file,
+    prepare_data_folder,
+    secret_path,
+)
 from nagara.storage.driver import Driver, ExpectationError, Statement, StorageError
 
 logger = logging.getLogger("nagara.storage")
@@ -51,7 +56,11 @@ async def open_pepper(
     with. Two processes that start together get the same one.
     """
     has_keys = (await driver.query(_COUNT_KEYS))[0][0] > 0
-    pepper = decode_pepper(given) if given else _read_file(secret_path(folder))
+    pepper = read_pepper(folder, given)
+    if not given and pepper is not None and (mode := find_open_mode(secret_path(folder))):
+        logger.warning(
+            "%s can be read by others (mode %03o): run chmod 600 on it", secret_path(folder), mode
+        )
     if pepper is None:
         if has_keys:
             raise StorageError(
@@ -62,6 +71,22 @@ async def open_pepper(
         pepper = _make_file(secret_path(folder), random_bytes(PEPPER_BYTES))
     await _check_fingerprint(driver, pepper, has_keys=has_keys)
     return pepper
+
+
+def read_pepper(folder: Path, given: str | None) -> bytes | None:
+    """The pepper that is there: `given`, or the folder's file; None if there is neither.
+
+    Raises `StorageError` for one that is malformed or cannot be read.
+    """
+    return decode_pepper(given) if given else _read_file(secret_path(folder))
+
+
+async def has_keys_of_another(driver: Driver, pepper: bytes | None) -> bool:
+    """Whether the store has keys that were made with another pepper than this."""
+    if (await driver.query(_COUNT_KEYS))[0][0] == 0:
+        return False
+    rows = await driver.query(_READ_FINGERPRINT)
+    return pepper is None or rows != [(digest_key(pepper, _FINGERPRINT_OF),)]
 
 
 def decode_pepper(text: str) -> bytes:
@@ -118,7 +143,6 @@ def wrong_secret() -> StorageError:
 def _read_file(path: Path) -> bytes | None:
     try:
         pepper = path.read_bytes()
-        mode = path.stat().st_mode & 0o777
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -128,8 +152,6 @@ def _read_file(path: Path) -> bytes | None:
             f"{path} is not a secret of ours ({len(pepper)} bytes instead of {PEPPER_BYTES}): "
             "restore it from a backup"
         )
-    if mode & 0o077:
-        logger.warning("%s can be read by others (mode %03o): run chmod 600 on it", path, mode)
     return pepper
 
 

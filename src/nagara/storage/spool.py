@@ -122,24 +122,31 @@ class Spool:
     def adopt(self) -> Iterator[Spooled]:
         """What each process that is gone has left; its file goes after its turn.
 
-        A file that cannot be opened stays, with a problem that says so.
+        A file that cannot be read, or removed, stays, with a problem that says so.
         """
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path == self._path:
                 continue
             try:
-                file = path.open("rb")
+                yield from self._adopt(path)
             except FileNotFoundError:
                 # Another process was quicker.
                 continue
             except OSError as error:
                 yield Spooled([], f"{path} cannot be read ({error.strerror}): its charges wait")
-                continue
-            with file:
-                if _lock(file) and _is_at(path, file):
-                    left = _read(path, file.read())
-                    yield left
-                    _put_away(path, left)
+
+    def _adopt(self, path: Path) -> Iterator[Spooled]:
+        """Raises `OSError`."""
+        with path.open("rb") as file:
+            if not (_lock(file) and _is_at(path, file)):
+                return
+            left = _read(path, file.read())
+            yield left
+            try:
+                _put_away(path, left)
+            except OSError as error:
+                # What is settled twice is recognised, so that it may lie there.
+                yield Spooled([], f"{path} cannot be removed ({error.strerror}): remove it")
 
     def _open(self) -> BinaryIO:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from nagara.storage.migrations import (
 )
 from nagara.storage.sqlite_connection import (
     check_identity,
+    connect,
     execute,
     identify,
     open_connection,
@@ -76,6 +77,14 @@ class SqliteDriver:
             return cls(SqliteWriter(connection, path), path, poll_s)
         connection.close()
         return cls(SqliteProcess(path), path, poll_s)
+
+    @staticmethod
+    async def examine(path: Path) -> int:
+        """The version of the file's schema, which can be written. Nothing is changed.
+
+        Raises `StorageError`.
+        """
+        return await asyncio.to_thread(_examine, path)
 
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """As `Driver.query`; `StorageError` at once when too many wait already."""
@@ -187,6 +196,17 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     for migration in load_migrations()[version:]:
         _apply(connection, migration)
     connection.execute("COMMIT")
+
+
+def _examine(path: Path) -> int:
+    with contextlib.closing(connect(path)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            version = _read_schema_version(connection, path)
+            connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise tell(error, path) from error
+    return version
 
 
 def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -53,21 +53,26 @@ def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection
     """
     if can_make and not path.exists():
         _make_file(path)
-    identify(path)
-    # SQLite would open a read-only file, and fail at the first commit.
-    if not can_write(path):
-        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
-    try:
-        connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.Error as error:
-        raise tell(error, path) from error
+    connection = connect(path)
     with contextlib.ExitStack() as undo:
         undo.callback(connection.close)
         _configure(connection, path)
         undo.pop_all()
     return connection
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there, not yet in WAL mode. Raises `StorageError`."""
+    identify(path)
+    # SQLite would open a read-only file, and fail at the first commit.
+    if not can_write(path):
+        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
+    try:
+        return sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise tell(error, path) from error
 
 
 def _make_file(path: Path) -> None:

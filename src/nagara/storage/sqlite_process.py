@@ -120,11 +120,18 @@ class SqliteProcess:
     def _start(self) -> None:
         """Start the process. It has all SQL texts to learn anew.
 
-        Raises `StorageError` when the file is gone, or another one than at the beginning.
+        Raises `StorageError` when the file is gone, or another one than at the beginning, and when
+        the machine has no room for a process.
         """
         check_identity(self._path, self._identity)
         self._new_texts = list(self._numbers)
-        self._link = _Link(self, self._path)
+        try:
+            self._link = _Link(self, self._path)
+        except OSError as error:
+            raise StorageError(
+                f"no process can be started that writes to the database {self._path} "
+                f"({error.strerror})"
+            ) from error
 
     def _flush(self) -> None:
         if self._outbox and self._link is not None:
@@ -164,7 +171,8 @@ class _Link(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "nagara.storage.sqlite_writer_main", str(path)],
                 stdin=theirs.fileno(),
@@ -172,6 +180,7 @@ class _Link(asyncio.Protocol):
                 # A Ctrl-C goes to the whole group; this process ends when we let it.
                 start_new_session=True,
             )
+            undo.pop_all()
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
         self._opening = loop.create_task(self._open(loop, ours))
@@ -233,7 +242,7 @@ def _reap(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _read_error(error: tuple[str, str, int, int, int] | None) -> StorageError:
+def _read_error(error: tuple[str, str, int, int, int] | None) -> StorageError | ValueError:
     if error is None:
         return StorageError("the writer gave no answer")
     kind, text, index, expected, rows = error
@@ -241,4 +250,5 @@ def _read_error(error: tuple[str, str, int, int, int] | None) -> StorageError:
         return ExpectationError(index, expected, rows)
     if kind == "conflict":
         return ConflictError(index, text)
-    return StorageError(text)
+    # As a writer in this process raises what SQLite cannot take.
+    return ValueError(text) if kind == "value" else StorageError(text)

@@ -150,7 +150,8 @@ def _describe(ticket: int, batch: Batch) -> Answer:
         return Answer(ticket, None, ("expectation", str(error), *numbers))
     if isinstance(error, ConflictError):
         return Answer(ticket, None, ("conflict", str(error), error.index, 0, 0))
-    return Answer(ticket, None, ("storage", str(error), 0, 0, 0))
+    kind = "storage" if isinstance(error, StorageError) else "value"
+    return Answer(ticket, None, (kind, str(error), 0, 0, 0))
 
 
 if __name__ == "__main__":

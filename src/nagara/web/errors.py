@@ -6,7 +6,7 @@ OpenAI's for all others.
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nagara.dialects import anthropic_messages, google_gemini
 from nagara.dialects.openai_error import encode_error
@@ -14,6 +14,26 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.reply import Reply, ResponseHeaders
 
 GOOGLE_PATH = "/v1beta/"
+
+ABSENT: Mapping[str, str] = {
+    "images": "it makes no images yet",
+    "audio": "it speaks and transcribes nothing yet",
+    "videos": "it makes no videos",
+    "completions": "call /v1/chat/completions or /v1/responses instead",
+    "realtime": 'call /v1/responses with "stream": true instead',
+    "messages/batches": "call /v1/messages for each request instead",
+    "batches": 'call /v1/responses for each request instead, with "background": true if need be',
+    "conversations": "continue a response by its previous_response_id instead",
+    "files": "send a file's content in the request instead",
+    "uploads": "send a file's content in the request instead",
+    "vector_stores": "call /v1/embeddings, and keep the vectors yourself",
+    "assistants": "call /v1/responses instead",
+    "threads": "call /v1/responses with previous_response_id instead",
+    "fine_tuning": "it trains no models",
+    "rerank": "it reranks nothing",
+}
+"""What OpenAI, Anthropic and NagaAI have below /v1 and we do not, and the way out. The nearest of
+our own paths would be a wrong hint for whoever calls one of these."""
 
 EncodeError = Callable[[GatewayError, str], bytes]
 
@@ -51,6 +71,12 @@ def send_error(reply: Reply, error: GatewayError, request_id: str, encode: Encod
 
 def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError:
     """404 that names the right base URL, and the mistake if it is a usual one."""
+    if (absent := find_absent(path)) is not None:
+        return GatewayError(
+            ErrorKind.NOT_FOUND,
+            f"{path[:200]} is not served by this version of Nagara: {absent}.",
+            code="endpoint_not_served",
+        )
     nearest = difflib.get_close_matches(path[:100], known, n=1, cutoff=0.7)
     if "/v1/v1/" in f"{path}/":
         mistake = "It has /v1 twice: leave it out of the base URL or of the path. "
@@ -66,6 +92,14 @@ def no_such_path(path: str, base_url: str, known: Sequence[str]) -> GatewayError
         f"The base URL for OpenAI's SDKs is {base_url}/v1, for Anthropic's and Google's "
         f"{base_url}.",
     )
+
+
+def find_absent(path: str) -> str | None:
+    """Why an endpoint that clients know is not here, and what to call instead; None for others."""
+    for prefix, reason in ABSENT.items():
+        if f"{path}/".startswith(f"/v1/{prefix}/"):
+            return reason
+    return None
 
 
 def wrong_method(method: str, path: str, allowed: Sequence[str]) -> GatewayError:

@@ -315,3 +315,18 @@ async def test_settlements_say_that_a_key_is_taken(driver: Driver, tmp_path: Pat
     with pytest.raises(ClaimTakenError):
         await settlements.claim(make_claim(books, "third"))
     assert await books.available_nano() == 1000
+
+
+async def test_claim_that_was_made_for_nothing_is_freed_by_its_own_process(
+    driver: Driver, tmp_path: Path
+) -> None:
+    """When the store failed before its call had begun, and again when it was to be released."""
+    books, clock = await open_books(driver, 1000), FakeClock()
+    settlements, claim = Returning(books, tmp_path).settlements, make_claim(books, "r")
+    await settlements.claim(claim)
+    settlements.forget(claim)
+    reaper = Reaper(driver, books.ledger, clock, LEASE_S)
+    for _ in range(8):
+        await reaper.turn()
+        clock.advance(5.0)
+    assert await load_open(driver, "runner-1") == []

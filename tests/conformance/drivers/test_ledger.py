@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
-from tests.books import Books, WrappedDriver, open_books
+from tests.books import CARD, Books, WrappedDriver, open_books
 
 from nagara.domain.money import AMOUNT_NANO_MAX, format_dollars
 from nagara.storage.credits import top_up
@@ -288,14 +288,27 @@ async def test_unknown_account_or_key_is_an_error(driver: Driver) -> None:
     assert await books.available_nano() == 10
 
 
-async def test_settlement_of_another_hold_or_without_one_is_refused(driver: Driver) -> None:
+async def test_settlement_of_another_hold_is_refused(driver: Driver) -> None:
     books = await open_books(driver, 10)
     hold = books.make_hold(1)
     other = Settlement(hold=hold, record=books.record("other", 1))
     with pytest.raises(LedgerError, match="not of the request"):
         await books.ledger.settle(other)
-    with pytest.raises(LedgerError, match="nothing was held"):
-        await books.ledger.settle(Settlement(hold=None, record=books.record("x", 1)))
+
+
+@pytest.mark.parametrize(("charge_nano", "left_nano"), [(4, 6), (15, 0)])
+async def test_charge_that_nothing_was_held_for_is_taken_as_far_as_it_is_there(
+    driver: Driver, charge_nano: int, left_nano: int
+) -> None:
+    books = await open_books(driver, 10)
+    settlement = Settlement(hold=None, record=books.record("x", charge_nano), cards=(CARD,))
+    for _ in range(2):
+        await books.ledger.settle(settlement)
+    assert await books.available_nano() == left_nano
+    uncollected_nano = max(0, charge_nano - 10)
+    uncollected = [("uncollected", uncollected_nano)] if uncollected_nano else []
+    assert await books.codes() == [("late", charge_nano - uncollected_nano), *uncollected]
+    await books.check()
 
 
 @pytest.mark.parametrize("processes", [1, 3])

@@ -67,6 +67,7 @@ def share(total: int, meters: tuple[Meter, ...], shares: list[int]) -> dict[Mete
     cap=st.integers(0, 5_000),
     choices=st.integers(1, 4),
     searches=st.integers(0, 3),
+    predicted=st.integers(0, 500),
     shares=st.lists(st.integers(0, 100), min_size=5, max_size=5),
     tiers=st.sampled_from(list(itertools.product([None, "flex", "priority"], repeat=2))),
 )
@@ -76,6 +77,7 @@ def test_no_charge_is_more_than_its_bound(
     cap: int,
     choices: int,
     searches: int,
+    predicted: int,
     shares: list[int],
     tiers: tuple[str | None, str | None],
 ) -> None:
@@ -84,6 +86,7 @@ def test_no_charge_is_more_than_its_bound(
         text_bytes=text_bytes,
         output_tokens_max=cap,
         choice_count=choices,
+        predicted_tokens_max=predicted,
         searches_max=searches,
         service_tier=requested,
     )
@@ -91,7 +94,7 @@ def test_no_charge_is_more_than_its_bound(
     usage = Usage(
         {
             **share(text_bytes + OVERHEAD_TOKENS, TEXT_INPUT, shares),
-            **share(cap * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
+            **share((cap + predicted) * choices, (Meter.OUTPUT, Meter.REASONING), shares[3:]),
             Meter.SEARCHES: searches,
         },
         service_tier=served,
@@ -141,6 +144,7 @@ def test_402_says_what_is_needed_what_is_there_and_what_fits() -> None:
     [
         (Demand(text_bytes=100), MODEL, 100 + OVERHEAD_TOKENS),
         (Demand(text_bytes=10**9), WINDOWED, 5000),
+        (Demand(text_bytes=10**9, context_tokens_min=9000), WINDOWED, 9000),
         (Demand(text_bytes=10**7), MODEL, 10**7 + OVERHEAD_TOKENS),
         (Demand(text_bytes=1, has_unseen_input=True, rounds_max=3), MODEL, 3 * 1_048_576),
         (Demand(text_bytes=9000, is_one_context=False), WINDOWED, 9000 + OVERHEAD_TOKENS),
@@ -161,6 +165,25 @@ def test_output_is_the_callers_cap_else_the_models_else_the_context() -> None:
     assert estimate(Demand(text_bytes=0)).output_tokens_max == 1000
     assert estimate(Demand(text_bytes=0), model=WINDOWED).output_tokens_max == 5000
     assert estimate(Demand(text_bytes=0), model=unknown).output_tokens_max == LIMITS.output_tokens
+
+
+@pytest.mark.parametrize(
+    "dear",
+    [
+        RateCard(rates_pico={Meter.INPUT: 1, Meter.OUTPUT: 2000, Meter.OUTPUT_IMAGE: 9000}),
+        RateCard(
+            rates_pico={Meter.INPUT: 1, Meter.OUTPUT: 2000},
+            service_tiers={"flex": ServiceRates({Meter.OUTPUT_IMAGE: 9000})},
+        ),
+    ],
+)
+def test_what_a_model_draws_unasked_is_held_for(dear: RateCard) -> None:
+    tier = next(iter(dear.service_tiers), None)
+    demand = Demand(text_bytes=0, output_tokens_max=1290, service_tier=tier)
+    drawn = Usage({Meter.OUTPUT_IMAGE: 1290}, service_tier=tier)
+    charge = price(drawn, dear, service_tier=tier)
+    assert charge.amount_nano == 1290 * 9
+    assert charge.amount_nano <= estimate(demand, dear).needed_nano
 
 
 def test_what_a_request_may_use_and_nobody_priced_is_named() -> None:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagara.billing import estimate_usage, find_rate, price
+from nagara.billing import estimate_input, estimate_usage, find_rate, price
+from nagara.billing.prices import TOKENS_PER_IMAGE
 from nagara.dialects import anthropic_messages, openai_chat
+from nagara.domain.demand import Demand
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter, Usage
 
@@ -49,8 +51,14 @@ def test_meter_without_a_price_is_charged_as_its_fallback(
     assert find_rate(rates, meter) == rate
 
 
+def test_input_is_estimated_from_text_and_images_and_is_never_more_than_was_held_for() -> None:
+    demand = Demand(text_bytes=9, image_count=2)
+    assert estimate_input(demand) == 3 + 2 * TOKENS_PER_IMAGE
+    assert estimate_input(demand, 100) == 100
+
+
 def test_estimated_usage_is_rounded_up_and_marked() -> None:
-    usage = estimate_usage(9, 1)
+    usage = estimate_usage(3, 1)
     assert usage.quantities == {Meter.INPUT: 3, Meter.OUTPUT: 1}
     assert usage.is_estimated
 

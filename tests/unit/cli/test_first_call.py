@@ -36,6 +36,11 @@ def test_model_is_one_that_is_served(tmp_path: Path) -> None:
     assert suggested(tmp_path, OWN + MODEL, OPENAI_API_KEY="sk-0123456789") == "house"
 
 
+def test_model_that_would_be_refused_for_want_of_a_price_is_not_suggested(tmp_path: Path) -> None:
+    unpriced = OWN + MODEL.replace("mine", "openai")
+    assert suggested(tmp_path, unpriced, OPENAI_API_KEY="sk-0123456789") == EXAMPLE_MODEL
+
+
 @pytest.mark.parametrize(
     ("kind", "allowed", "part"),
     [

@@ -8,11 +8,13 @@ import pytest
 from nagara.dialects.base import RequestView
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.demand import Demand, SideCalls
+from nagara.domain.errors import GatewayError
 from nagara.operations import ENDPOINTS, Endpoint
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
 RESPONSES = ENDPOINTS["/v1/responses"]
 MESSAGES = ENDPOINTS["/v1/messages"]
+EMBEDDINGS = ENDPOINTS["/v1/embeddings"]
 GEMINI = ENDPOINTS["/v1beta/models/{model}:generateContent"]
 DATA = "A" * 5000
 IMAGE_URL = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DATA}"}}
@@ -148,6 +150,62 @@ def test_service_tier_speed_and_cache_of_an_hour_are_held_for() -> None:
     assert said(MESSAGES, hour).has_hour_cache
     assert said(MESSAGES, system=[hour]).has_hour_cache
     assert not said(MESSAGES).has_hour_cache
+    control = {"type": "ephemeral", "ttl": "1h"}
+    assert said(CHAT, cache_control=control).has_hour_cache
+    assert said(CHAT).joined(said(MESSAGES, hour)).has_hour_cache
+
+
+def test_a_longer_context_that_a_header_asks_for_is_held_for() -> None:
+    assert MESSAGES.widen is not None
+    demand = said(MESSAGES)
+    beta = (b"anthropic-beta", b"files-api-2025-04-14,context-1m-2025-08-07")
+    assert MESSAGES.widen(demand, [beta]).context_tokens_min == 1_000_000
+    assert MESSAGES.widen(demand, [(b"anthropic-beta", b"files-api-2025-04-14")]) == demand
+
+
+def test_sound_that_was_answered_before_is_unseen() -> None:
+    before = {"role": "assistant", "audio": {"id": "audio_1"}}
+    demand = CHAT.measure(view(CHAT, messages=[before, {"role": "user", "content": "Hi"}]))
+    assert demand.has_unseen_input
+    assert demand.has_media_input
+    assert not said(CHAT, {"type": "text", "text": 'of "audio"'}).has_unseen_input
+
+
+def test_a_prediction_is_output_that_may_be_billed() -> None:
+    predicted = {"type": "content", "content": "x" * 100}
+    assert said(CHAT, prediction=predicted).predicted_tokens_max >= 100
+    assert said(CHAT).predicted_tokens_max == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"generationConfig": {}, "generation_config": {"candidateCount": 8}},
+        {"generationConfig": {"candidateCount": 8, "candidate_count": 1}},
+    ],
+)
+def test_what_gemini_is_told_by_two_names_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(GatewayError, match="Send one of the two"):
+        view(GEMINI, contents=[{"parts": []}], **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"generationConfig": None, "generation_config": {"candidateCount": 8}},
+        {"generationConfig": {"candidateCount": 8, "candidate_count": None}},
+    ],
+)
+def test_name_that_says_nothing_hides_none_that_does(fields: dict[str, Any]) -> None:
+    assert view(GEMINI, contents=[{"parts": []}], **fields).choice_count == 8
+
+
+def test_what_is_embedded_beside_texts_counts_as_images() -> None:
+    texts = EMBEDDINGS.measure(view(EMBEDDINGS, input=["a", "{}{}", 'of {"image": 1}']))
+    assert (texts.image_count, texts.has_unseen_input) == (0, False)
+    images = EMBEDDINGS.measure(view(EMBEDDINGS, input=[{"image": "https://x"}] * 3))
+    assert (images.image_count, images.has_unseen_input) == (3, True)
+    assert images.has_media_input
 
 
 def test_larger_of_two_caps_is_held_for() -> None:

@@ -47,3 +47,28 @@ def test_next_lane_is_in_another_dialect_or_there_is_none() -> None:
     only_numbers = server.without(Operation.CHAT).without(Operation.EMBEDDINGS)
     assert next_lane(asking("/v1/embeddings", input="Hi"), only_numbers) is None
     assert next_lane(asking("/v1/responses", input="Hi"), only_numbers) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/responses", {"input": "Hi"}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}),
+        ("/v1/embeddings", {"input": "Hi"}),
+    ],
+)
+def test_no_provider_is_told_of_another_model_than_is_paid_for(
+    path: str, fields: dict[str, object]
+) -> None:
+    wanted = asking(path, **fields, models=["dear"])
+    with pytest.raises(GatewayError, match="another model") as caught:
+        choose_lane(wanted, deployment("openrouter"))
+    assert caught.value.param == "models"
+    assert choose_lane(asking(path, **fields, models=None), deployment("openrouter"))
+
+
+@pytest.mark.parametrize("of", ["perplexity", "compatible"])
+def test_others_that_would_heed_another_model_are_not_told_of_it_either(of: str) -> None:
+    with pytest.raises(GatewayError, match="another model"):
+        choose_lane(asking("/v1/responses", input="Hi", models=["dear"]), deployment(of))

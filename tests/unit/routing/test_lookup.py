@@ -1,10 +1,21 @@
 """The route of one request, and the nearest ids when there is none."""
 
+import msgspec
 import pytest
 
 from nagara.config.load import load_config
-from nagara.domain.catalog import Catalogue, KeyKind, Model, Offer, Route, Snapshot
-from nagara.routing.lookup import nearest_ids, nearest_models, resolve_route
+from nagara.domain.catalog import Catalogue, KeyKind, Model, Offer, Operation, Route, Snapshot
+from nagara.domain.errors import GatewayError
+from nagara.operations import ENDPOINTS
+from nagara.providers import PROVIDERS, SANDBOX
+from nagara.routing.lookup import (
+    find_purpose,
+    make_sandbox_route,
+    nearest_ids,
+    nearest_models,
+    resolve_route,
+)
+from nagara.routing.plan import plan
 from nagara.routing.table import build_routes
 
 MINI = Model(
@@ -101,3 +112,35 @@ def test_nearest_is_sought_among_few_however_many_there_are(
     found = nearest_ids("model-4321x", [f"model-{n}" for n in range(5000)])
     assert "model-4321" in found
     assert compared[0] <= 50
+
+
+def model_for(*operations: Operation) -> Model:
+    return Model(id="m", startup="s", display_name="M", operations=operations)
+
+
+def test_model_made_for_one_thing_is_asked_for_nothing_else_by_any_provider() -> None:
+    embedder = model_for(Operation.EMBEDDINGS)
+    for provider in (SANDBOX, PROVIDERS["openai"]):
+        assert find_purpose(provider, embedder) == frozenset({Operation.EMBEDDINGS})
+
+
+def test_model_that_converses_is_not_played_as_one_that_embeds() -> None:
+    route = make_sandbox_route(model_for(Operation.CHAT, Operation.RESPONSES))
+    deployment = route.deployments[0]
+    assert deployment.has(Operation.MESSAGES)
+    assert not deployment.has(Operation.EMBEDDINGS)
+    with pytest.raises(GatewayError, match=r"cannot be called at /v1/embeddings .* Call it at "):
+        plan(route, ENDPOINTS["/v1/embeddings"], 0.0)
+
+
+def test_model_for_what_is_not_served_yet_is_not_played_as_anything_else() -> None:
+    speaker = msgspec.structs.replace(model_for(), offers=(Offer("openai", "tts-1"),))
+    with pytest.raises(GatewayError, match="cannot be called at /v1/embeddings"):
+        plan(make_sandbox_route(speaker), ENDPOINTS["/v1/embeddings"], 0.0)
+    assert find_purpose(PROVIDERS["openai"], speaker) is None
+
+
+def test_provider_may_be_asked_for_what_the_catalogue_does_not_know() -> None:
+    assert find_purpose(PROVIDERS["openai"], model_for(Operation.CHAT)) is None
+    assert find_purpose(PROVIDERS["openai"], model_for()) is None
+    assert find_purpose(SANDBOX, model_for()) is None

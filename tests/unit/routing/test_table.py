@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - a table of cases reads best as a table
 """Routes from what is declared and what the catalogue knows."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -202,3 +203,25 @@ def test_sandbox_in_the_file_serves_everything_after_all_others(path: Path) -> N
     table = build(path, "[providers.sandbox]\n", OPENAI)
     assert served(table.routes["gpt-4.1-mini"])[-1] == ("sandbox", "gpt-4.1-mini")
     assert served(table.routes["gpt-oss-120b"]) == [("sandbox", "gpt-oss-120b")]
+
+
+def test_own_model_without_a_price_is_warned_of_unless_its_servers_are_ones_own(path: Path) -> None:
+    own = '[models.house]\ndeployments = [{ provider = "my-vllm", model = "m" }'
+    assert build(path, VLLM + own + "]", OPENAI).warnings == ()
+    mixed = VLLM + own + ', { provider = "openai", model = "gpt-4.1-mini" }]'
+    (warning,) = build(path, mixed, OPENAI).warnings
+    assert "models.house has no price" in warning
+    priced = mixed + '\nprices = { input_mtok = "1", output_mtok = "2" }'
+    assert build(path, priced, OPENAI).warnings == ()
+
+
+def test_configuration_that_the_readme_shows_serves_all_that_it_names(path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(\[providers\..*?)```", readme, re.DOTALL)
+    table = build(path, example, OPENAI)
+    assert table.warnings == ()
+    assert served(table.routes["fast"]) == [
+        ("my-vllm", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("openai", "gpt-4.1-mini"),
+    ]
+    assert table.routes["house-model"].prices

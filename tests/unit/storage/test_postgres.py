@@ -12,19 +12,25 @@ from urllib.parse import urlsplit
 import msgspec
 import psycopg
 import pytest
+from tests.books import open_books
 from tests.postgres import PostgresServer, find_port
 
 from nagara.domain.catalog import Secret
 from nagara.storage.bounds import PostgresBounds
-from nagara.storage.driver import Driver, StorageError
+from nagara.storage.driver import ConflictError, Driver, StorageError
 from nagara.storage.driver import Statement as Do
 from nagara.storage.keys import KEYS_CHANGED, load_revision
+from nagara.storage.ledger_statements import Settlement
 from nagara.storage.migrations import load_migrations
 from nagara.storage.postgres import PostgresDriver
 
 INSERT = "INSERT INTO meta (name, value) VALUES ($1, $2)"
 AWAY = re.compile("cannot be reached|was lost")
 DEADLINE_S = 10.0
+WAITING = (
+    "SELECT COUNT(*) FROM pg_stat_activity "
+    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 BOUNDS = PostgresBounds(connect_timeout_s=2.0, timeout_s=0.6)
 
 
@@ -175,6 +181,16 @@ async def test_empty_database_is_not_begun_by_whoever_only_looks(postgres_url: s
     assert found == (None,)
 
 
+async def test_looking_at_a_schema_tells_its_version_and_changes_nothing(postgres_url: str) -> None:
+    with pytest.raises(StorageError, match="is empty yet"):
+        await PostgresDriver.examine(Secret(postgres_url), BOUNDS)
+    async with opened(postgres_url) as driver:
+        known = len(load_migrations())
+        await driver.commit([Do("DELETE FROM schema_versions WHERE version = $1", (known,))])
+        assert await PostgresDriver.examine(Secret(postgres_url), BOUNDS) == known - 1
+        assert await driver.query("SELECT MAX(version) FROM schema_versions") == [(known - 1,)]
+
+
 async def test_session_that_may_only_read_is_told(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_versions (version BIGINT)")
@@ -280,6 +296,32 @@ async def test_lost_before_its_commit_was_sent_nothing_was_done(relay: Relay) ->
         assert await names(driver) == ["after"]
 
 
+async def test_free_calls_lock_their_customer_before_their_sums(postgres_url: str) -> None:
+    """Or they and a paid call of the same key and model, in two processes, wait in a circle."""
+    bounds = msgspec.structs.replace(BOUNDS, timeout_s=DEADLINE_S)
+    async with opened(postgres_url, bounds) as driver:
+        books = await open_books(driver)
+        free = Settlement(hold=None, record=books.record("first"))
+        await books.ledger.settle_free([free])
+        other = await psycopg.AsyncConnection.connect(postgres_url)
+        async with other:
+            await other.execute(
+                "UPDATE ledger_accounts SET debits_nano = debits_nano WHERE kind = 'customer'"
+            )
+            again = Settlement(hold=None, record=books.record("second"))
+            waiting = asyncio.ensure_future(
+                asyncio.gather(
+                    books.ledger.settle_free([again]), books.ledger.hold(books.make_hold(1))
+                )
+            )
+            async with asyncio.timeout(DEADLINE_S):
+                while not (await driver.query(WAITING))[0][0]:
+                    pass
+            # Does not wait, since nobody has it.
+            await other.execute("SELECT 1 FROM activity FOR UPDATE NOWAIT")
+        await waiting
+
+
 async def test_victim_of_a_deadlock_is_run_again(postgres_url: str) -> None:
     bounds = msgspec.structs.replace(BOUNDS, timeout_s=10.0)
     async with opened(postgres_url, bounds) as one, opened(postgres_url, bounds) as other:
@@ -348,6 +390,14 @@ async def test_text_with_a_nul_fails_its_own_commit_alone(postgres_url: str) -> 
         )
         assert isinstance(results[1], ValueError)
         assert await names(driver) == ["good"]
+
+
+async def test_sum_beyond_64_bits_is_refused_and_no_failure_of_the_store(postgres_url: str) -> None:
+    async with opened(postgres_url) as driver:
+        await driver.commit([Do("CREATE TABLE sums (n BIGINT)")])
+        await driver.commit([Do("INSERT INTO sums VALUES ($1)", (2**63 - 1,))])
+        with pytest.raises(ConflictError):
+            await driver.commit([Do("UPDATE sums SET n = n + 1")])
 
 
 async def test_sum_is_a_whole_number_however_large(postgres_url: str) -> None:

@@ -102,6 +102,20 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_nobody_waiting(
     assert [each.record.id for each in left.settlements] == ["r1"]
 
 
+def test_a_file_that_cannot_be_put_away_is_told_and_keeps_nobody_waiting(
+    spool: Spool, tmp_path: Path
+) -> None:
+    dead = leave_behind(tmp_path, spool, make_settlement("r1"))
+    dead.write_bytes(dead.read_bytes()[:-1] + b"?")
+    dead.with_suffix(".damaged").mkdir()
+    shutil.copy(dead, dead.with_name("run_later.spool"))
+    problems = [left.problem for left in spool.adopt()]
+    assert len(problems) == 3
+    assert problems[1] is not None
+    assert "run_dead.spool cannot be removed" in problems[1]
+    assert dead.exists()
+
+
 def test_the_living_keep_their_files(spool: Spool, tmp_path: Path) -> None:
     spool.append([make_settlement("r1")])
     assert not list(Spool(tmp_path, "run_other").adopt())

@@ -106,6 +106,27 @@ async def test_value_that_cannot_be_sent_is_its_own_callers_error(driver: Sqlite
     assert await driver.query("SELECT number FROM notes") == [(1,)]
 
 
+async def test_value_that_sqlite_does_not_take_is_no_failure_of_the_store(
+    driver: SqliteDriver,
+) -> None:
+    # Beyond SQLite's 64 bits, and not beyond those of the messages.
+    with pytest.raises(ValueError, match="too large"):
+        await driver.commit([Statement("INSERT INTO notes VALUES ($1)", (2**63,))])
+
+
+async def test_machine_without_room_for_a_writer_is_a_failure_of_the_store(
+    driver: SqliteDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_writer().kill()
+    with pytest.raises(StorageError, match="ended unexpectedly"):
+        await driver.commit([Statement(INSERT, (1,))])
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with pytest.raises(StorageError, match="no process can be started"):
+        await driver.commit([Statement(INSERT, (2,))])
+    monkeypatch.undo()
+    await driver.commit([Statement(INSERT, (3,))])
+
+
 async def test_writer_that_is_closed_before_it_was_ready_ends(tmp_path: Path) -> None:
     driver = await SqliteDriver.open(tmp_path / "nagara.db", writes_apart=True)
     writer = find_writer()

@@ -6,8 +6,16 @@ import pytest
 from tests.fakes import FakeReply
 
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations import ENDPOINTS
 from nagara.web.cors import Origins
-from nagara.web.errors import choose_encoder, encode_head, no_such_path, send_error, wrong_method
+from nagara.web.errors import (
+    choose_encoder,
+    encode_head,
+    find_absent,
+    no_such_path,
+    send_error,
+    wrong_method,
+)
 from nagara.web.request_head import RequestHead, make_head
 from nagara.web.request_id import choose_request_id
 
@@ -63,6 +71,30 @@ def test_wrong_path_is_told_the_right_base_url(path: str, mistake: str) -> None:
     assert mistake in message
     assert "http://h:1/v1" in message
     assert len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "way_out"),
+    [
+        ("/v1/images/generations", "no images yet"),
+        ("/v1/audio/transcriptions", "transcribes nothing yet"),
+        ("/v1/completions", "/v1/chat/completions"),
+        ("/v1/files/file-1/content", "in the request"),
+        ("/v1/messages/batches", "/v1/messages for each"),
+    ],
+)
+def test_endpoint_that_others_have_is_said_to_be_absent_and_no_other_is_guessed(
+    path: str, way_out: str
+) -> None:
+    error = no_such_path(path, "http://h:1", ["/v1/moderations", "/v1/account/transactions"])
+    assert (error.status, error.code) == (404, "endpoint_not_served")
+    assert path in error.message
+    assert way_out in error.message
+    assert "Did you mean" not in error.message
+
+
+def test_no_endpoint_of_ours_is_said_to_be_absent() -> None:
+    assert [path for path in ENDPOINTS if find_absent(path)] == []
 
 
 def test_every_503_says_when_to_come_back() -> None:

@@ -3,7 +3,7 @@
 Source: https://docs.anthropic.com/en/api/messages
 """
 
-from nagara.dialects.anthropic_messages.demand import limit_output, measure
+from nagara.dialects.anthropic_messages.demand import limit_output, measure, widen
 from nagara.dialects.anthropic_messages.error import encode_error
 from nagara.dialects.anthropic_messages.request import (
     forwarded_headers,
@@ -72,5 +72,6 @@ __all__ = [
     "measure",
     "read_request",
     "read_usage",
+    "widen",
     "write_request",
 ]

@@ -1,5 +1,9 @@
 """The most that a Messages request asks for, and the same request with less output."""
 
+from collections.abc import Iterable
+
+import msgspec
+
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import Fields, encode_raw
 from nagara.dialects.measuring import (
@@ -59,6 +63,9 @@ _CLIENT_TOOL_TOKENS_MAX = 1500
 
 _COMPACTING = b"compact"
 
+# https://docs.anthropic.com/en/docs/build-with-claude/context-windows#1m-token-context-window
+_BETA, _LONG_CONTEXT, _LONG_CONTEXT_TOKENS = b"anthropic-beta", b"context-1m", 1_000_000
+
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
@@ -84,6 +91,14 @@ def measure(view: RequestView) -> Demand:
         service_tier=fast or billed_tier(read_text(fields, "service_tier")),
         side_calls=tuple(_find_side_calls(fields, hosted)),
     )
+
+
+def widen(demand: Demand, headers: Iterable[tuple[bytes, bytes]]) -> Demand:
+    """The same with what the headers of the request ask for."""
+    for name, value in headers:
+        if name == _BETA and _LONG_CONTEXT in value:
+            return msgspec.structs.replace(demand, context_tokens_min=_LONG_CONTEXT_TOKENS)
+    return demand
 
 
 def _uses(tool: ToolView) -> int:

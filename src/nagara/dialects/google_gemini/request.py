@@ -8,7 +8,7 @@ import msgspec
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.google_gemini.wire import read
-from nagara.dialects.json_fields import Fields, read_fields, write_fields
+from nagara.dialects.json_fields import NULL, Fields, read_fields, write_fields
 from nagara.dialects.request_fields import read_count, read_tokens_max, require_kind, wrong_field
 
 forwarded_headers: frozenset[bytes] = frozenset({b"x-goog-user-project"})
@@ -26,9 +26,7 @@ def read_request(body: bytes) -> RequestView:
         fields=fields,
         model="",
         output_tokens_max=cap if cap is not None else read_tokens_max(config, "max_output_tokens"),
-        choice_count=read_count(
-            config, "candidate_count" if "candidate_count" in config else "candidateCount"
-        ),
+        choice_count=read_count(config, _choose(config, "candidateCount", "candidate_count")),
     )
 
 
@@ -37,10 +35,22 @@ def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes: 
     return write_fields(view.fields)
 
 
+def _choose(fields: Fields, name: str, other: str) -> str:
+    """Which of the two spellings of a field is there. Raises `GatewayError` where both are.
+
+    Google takes either, and nobody says which one counts: what is held for and what is sent could
+    be told different things.
+    """
+    is_there, is_other = (fields.get(each, NULL) != NULL for each in (name, other))
+    if is_there and is_other:
+        raise wrong_field(name, f"is there as {other!r} too. Send one of the two.")
+    return other if is_other else name
+
+
 def read_config(fields: Fields) -> Fields:
     """The fields of `generationConfig`, by either of its names; none when absent or null."""
-    raw = fields.get("generationConfig", fields.get("generation_config"))
-    if raw is None or bytes(raw) == b"null":
+    raw = fields.get(_choose(fields, "generationConfig", "generation_config"), NULL)
+    if raw == NULL:
         return {}
     try:
         return read(raw, _fields_decoder)

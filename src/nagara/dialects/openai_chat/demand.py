@@ -1,11 +1,14 @@
 """The most that a chat request asks for, and the same request with less output."""
 
+import msgspec
+
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import NULL, encode_raw
 from nagara.dialects.measuring import (
     CALLS_MAX,
     ROUNDS_MAX,
     TEXT_ONLY,
+    UNSEEN,
     Content,
     Survey,
     count_bytes,
@@ -44,14 +47,18 @@ _SEARCHING = (
     "documents",
 )
 
-_SPECIAL = frozenset({*_SEARCHING, "tools", "modalities", "audio", "service_tier"})
+_SOUND = b'"audio"'
+
+_SPECIAL = frozenset(
+    {*_SEARCHING, "tools", "modalities", "audio", "service_tier", "cache_control", "prediction"}
+)
 """Fields without which a chat of text is no more than its bytes and its cap."""
 
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
     fields = view.fields
-    found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
+    found = _survey(fields["messages"])
     has_one_cap = CAPS[0] not in fields or CAPS[1] not in fields
     if found is TEXT_ONLY and has_one_cap and _SPECIAL.isdisjoint(fields):
         return Demand(
@@ -60,6 +67,14 @@ def measure(view: RequestView) -> Demand:
             choice_count=view.choice_count,
         )
     return _measure_rest(view, found)
+
+
+def _survey(messages: msgspec.Raw) -> Survey:
+    # An answer of sound is named by its id alone, and what it holds is read again.
+    # https://platform.openai.com/docs/guides/audio#multi-turn-conversations
+    if _SOUND in bytes(messages):
+        return UNSEEN
+    return survey(messages, CONTENTS, _PLAIN, b'_url"')
 
 
 def _measure_rest(view: RequestView, found: Survey) -> Demand:
@@ -74,10 +89,14 @@ def _measure_rest(view: RequestView, found: Survey) -> Demand:
         has_unseen_input=found.has_unseen or has_tools,
         has_media_input=found.has_media or has_tools,
         has_media_output=has_any(fields, ("modalities", "audio")),
-        has_hour_cache=found.has_hour_cache or may_cache_for_an_hour(fields, "tools"),
+        has_hour_cache=found.has_hour_cache
+        or may_cache_for_an_hour(fields, "tools", "cache_control"),
         rounds_max=ROUNDS_MAX if has_tools else 1,
         searches_max=CALLS_MAX if has_tools else 0,
         output_tokens_max=max(caps, default=None),
+        # What a prediction has and the answer has not is billed as output.
+        # https://platform.openai.com/docs/guides/predicted-outputs
+        predicted_tokens_max=len(fields.get("prediction", b"")),
         choice_count=view.choice_count,
         service_tier=billed_tier(read_text(fields, "service_tier")),
     )
