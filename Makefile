@@ -96,7 +96,7 @@ install-clients: .venv/.clients
 
 # The locks name no index, so that they serve behind any mirror.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links --extra catalogue --extra postgres --group build pyproject.toml
+	--no-emit-index-url --no-emit-find-links --extra catalogue --extra media --extra postgres --group build pyproject.toml
 lock:
 	@test -n "$(UV)" || { echo 'make lock needs uv' >&2; exit 1; }
 	@$(LOCK) -o requirements/runtime.lock
