@@ -19,6 +19,7 @@ from nagara.billing import (
     BoundLimits,
     Estimate,
     bound_charge,
+    complete_images,
     complete_usage,
     estimate_input,
     estimate_usage,
@@ -210,6 +211,9 @@ class Bill:
                 usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
             else:
                 usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
+        if terms.demand.images_max:
+            came = estimate_input(terms.demand, self._input_tokens_max)
+            usage = complete_images(usage, terms.card, came)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         priced = partial(

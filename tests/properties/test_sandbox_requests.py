@@ -74,6 +74,7 @@ BODIES: dict[Operation, dict[str, Any]] = {
     },
     Operation.EMBEDDINGS: {"input": ["a", "b"], "dimensions": 8, "encoding_format": "base64"},
     Operation.MODERATIONS: {"input": [{"type": "image_url", "image_url": {"url": "x"}}]},
+    Operation.IMAGES: {"prompt": "a", "n": 2, "size": "32x16", "output_format": "webp"},
 }
 BODIES[Operation.COUNT_TOKENS] = BODIES[Operation.MESSAGES]
 

@@ -14,6 +14,7 @@ from nagara.billing.bounds import (
     price_output,
 )
 from nagara.billing.prices import (
+    complete_images,
     complete_usage,
     estimate_input,
     estimate_usage,
@@ -27,6 +28,7 @@ __all__ = [
     "BoundLimits",
     "Estimate",
     "bound_charge",
+    "complete_images",
     "complete_usage",
     "estimate_input",
     "estimate_usage",

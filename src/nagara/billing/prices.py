@@ -18,6 +18,10 @@ from nagara.domain.usage import Meter, Usage, count_input
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
 
+TOKENS_PER_DRAWN_IMAGE = 4160
+"""The same for an image that a model draws: OpenAI's square one in high quality.
+https://platform.openai.com/docs/guides/image-generation#cost-and-latency"""
+
 TOKENS_PER_IMAGE = 1000
 """The same for an image, whatever its bytes: about one of a megapixel, with most makers."""
 
@@ -93,10 +97,20 @@ def _charge_lines(
     for meter, quantity in quantities.items():
         # Nearly every meter has its own price: the rest is for those that are charged as others.
         rate = rates.get(meter)
-        if rate is None and (rate := find_rate(rates, meter)) is None:
+        if rate is None and (rate := _find_coarser(meter, quantities, rates)) is None:
             unpriced.append(meter)
         lines.append(ChargeLine(meter, quantity, rate or 0))
     return lines
+
+
+def _find_coarser(meter: Meter, quantities: Mapping[Meter, int], rates: Rates) -> int | None:
+    """The rate of a meter that has none of its own; None if nothing charges it."""
+    rate = find_rate(rates, meter)
+    if rate is not None or Meter.IMAGES not in quantities:
+        return rate
+    # What was drawn is counted by images and by tokens, and charged by either.
+    is_by_tokens = meter is Meter.IMAGES and find_rate(rates, Meter.OUTPUT_IMAGE) is not None
+    return 0 if is_by_tokens or Meter.IMAGES in rates else None
 
 
 def find_fee(card: RateCard, service_tier: str | None) -> int | None:
@@ -172,6 +186,18 @@ def complete_usage(
     if not reported.input_tokens:
         counts[Meter.INPUT] = estimated.input_tokens
     return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
+
+
+def complete_images(usage: Usage, card: RateCard | None, input_tokens: int) -> Usage:
+    """The same, with tokens for images that were only counted where the card charges by tokens."""
+    images = usage.quantities.get(Meter.IMAGES, 0)
+    if not images or card is None or Meter.IMAGES in card.rates_pico or usage.output_tokens:
+        return usage
+    drawn = {Meter.OUTPUT_IMAGE: images * TOKENS_PER_DRAWN_IMAGE}
+    if not usage.input_tokens:
+        drawn[Meter.INPUT] = input_tokens
+    counts = {**usage.quantities, **drawn}
+    return msgspec.structs.replace(usage, quantities=counts, is_estimated=True)
 
 
 def estimate_input(demand: Demand, input_tokens_max: int | None = None) -> int:

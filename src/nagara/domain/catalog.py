@@ -104,6 +104,7 @@ class Operation(enum.StrEnum):
     CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
+    IMAGES = "images.generations"
 
 
 class Auth(enum.Enum):

@@ -50,6 +50,10 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     choice_count: int = 1
     predicted_tokens_max: int = 0
     """Tokens of each answer that are billed as output beside those that it may have."""
+    images_max: int = 0
+    """Images that are drawn. Each is billed, or the tokens that it is drawn with, whatever cap."""
+    image_tokens_max: int | None = None
+    """What one of them takes at the most, by its size; None leaves it to the model."""
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
 

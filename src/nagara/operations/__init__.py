@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
+from nagara.operations.images import IMAGE_ENDPOINTS
 from nagara.operations.text import TEXT_ENDPOINTS
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.path: endpoint
-    for endpoint in (*CONVERSATION_ENDPOINTS, *GOOGLE_ENDPOINTS, *TEXT_ENDPOINTS)
+    for endpoint in (
+        *CONVERSATION_ENDPOINTS,
+        *GOOGLE_ENDPOINTS,
+        *TEXT_ENDPOINTS,
+        *IMAGE_ENDPOINTS,
+    )
 }
 
 

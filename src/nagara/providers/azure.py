@@ -19,6 +19,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.IMAGES: "/images/generations",
     },
     # Names of deployments are one's own, and most people keep the model's in them. What others
     # than OpenAI made has chat, and only some of it Responses:

@@ -15,6 +15,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.IMAGES: "/images/generations",
     },
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),

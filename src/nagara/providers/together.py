@@ -15,6 +15,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.IMAGES: "/images/generations",
     },
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),

@@ -17,6 +17,8 @@ PROVIDER = Provider(
         # https://docs.x.ai/developers/model-capabilities/text/comparison
         Operation.RESPONSES: "/responses",
         Operation.CHAT: "/chat/completions",
+        # https://docs.x.ai/developers/rest-api-reference/inference/images
+        Operation.IMAGES: "/images/generations",
     },
     # /v1/messages is "fully deprecated":
     # https://docs.x.ai/developers/rest-api-reference/inference/legacy

@@ -14,6 +14,7 @@ from nagara.sandbox.chat import answer_chat
 from nagara.sandbox.conversation import Ids
 from nagara.sandbox.embeddings import answer_embeddings
 from nagara.sandbox.faults import Moment, find_fault, split_fault
+from nagara.sandbox.images import answer_images
 from nagara.sandbox.messages import answer_count, answer_messages
 from nagara.sandbox.moderation import answer_moderations
 from nagara.sandbox.refusal import Refuse, refuse_anthropic, refuse_openai
@@ -37,6 +38,7 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.COUNT_TOKENS: Endpoint(answer_count, refuse_anthropic, is_anthropic=True),
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
+    Operation.IMAGES: Endpoint(answer_images, refuse_openai),
 }
 
 

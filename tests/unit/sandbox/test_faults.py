@@ -23,6 +23,7 @@ SAID = {
     Operation.COUNT_TOKENS: {"messages": [{"role": "user", "content": "PROMPT"}]},
     Operation.EMBEDDINGS: {"input": ["one", "PROMPT"], "dimensions": 8},
     Operation.MODERATIONS: {"input": "PROMPT"},
+    Operation.IMAGES: {"prompt": "PROMPT", "size": "32x16", "stream": True, "partial_images": 1},
 }
 
 

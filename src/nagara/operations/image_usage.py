@@ -1,0 +1,82 @@
+"""What an answer with images says of usage, whole or streamed.
+
+The images are counted in any case, since some models are priced by the image and most servers that
+are like OpenAI's report nothing else; tokens are metered where they are told. OpenAI's image tokens
+lie inside the totals, and an output that is not taken apart is all image.
+
+Source: https://platform.openai.com/docs/api-reference/images/object
+"""
+
+import msgspec
+
+from nagara.dialects.base import read_view
+from nagara.domain.usage import Meter, Usage
+
+
+class InputDetails(msgspec.Struct, gc=False):
+    """`input_tokens_details`: parts of `input_tokens`."""
+
+    image_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct, gc=False):
+    """`output_tokens_details`: parts of `output_tokens`."""
+
+    text_tokens: int | None = None
+
+
+class ImageUsage(msgspec.Struct, gc=False):
+    """`usage` of an answer with images."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+
+    def to_counts(self) -> dict[Meter, int]:
+        """The same as disjoint meters."""
+        counts: dict[Meter, int] = {}
+        rest = max(self.input_tokens or 0, 0)
+        inputs = self.input_tokens_details or InputDetails()
+        rest = _take(counts, rest, Meter.CACHE_READ, inputs.cached_tokens)
+        rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
+        _take(counts, rest, Meter.INPUT, rest)
+        rest = max(self.output_tokens or 0, 0)
+        outputs = self.output_tokens_details or OutputDetails()
+        rest = _take(counts, rest, Meter.OUTPUT, outputs.text_tokens)
+        _take(counts, rest, Meter.OUTPUT_IMAGE, rest)
+        return counts
+
+
+class _Answer(msgspec.Struct, gc=False):
+    data: list[msgspec.Raw] | None = None
+    usage: ImageUsage | None = None
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+def read_usage(body: bytes) -> Usage | None:
+    """What a whole answer used; None if there is no image in it and no count."""
+    answer = read_view(body, _decoder, _Answer)
+    return make_usage(len(answer.data or ()), answer.usage)
+
+
+def make_usage(images: int, reported: ImageUsage | None) -> Usage | None:
+    """Usage of so many images, with the tokens that were reported; None for neither."""
+    counts = {} if reported is None else reported.to_counts()
+    if not Usage(counts).is_possible:
+        # The images are there all the same, and are charged by our own count.
+        counts = {}
+    if images:
+        counts[Meter.IMAGES] = images
+    return Usage(counts) if counts else None
+
+
+def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) -> int:
+    """Count a part, cut to what is left of its total; what is left then."""
+    taken = min(max(count or 0, 0), left)
+    if taken:
+        counts[meter] = taken
+    return left - taken

@@ -1,0 +1,134 @@
+"""The endpoint that makes images of a prompt. OpenAI's, passed through.
+
+What is held is for each image that is asked for: by its number where a model is priced by the
+image, and by the tokens that it may take where it is priced by those. No cap lowers either, so a
+call that cannot be paid is refused and not made smaller.
+
+Source: https://platform.openai.com/docs/api-reference/images/create
+"""
+
+import re
+
+import msgspec
+
+from nagara.dialects.base import RequestView
+from nagara.dialects.json_fields import NULL, Fields, encode_raw, read_fields, write_fields
+from nagara.dialects.measuring import count_bytes, read_text
+from nagara.dialects.openai_error import encode_error
+from nagara.dialects.request_fields import (
+    read_count,
+    read_flag,
+    read_model,
+    require_kind,
+    wrong_field,
+)
+from nagara.domain.catalog import Operation
+from nagara.domain.demand import Demand
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.operations.endpoint import Endpoint
+from nagara.operations.image_stream import forward_stream
+from nagara.operations.image_usage import read_usage
+
+FORMATS = ("url", "b64_json")
+NONE = (NULL, msgspec.Raw(b"0"))
+FRAMES = 9
+"""Of an animated picture, where the request does not say how many."""
+DRAFT_TOKENS = 100
+"""What each unfinished image of a stream takes beside the finished one.
+https://platform.openai.com/docs/guides/image-generation#partial-images-cost"""
+PIXELS_PER_TOKEN = 64
+"""No image takes more tokens than one for so many pixels, in the qualities of `_USUAL`: OpenAI's
+take about one for 150 in high quality."""
+TOKENS_BESIDE = 1024
+
+_USUAL = frozenset({"low", "medium", "high"})
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+
+
+def read_request(body: bytes) -> RequestView:
+    """The view of a request for images. Raises `GatewayError` that names the wrong field."""
+    fields = read_fields(body)
+    model = read_model(fields)
+    require_kind(fields, "prompt", "string")
+    if read_text(fields, "prompt") == "":
+        raise wrong_field("prompt", "must not be empty.")
+    check_options(fields)
+    return RequestView(
+        fields=fields,
+        model=model,
+        is_streamed=read_flag(fields, "stream"),
+        choice_count=read_count(fields, "n"),
+    )
+
+
+def check_options(fields: Fields) -> None:
+    """Refuse what cannot be read, or cannot be held for. Raises `GatewayError`."""
+    if fields.get("response_format", NULL) != NULL and find_format(fields) is None:
+        raise wrong_field("response_format", "must be 'url' or 'b64_json'.")
+    read_count(fields, "frame_count")
+    read_drafts(fields)
+    if fields.get("svg", NULL) != NULL or read_text(fields, "output_format") == "svg":
+        # https://platform.openai.com/docs/api-reference/images/create#images_create-svg
+        raise GatewayError(
+            ErrorKind.UNSUPPORTED,
+            "SVG is written by a second model with a price of its own, which is not held for "
+            "here. Ask for 'png', 'jpeg' or 'webp' as output_format.",
+            param="output_format",
+        )
+
+
+def read_drafts(fields: Fields) -> int:
+    """How many unfinished images a stream may have of each."""
+    return 0 if fields.get("partial_images", NULL) in NONE else read_count(fields, "partial_images")
+
+
+def find_format(fields: Fields) -> str | None:
+    """How the caller wants the images: `url`, `b64_json`, or None where that is not said."""
+    wanted = read_text(fields, "response_format")
+    return wanted if wanted in FORMATS else None
+
+
+def measure(view: RequestView) -> Demand:
+    """Every image, at the most that its size takes."""
+    fields = view.fields
+    frames = 1
+    if read_text(fields, "output_format") == "gif":
+        has_count = fields.get("frame_count", NULL) != NULL
+        frames = read_count(fields, "frame_count") if has_count else FRAMES
+    return Demand(
+        text_bytes=count_bytes(fields),
+        output_tokens_max=0,
+        images_max=view.choice_count * frames,
+        image_tokens_max=bound_tokens(fields),
+    )
+
+
+def bound_tokens(fields: Fields) -> int | None:
+    """The most tokens that an image of that size can take; None where that is the model's to say.
+
+    In the qualities above the usual ones a provider documents nothing.
+    """
+    size = _SIZE.fullmatch(read_text(fields, "size") or "")
+    if size is None or read_text(fields, "quality") not in _USUAL:
+        return None
+    pixels = int(size[1]) * int(size[2])
+    return pixels // PIXELS_PER_TOKEN + TOKENS_BESIDE + read_drafts(fields) * DRAFT_TOKENS
+
+
+def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage comes where there is any
+    """The caller's body with the deployment's model."""
+    return write_fields(view.fields | {"model": encode_raw(model)})
+
+
+IMAGE_ENDPOINTS = (
+    Endpoint(
+        operation=Operation.IMAGES,
+        path="/v1/images/generations",
+        read_request=read_request,
+        write_request=write_request,
+        read_usage=read_usage,
+        encode_error=encode_error,
+        measure=measure,
+        forward_stream=forward_stream,
+    ),
+)

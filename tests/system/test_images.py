@@ -1,0 +1,150 @@
+"""Images through a real gateway: passed through as they are, charged once, and played.
+
+The official SDK asks; Pillow decodes.
+"""
+
+import base64
+import io
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import openai
+import pytest
+from PIL import Image
+
+from tests.fakes import Peer, Received
+from tests.system.caller import Head, call
+from tests.system.gateway import GatewayProcess
+from tests.system.scripts import CALLER_MODEL, UPSTREAM_MODEL, begin_stream
+from tests.system.stage import Stage, staged
+
+PATH = "/v1/images/generations"
+USAGE = {
+    "input_tokens": 50,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    "output_tokens": 300,
+    "total_tokens": 350,
+}
+ANSWER = {"created": 1, "data": [{"b64_json": "eA=="}], "usage": USAGE, "x_future": 1.5}
+ASKED = {"model": CALLER_MODEL, "prompt": "A cat", "x_new": [1], "size": "1024x1024"}
+COST = "0.00065"
+"""50 tokens in at a dollar a million, and 300 out at two."""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("images")) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway with no provider: the sandbox answers."""
+    with GatewayProcess(tmp_path_factory.mktemp("data")) as process:
+        yield process
+
+
+@pytest.fixture
+async def client(gateway: GatewayProcess) -> AsyncIterator[openai.AsyncOpenAI]:
+    address = f"{gateway.url}/v1"
+    async with openai.AsyncOpenAI(base_url=address, api_key=gateway.key, max_retries=0) as client:
+        yield client
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    data = json.dumps({"type": f"image_generation.{kind}", **fields}).encode()
+    return b"event: image_generation.%b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+DRAFT = event("partial_image", b64_json="eA==", partial_image_index=0)
+DONE = event("completed", b64_json="eA==", usage=USAGE)
+
+
+async def exchange(
+    stage: Stage, body: dict[str, Any], *events: bytes, **headers: str
+) -> tuple[list[Received], Head, bytes]:
+    """One call of a provider that answers whole, or with these events."""
+    got: list[Received] = []
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.read_request():
+            got.append(request)
+            if events:
+                await begin_stream(peer, *events, b"")
+            else:
+                await peer.answer(json.dumps(ANSWER).encode())
+
+    async with stage.upstream(script):
+        head, answer = await call(stage.gateway, PATH, body, **headers)
+    return got, head, answer
+
+
+async def test_request_and_answer_pass_and_are_charged_by_their_tokens(stage: Stage) -> None:
+    (request,), head, answer = await exchange(stage, ASKED)
+    assert request.target == b"/v1/images/generations"
+    assert json.loads(request.body) == {**ASKED, "model": UPSTREAM_MODEL}
+    assert json.loads(answer) == ANSWER
+    assert head.header("x-nagara-cost") == COST
+
+
+async def test_repetition_by_idempotency_key_is_not_asked_again(stage: Stage) -> None:
+    first, _, answer = await exchange(stage, ASKED, idempotency_key="picture-1")
+    again, head, replayed = await exchange(stage, ASKED, idempotency_key="picture-1")
+    assert (len(first), len(again)) == (1, 0)
+    assert (head.status, replayed) == (200, answer)
+
+
+async def test_partial_images_are_streamed_as_they_come(stage: Stage) -> None:
+    asked = {**ASKED, "stream": True, "partial_images": 1}
+    _, head, answer = await exchange(stage, asked, DRAFT, DONE)
+    assert (head.header("content-type") or "").startswith("text/event-stream")
+    assert answer == DRAFT + DONE
+
+
+async def test_stream_that_breaks_off_after_a_draft_ends_with_an_error(stage: Stage) -> None:
+    _, _, answer = await exchange(stage, {**ASKED, "stream": True}, DRAFT)
+    assert answer.startswith(DRAFT)
+    assert answer[len(DRAFT) :].startswith(b"event: error\n")
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+async def test_sandbox_gives_pictures_that_decode(client: openai.AsyncOpenAI, form: Any) -> None:
+    answer = await client.images.generate(
+        model="gpt-image-2", prompt="A cat", size="64x32", output_format=form, n=2
+    )
+    assert answer.data
+    images = [Image.open(io.BytesIO(base64.b64decode(x.b64_json or ""))) for x in answer.data]
+    assert [(x.format, x.size) for x in images] == [(form.upper(), (64, 32))] * 2
+
+
+async def test_sandbox_streams_pictures_to_the_sdk(client: openai.AsyncOpenAI) -> None:
+    stream = await client.images.generate(
+        model="gpt-image-2", prompt="A cat", size="64x32", stream=True, partial_images=2
+    )
+    kinds = [event.type.rpartition(".")[2] async for event in stream]
+    assert kinds == ["partial_image", "partial_image", "completed"]
+
+
+async def test_images_cost_what_the_list_says_and_too_many_are_402(
+    client: openai.AsyncOpenAI,
+) -> None:
+    raw = await client.images.with_raw_response.generate(
+        model="gpt-image-2", prompt="A cat", size="1024x1024", quality="low"
+    )
+    assert raw.headers["x-nagara-provider"] == "sandbox"
+    # 2 tokens in at $5 a million, 272 out at $30.
+    assert raw.headers["x-nagara-cost"] == "0.00817"
+    with pytest.raises(openai.APIStatusError) as caught:
+        await client.images.generate(model="gpt-image-2", prompt="A cat", n=100)
+    assert caught.value.status_code == 402
+
+
+async def test_model_that_draws_does_not_converse_and_says_where_it_is_called(
+    client: openai.AsyncOpenAI,
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.chat.completions.create(
+            model="gpt-image-2", messages=[{"role": "user", "content": "Hi"}]
+        )
+    assert PATH in caught.value.message
