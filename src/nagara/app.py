@@ -48,6 +48,7 @@ from nagara.storage.catalogue import load_catalogue
 from nagara.storage.database import open_driver
 from nagara.storage.driver import Driver
 from nagara.storage.first_start import FirstKeys, open_first_account
+from nagara.storage.kept_files import KeptFiles
 from nagara.storage.ledger import Ledger
 from nagara.storage.runners import Reaper
 from nagara.storage.secret import open_pepper
@@ -63,6 +64,7 @@ from nagara.web.account.keys import AccountKeys
 from nagara.web.account.reports import Reports
 from nagara.web.client_address import TrustedProxies
 from nagara.web.cors import Origins
+from nagara.web.image_files import ImageFiles
 from nagara.web.inference import InferenceEdge
 from nagara.web.refused_keys import RefusedKeys
 from nagara.web.responses import ResponsesEndpoints
@@ -193,12 +195,17 @@ class Gateway:
     def _open_edge(self, pool: Pool) -> None:
         """What serves: the pipeline, and the application over it."""
         settings = self.config.settings
+        self._files = KeptFiles(
+            self.folder, settings.image_keep_s, settings.image_files_bytes_max, self._clock
+        )
+        self._background.keep_running("sweep files", self._files.sweep_forever)
         self._pipeline = Pipeline(
             self.snapshots,
             Upstreams(pool, Sandbox(), read_timeouts(settings)),
             self._gate,
             self._settlements,
             KeptTurns(settings.kept_turns_bytes_max),
+            self._files,
             read_pipeline_limits(settings),
             self._clock,
             self._log,
@@ -215,7 +222,9 @@ class Gateway:
         )
         origins = Origins(settings.allowed_origins)
         rest = self._rest.build(
-            ResponsesEndpoints(self.snapshots, self._responses), self._open_account_api()
+            ResponsesEndpoints(self.snapshots, self._responses),
+            self._open_account_api(),
+            ImageFiles(self._files),
         )
         self.routes = Routes(self._edge, rest, origins, self._clock, self._log)
 

@@ -79,6 +79,7 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
         attempts_max=settings.attempts_max,
         event_bytes_max=settings.event_bytes_max,
         response_bytes_max=settings.response_bytes_max,
+        public_url=settings.public_url,
         bounds=BoundLimits(
             context_tokens=settings.context_tokens_assumed,
             output_tokens=settings.output_tokens_assumed,

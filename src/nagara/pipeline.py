@@ -10,6 +10,7 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,6 +21,7 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
+from nagara.dialects.translation import Translated
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
 from nagara.domain.demand import Demand
@@ -28,6 +30,7 @@ from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
+from nagara.operations.image_links import write_links
 from nagara.operations.lanes import AnswerStream, Asking, Bounds, choose_lane, next_lane
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
@@ -36,6 +39,7 @@ from nagara.runtime import Clock, make_id
 from nagara.sandbox.faults import split_fault
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim
+from nagara.storage.kept_files import KeptFiles
 from nagara.storage.snapshots import Snapshots
 from nagara.storage.turns import KeptTurns
 from nagara.upstream.absences import Absences, is_absence
@@ -47,14 +51,17 @@ from nagara.upstream.reply import Reply, ResponseHeaders
 TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
 """What one provider does not have or cannot be asked, another that serves the model perhaps can."""
 
+_HOST = re.compile(rb"[A-Za-z0-9.:\[\]_-]{1,255}")
+
 
 class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one request."""
+    """Bounds of one request. `public_url` is where callers find us, else at the host they ask."""
 
     attempts_max: int
     event_bytes_max: int
     response_bytes_max: int
     bounds: BoundLimits = BoundLimits()
+    public_url: str = ""
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +94,7 @@ class Pipeline:
         gate: Gate,
         settlements: Settlements,
         turns: KeptTurns,
+        files: KeptFiles,
         limits: PipelineLimits,
         clock: Clock,
         observe: Observe,
@@ -97,6 +105,7 @@ class Pipeline:
         self._gate = gate
         self._settlements = settlements
         self._turns = turns
+        self._files = files
         self._clock = clock
         self._observe = observe
         self._absences = Absences()
@@ -317,6 +326,8 @@ class Pipeline:
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
         whole = await read_whole(answer.begun, self._bounds())
+        if admitted.call.asking.endpoint.plan_links is not None:
+            whole = await self._link(admitted.call, whole)
         ended.bytes_out, ended.status = len(whole.body), 200
         self._note(admitted, answer, whole.usage, len(whole.body), Ending.DELIVERED)
         self._keep(admitted, whole.turn, whole.dropped, ended)
@@ -330,6 +341,28 @@ class Pipeline:
         reply.start(200, headers)
         await answer.bill.settle(reply.statements_for(whole.body))
         reply.end(whole.body)
+
+    async def _link(self, call: Call, whole: Translated) -> Translated:
+        """The answer with links to its pictures, where the caller is to have those."""
+        asking, base_url = call.asking, self._find_base_url(call.headers)
+        assert asking.endpoint.plan_links is not None
+        linking = await asyncio.to_thread(asking.endpoint.plan_links, asking.view, whole.body)
+        if linking is None:
+            return whole
+        links = {}
+        for index, (content, ending) in linking.pictures.items():
+            name = await self._files.keep(content, ending) if base_url else None
+            if name is not None:
+                links[index] = f"{base_url}/v1/images/files/{name}"
+        body, dropped = write_links(linking, links)
+        return msgspec.structs.replace(whole, body=body, dropped=(*whole.dropped, *dropped))
+
+    def _find_base_url(self, headers: Headers) -> str | None:
+        """The address that the caller knows us by; None where that is none."""
+        if self.limits.public_url:
+            return self.limits.public_url.rstrip("/")
+        host = next((value for name, value in headers if name == b"host"), b"")
+        return f"http://{host.decode()}" if _HOST.fullmatch(host) else None
 
     def _bounds(self) -> Bounds:
         return Bounds(self.limits.event_bytes_max, self.limits.response_bytes_max)

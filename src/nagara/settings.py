@@ -113,6 +113,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_bytes_max: Annotated[int, _server("The most that is read on for a client that left.", 0, BODY_BYTES_LIMIT)] = 16 * MIB
     drain_timeout_s: Annotated[float, _server("The longest that is read on for a client that left.", 0, DAY_S)] = 60.0
     trusted_proxies: Annotated[tuple[str, ...], Row(section="server", help="Addresses or networks of proxies whose x-forwarded-for says which address a client has.", is_networks=True)] = ("127.0.0.1", "::1")
+    public_url: Annotated[str, Row(section="server", help="Where callers reach this gateway, such as https://ai.example, for links to images; empty for http and the host that they ask.", is_live=True)] = ""
+    image_keep_s: Annotated[int, _server("How long an image that an answer links to is kept; 0 keeps none, and gives base64 instead.", 0, 30 * DAY_S)] = 3600
+    image_files_bytes_max: Annotated[int, _server("How much disk such images may take; beyond it answers give base64 instead.", 0, 2**44)] = 1024 * MIB
     allowed_origins: Annotated[tuple[str, ...], _server("Web origins whose pages may call, such as https://app.example; keys do not belong in browsers.")] = ()
 
     connect_timeout_s: Annotated[float, _upstream("How long a connection may take, TLS included.", 0.01, DAY_S)] = 10.0

@@ -6,11 +6,15 @@ The official SDK asks; Pillow decodes.
 import base64
 import io
 import json
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import requests
 from PIL import Image
 
 from tests.fakes import Peer, Received
@@ -62,7 +66,11 @@ DONE = event("completed", b64_json="eA==", usage=USAGE)
 
 
 async def exchange(
-    stage: Stage, body: dict[str, Any], *events: bytes, **headers: str
+    stage: Stage,
+    body: dict[str, Any],
+    *events: bytes,
+    given: dict[str, Any] = ANSWER,
+    **headers: str,
 ) -> tuple[list[Received], Head, bytes]:
     """One call of a provider that answers whole, or with these events."""
     got: list[Received] = []
@@ -73,7 +81,7 @@ async def exchange(
             if events:
                 await begin_stream(peer, *events, b"")
             else:
-                await peer.answer(json.dumps(ANSWER).encode())
+                await peer.answer(json.dumps(given).encode())
 
     async with stage.upstream(script):
         head, answer = await call(stage.gateway, PATH, body, **headers)
@@ -148,3 +156,66 @@ async def test_model_that_draws_does_not_converse_and_says_where_it_is_called(
             model="gpt-image-2", messages=[{"role": "user", "content": "Hi"}]
         )
     assert PATH in caught.value.message
+
+
+def fetch(url: str) -> requests.Response:
+    return requests.get(url, timeout=5)
+
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n...").decode()
+SVG = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode()
+
+
+async def test_picture_that_came_as_base64_is_linked_to_where_a_url_was_asked_for(
+    stage: Stage,
+) -> None:
+    given = {**ANSWER, "data": [{"b64_json": PNG, "revised_prompt": "A cat, revised"}]}
+    _, head, answer = await exchange(stage, {**ASKED, "response_format": "url"}, given=given)
+    (item,) = json.loads(answer)["data"]
+    assert item.keys() == {"url", "revised_prompt"}
+    assert head.header("x-nagara-dropped") is None
+    assert item["url"].startswith("http://127.0.0.1/v1/images/files/")
+    # The caller of these tests does not say the port in its host header.
+    file = fetch(stage.gateway.url + item["url"].removeprefix("http://127.0.0.1"))
+    assert (file.status_code, file.headers["content-type"]) == (200, "image/png")
+    assert file.content == base64.b64decode(PNG)
+    assert file.headers["x-content-type-options"] == "nosniff"
+    assert item["url"].rpartition("/")[2] not in stage.gateway.output
+
+
+@pytest.mark.parametrize(
+    ("wanted", "item"),
+    [("url", {"b64_json": SVG}), ("b64_json", {"url": "https://theirs.example/a.png"})],
+)
+async def test_what_cannot_be_converted_stays_as_it_is_and_is_named(
+    stage: Stage, wanted: str, item: dict[str, str]
+) -> None:
+    given = {**ANSWER, "data": [item]}
+    _, head, answer = await exchange(stage, {**ASKED, "response_format": wanted}, given=given)
+    assert json.loads(answer) == given
+    assert head.header("x-nagara-dropped") == "response_format"
+
+
+async def test_picture_in_its_own_address_is_given_as_base64(stage: Stage) -> None:
+    given = {**ANSWER, "data": [{"url": f"data:image/png;base64,{PNG}"}]}
+    _, _, answer = await exchange(stage, {**ASKED, "response_format": "b64_json"}, given=given)
+    assert json.loads(answer)["data"] == [{"b64_json": PNG}]
+
+
+def test_links_to_images_expire(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        address, key = f"{gateway.url}/v1", gateway.key
+        with openai.OpenAI(base_url=address, api_key=key) as client:
+            answer = client.images.generate(
+                model="gpt-image-2", prompt="A cat", size="64x32", response_format="url"
+            )
+        assert answer.data
+        url = answer.data[0].url or ""
+        file = fetch(url)
+        assert Image.open(io.BytesIO(file.content)).size == (64, 32)
+        (kept,) = (tmp_path / "files").iterdir()
+        assert kept.stat().st_mode & 0o077 == 0
+        os.utime(kept, (time.time() - 1, time.time() - 1))
+        assert fetch(url).status_code == 410
+        assert fetch(url[:-8]).status_code == 404
+        assert fetch(f"{address}/images/files/..%2Fsecret.key").status_code == 404

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from nagara.providers import PROVIDERS, SANDBOX
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim
 from nagara.storage.driver import StorageError
+from nagara.storage.kept_files import KeptFiles
 from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.snapshots import Snapshots
@@ -212,6 +214,7 @@ class Gateway:
             Gate(MemoryLimiter(self.clock), rates, self.clock, self.said.append),
             self.settlements,
             KeptTurns(0),
+            KeptFiles(Path("nowhere"), 0, 0, self.clock),
             limits,
             self.clock,
             self.said.append,

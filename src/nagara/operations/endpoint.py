@@ -1,6 +1,6 @@
 """An endpoint of the pass-through lane: its path, and how to read and write what passes there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Usage
+from nagara.operations.image_links import Linking
 
 NO_TRAITS: frozenset[str] = frozenset()
 
@@ -45,7 +46,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     cap on its output; `estimate` makes an answer of the request alone, for models at providers
     that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
-    `is_passed_through` always is.
+    `is_passed_through` always is. `find_dropped` names
+    what of a request no answer can fulfil, and `plan_links` says which pictures of an answer the
+    caller is to be linked to.
     """
 
     operation: Operation
@@ -65,6 +68,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None
+    find_dropped: Callable[[RequestView], Sequence[str]] | None = None
+    plan_links: Callable[[RequestView, bytes], Linking | None] | None = None
 
 
 class Conversation(Dialect, Inbound, Protocol):

@@ -26,10 +26,10 @@ from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations.endpoint import Endpoint
+from nagara.operations.image_links import find_dropped, find_format, plan_links
 from nagara.operations.image_stream import forward_stream
 from nagara.operations.image_usage import read_usage
 
-FORMATS = ("url", "b64_json")
 NONE = (NULL, msgspec.Raw(b"0"))
 FRAMES = 9
 """Of an animated picture, where the request does not say how many."""
@@ -43,6 +43,9 @@ TOKENS_BESIDE = 1024
 
 _USUAL = frozenset({"low", "medium", "high"})
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+# They refuse to be told, and always give base64:
+# https://platform.openai.com/docs/api-reference/images/create#images_create-response_format
+_ALWAYS_BASE64 = re.compile(r"(?:.*/)?(?:chat)?gpt-image-")
 
 
 def read_request(body: bytes) -> RequestView:
@@ -82,12 +85,6 @@ def read_drafts(fields: Fields) -> int:
     return 0 if fields.get("partial_images", NULL) in NONE else read_count(fields, "partial_images")
 
 
-def find_format(fields: Fields) -> str | None:
-    """How the caller wants the images: `url`, `b64_json`, or None where that is not said."""
-    wanted = read_text(fields, "response_format")
-    return wanted if wanted in FORMATS else None
-
-
 def measure(view: RequestView) -> Demand:
     """Every image, at the most that its size takes."""
     fields = view.fields
@@ -116,8 +113,11 @@ def bound_tokens(fields: Fields) -> int | None:
 
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage comes where there is any
-    """The caller's body with the deployment's model."""
-    return write_fields(view.fields | {"model": encode_raw(model)})
+    """The caller's body with the deployment's model, which may refuse a `response_format`."""
+    fields = view.fields | {"model": encode_raw(model)}
+    if _ALWAYS_BASE64.match(model):
+        fields.pop("response_format", None)
+    return write_fields(fields)
 
 
 IMAGE_ENDPOINTS = (
@@ -130,5 +130,7 @@ IMAGE_ENDPOINTS = (
         encode_error=encode_error,
         measure=measure,
         forward_stream=forward_stream,
+        find_dropped=find_dropped,
+        plan_links=plan_links,
     ),
 )

@@ -236,6 +236,8 @@ class PassThrough:
     def __init__(self, asking: Asking, deployment: Deployment) -> None:
         endpoint, view, provider = asking.endpoint, asking.view, deployment.provider
         self.operation = endpoint.operation
+        if endpoint.find_dropped is not None:
+            self.dropped = endpoint.find_dropped(view)
         has_usage_option = ChatTrait.STREAMS_USAGE_UNASKED not in provider.traits
         self._asks_usage = has_usage_option and not view.has_usage_request
         self.body = endpoint.write_request(view, deployment.model, asks_usage=self._asks_usage)

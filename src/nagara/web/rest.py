@@ -30,6 +30,7 @@ from nagara.web.errors import (
     no_such_path,
     wrong_method,
 )
+from nagara.web.image_files import ImageFiles
 from nagara.web.refused_keys import RefusedKeys
 from nagara.web.request_id import choose_request_id
 from nagara.web.responses import ResponsesEndpoints
@@ -59,7 +60,9 @@ class Rest:
         self._catalogue = CatalogueEndpoints(lambda: snapshots.current, clock.now_s)
         self._paths = [*ENDPOINTS]
 
-    def build(self, responses: ResponsesEndpoints, account: AccountEndpoints) -> Starlette:
+    def build(
+        self, responses: ResponsesEndpoints, account: AccountEndpoints, images: ImageFiles
+    ) -> Starlette:
         """The Starlette application."""
         routes = [
             Route("/", self._wrap(self.greet)),
@@ -71,6 +74,8 @@ class Rest:
             Route("/v1beta/models/{model:path}", self._wrap(self.get_google_model)),
             Route("/v1/startups", self._wrap(self.list_startups)),
             *self._account_routes(account),
+            # Its name is all that it takes to see an image, so no log has it.
+            Route("/v1/images/files/{name}", self._wrap(images.read, "/v1/images/files/…")),
             Route("/v1/responses/{id}", self._wrap(responses.read), methods=["GET", "DELETE"]),
             Route("/v1/responses/{id}/input_items", self._wrap(responses.list_input_items)),
             Route("/v1/responses/{id}/cancel", self._wrap(responses.cancel), methods=["POST"]),
@@ -151,15 +156,15 @@ class Rest:
         """A path that is there, with another method."""
         raise wrong_method(request.method, request.url.path, allowed.split(", "))
 
-    def _wrap(self, handler: Handler) -> Handler:
-        """The handler with its errors answered and its request noted."""
+    def _wrap(self, handler: Handler, path: str | None = None) -> Handler:
+        """The handler with its errors answered and its request noted, with another `path` maybe."""
 
         async def handle(request: Request) -> Response:
             began_s = self._clock.monotonic_s()
             ended = RequestEnded(
                 request_id=choose_request_id(dict(request.headers.raw).get(b"x-request-id")),
                 method=request.method,
-                path=request.url.path[:200],
+                path=path or request.url.path[:200],
             )
             response = await self._answer(handler, request, ended)
             ended.status = response.status_code

@@ -68,6 +68,7 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
         "data",
         "ca_bundle",
         "database_url",
+        "public_url",
     }
 
 
