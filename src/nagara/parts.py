@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from nagara.billing import BoundLimits
 from nagara.idempotency.once import IdempotencyLimits
 from nagara.observe.log import Log, LogHandler
+from nagara.operations.forms import FormLimits
 from nagara.pipeline import PipelineLimits
 from nagara.responses.background import BackgroundLimits
 from nagara.responses.keeper import KeeperLimits
@@ -80,6 +81,9 @@ def read_pipeline_limits(settings: Settings) -> PipelineLimits:
         event_bytes_max=settings.event_bytes_max,
         response_bytes_max=settings.response_bytes_max,
         public_url=settings.public_url,
+        forms=FormLimits(
+            parts_max=settings.form_parts_max, header_bytes_max=settings.form_header_bytes_max
+        ),
         bounds=BoundLimits(
             context_tokens=settings.context_tokens_assumed,
             output_tokens=settings.output_tokens_assumed,

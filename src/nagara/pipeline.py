@@ -21,6 +21,7 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
+from nagara.dialects.base import RequestView
 from nagara.dialects.translation import Translated
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
@@ -30,6 +31,7 @@ from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
+from nagara.operations.forms import FormLimits, read_form
 from nagara.operations.image_links import write_links
 from nagara.operations.lanes import AnswerStream, Asking, Bounds, choose_lane, next_lane
 from nagara.outcomes import describe_failure, interruption, sum_up
@@ -62,6 +64,7 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
     response_bytes_max: int
     bounds: BoundLimits = BoundLimits()
     public_url: str = ""
+    forms: FormLimits = FormLimits()
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ class Pipeline:
         snapshot, key = self._snapshots.authenticate(headers)
         ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
         require_standard(key)
-        view = endpoint.read_request(body)
+        view = self._read_view(endpoint, headers, body)
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
@@ -148,8 +151,21 @@ class Pipeline:
             route=route,
             candidates=candidates,
             terms=terms,
-            allowance=self._open_allowance(terms.account, key, route.model.id, endpoint, len(body)),
+            allowance=self._open_allowance(
+                terms.account,
+                key,
+                route.model.id,
+                endpoint,
+                # The files of a form are no text.
+                len(body) if endpoint.read_form is None else demand.text_bytes,
+            ),
         )
+
+    def _read_view(self, endpoint: Endpoint, headers: Headers, body: bytes) -> RequestView:
+        if endpoint.read_form is None:
+            return endpoint.read_request(body)
+        content_type = next((value for name, value in headers if name == b"content-type"), b"")
+        return endpoint.read_form(read_form(content_type, body, self.limits.forms))
 
     def _open_allowance(
         self, account: Account, key: Key, model_id: str, endpoint: Endpoint, body_bytes: int

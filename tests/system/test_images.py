@@ -3,11 +3,14 @@
 The official SDK asks; Pillow decodes.
 """
 
+import asyncio
 import base64
 import io
 import json
 import os
+import struct
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 import requests
 from PIL import Image
 
+from nagara.operations.forms import FormLimits, read_form
 from tests.fakes import Peer, Received
 from tests.system.caller import Head, call
 from tests.system.gateway import GatewayProcess
@@ -156,6 +160,158 @@ async def test_model_that_draws_does_not_converse_and_says_where_it_is_called(
             model="gpt-image-2", messages=[{"role": "user", "content": "Hi"}]
         )
     assert PATH in caught.value.message
+
+
+def paint(colour: str, form: str = "PNG", size: tuple[int, int] = (64, 32)) -> bytes:
+    """A picture of one colour."""
+    image = Image.new("RGBA" if form == "PNG" else "RGB", size, colour)
+    out = io.BytesIO()
+    image.save(out, form)
+    return out.getvalue()
+
+
+def make_mask(size: tuple[int, int] = (64, 32)) -> bytes:
+    """A mask whose left half may change."""
+    image = Image.new("RGBA", size, "black")
+    image.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+async def test_form_is_sent_on_with_the_deployments_model(stage: Stage) -> None:
+    got: list[Received] = []
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.read_request():
+            got.append(request)
+            await peer.answer(json.dumps(ANSWER).encode())
+
+    picture = paint("red")
+    async with stage.upstream(script):
+        address, key = f"{stage.gateway.url}/v1", stage.gateway.key
+        async with openai.AsyncOpenAI(base_url=address, api_key=key, max_retries=0) as client:
+            for _ in range(2):
+                raw = await client.images.with_raw_response.edit(
+                    model=CALLER_MODEL, prompt="A cät", image=[picture, picture], n=2,
+                    mask=make_mask(), extra_headers={"idempotency-key": "an-edit"},
+                    extra_body={"x_new": "kept"},
+                )  # fmt: skip
+    # The SDK makes another boundary for each: it is the same call all the same.
+    (request,) = got
+    assert request.target == b"/v1/images/edits"
+    content_type = request.header(b"content-type")
+    assert content_type is not None
+    form = read_form(content_type, request.body, FormLimits())
+    assert form.texts == {"model": UPSTREAM_MODEL, "prompt": "A cät", "n": "2", "x_new": "kept"}
+    assert [part.data for part in form.files("image[]")] == [picture, picture]
+    assert len(form.files("mask")) == 1
+    assert raw.status_code == 200
+
+
+async def test_only_what_the_mask_lets_through_is_changed(client: openai.AsyncOpenAI) -> None:
+    answer = await client.images.edit(
+        model="gpt-image-2", prompt="WWW", image=paint("red"), mask=make_mask()
+    )
+    assert answer.data
+    image = Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json or ""))).convert("RGB")
+    assert image.size == (64, 32)
+    right, left = image.crop((32, 0, 64, 32)), image.crop((0, 0, 32, 32))
+    assert right.getcolors() == [(32 * 32, (255, 0, 0))]
+    assert (255, 0, 0) not in {colour for _, colour in left.getcolors(32 * 32) or ()}
+    assert answer.usage
+    assert answer.usage.input_tokens_details.image_tokens > 0
+
+
+async def test_image_that_is_edited_shows_in_what_comes_out(client: openai.AsyncOpenAI) -> None:
+    answers = [
+        await client.images.edit(model="gpt-image-2", prompt="x", image=paint(colour, "JPEG"))
+        for colour in ("red", "blue")
+    ]
+    red, blue = (
+        Image.open(io.BytesIO(base64.b64decode(a.data[0].b64_json or ""))).getpixel((0, 0))
+        for a in answers
+        if a.data
+    )
+    assert red[0] - blue[0] > 100  # type: ignore[index]
+    stream = await client.images.edit(
+        model="gpt-image-2", prompt="x", image=paint("red"), stream=True, partial_images=1
+    )
+    assert [event.type async for event in stream] == [
+        "image_edit.partial_image",
+        "image_edit.completed",
+    ]
+
+
+async def test_variations_differ_from_one_another(client: openai.AsyncOpenAI) -> None:
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        answer = await client.images.create_variation(
+            model="gpt-image-2", image=paint("red"), n=2, response_format="b64_json"
+        )
+    assert answer.data
+    assert len({item.b64_json for item in answer.data}) == 2
+
+
+def bomb() -> bytes:
+    """A small file that unpacks to 400 million pixels."""
+    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    chunks = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (bomb(), "pixels"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<?xml version='1.0'?><svg/>", "SVG"),
+        (b"GIF89a", "cannot be decoded"),
+        (paint("red")[:60], "cannot be decoded"),
+        (b"", "PNG, JPEG"),
+        (b"MZ...", "PNG, JPEG"),
+    ],
+)
+async def test_what_is_no_picture_to_draw_on_is_a_400(
+    client: openai.AsyncOpenAI, picture: bytes, said: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.images.edit(
+            model="gpt-image-2", prompt="x", image=("a.png", picture, "image/png")
+        )
+    assert said in caught.value.message
+
+
+FIELD = b"content-disposition: form-data; name="
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"".join(b"--b\r\n" + FIELD + b"a[]\r\n\r\nx\r\n" for _ in range(10_000)), "parts"),
+        (b"--b\r\n" + b"".join(b"x-%d: y\r\n" % i for i in range(100_000)), "of headers"),
+        (b"--b\r\n" + FIELD + b"model\r\n\r\nhalf", "not all of it"),
+        (b'{"model": "gpt-image-2"}', "could not be read"),
+    ],
+)
+async def test_form_that_is_a_bomb_or_none_is_a_400(
+    gateway: GatewayProcess, body: bytes, said: str
+) -> None:
+    answer = await asyncio.to_thread(
+        requests.post,
+        f"{gateway.url}/v1/images/edits",
+        data=body,
+        headers={
+            "authorization": f"Bearer {gateway.key}",
+            "content-type": "multipart/form-data; boundary=b",
+        },
+        timeout=20,
+    )
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert said in answer.json()["error"]["message"]
 
 
 def fetch(url: str) -> requests.Response:

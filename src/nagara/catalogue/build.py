@@ -30,7 +30,7 @@ OPERATIONS: Mapping[str, tuple[Operation, ...]] = {
     ),
     "embeddings": (Operation.EMBEDDINGS,),
     "moderations": (Operation.MODERATIONS,),
-    "image": (Operation.IMAGES,),
+    "image": (Operation.IMAGES, Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS),
 }
 
 

@@ -28,7 +28,8 @@ class RequestView(msgspec.Struct, frozen=True, gc=False):
 
     `output_tokens_max` is the caller's own cap, of each of `choice_count` answers.
     `has_usage_request` says that the caller asked for usage in the stream, or that the dialect
-    always gives it.
+    always gives it. `identity` stands for what is asked where the bytes of a body differ from one
+    repetition to the next.
     """
 
     fields: Fields
@@ -37,6 +38,7 @@ class RequestView(msgspec.Struct, frozen=True, gc=False):
     output_tokens_max: int | None = None
     choice_count: int = 1
     has_usage_request: bool = True
+    identity: bytes | None = None
 
     def with_cap(self, cap: int, fields: Fields) -> "RequestView":
         """The request with that cap on its output, which `fields` say in the dialect's words."""

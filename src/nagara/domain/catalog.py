@@ -105,6 +105,8 @@ class Operation(enum.StrEnum):
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
     IMAGES = "images.generations"
+    IMAGE_EDITS = "images.edits"
+    IMAGE_VARIATIONS = "images.variations"
 
 
 class Auth(enum.Enum):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
+from nagara.operations.image_forms import FORM_ENDPOINTS
 from nagara.operations.images import IMAGE_ENDPOINTS
 from nagara.operations.text import TEXT_ENDPOINTS
 
@@ -18,6 +19,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         *GOOGLE_ENDPOINTS,
         *TEXT_ENDPOINTS,
         *IMAGE_ENDPOINTS,
+        *FORM_ENDPOINTS,
     )
 }
 

@@ -12,6 +12,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Usage
+from nagara.operations.forms import Form
 from nagara.operations.image_links import Linking
 
 NO_TRAITS: frozenset[str] = frozenset()
@@ -48,7 +49,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is. `find_dropped` names
     what of a request no answer can fulfil, and `plan_links` says which pictures of an answer the
-    caller is to be linked to.
+    caller is to be linked to. `read_form` stands in for `read_request` where the body is a form,
+    whose content type `write_media_type` gives.
     """
 
     operation: Operation
@@ -68,6 +70,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None
+    read_form: Callable[[Form], RequestView] | None = None
+    write_media_type: Callable[[RequestView], bytes] | None = None
     find_dropped: Callable[[RequestView], Sequence[str]] | None = None
     plan_links: Callable[[RequestView, bytes], Linking | None] | None = None
 

@@ -45,7 +45,7 @@ _USUAL = frozenset({"low", "medium", "high"})
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 # They refuse to be told, and always give base64:
 # https://platform.openai.com/docs/api-reference/images/create#images_create-response_format
-_ALWAYS_BASE64 = re.compile(r"(?:.*/)?(?:chat)?gpt-image-")
+ALWAYS_BASE64 = re.compile(r"(?:.*/)?(?:chat)?gpt-image-")
 
 
 def read_request(body: bytes) -> RequestView:
@@ -115,7 +115,7 @@ def bound_tokens(fields: Fields) -> int | None:
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage comes where there is any
     """The caller's body with the deployment's model, which may refuse a `response_format`."""
     fields = view.fields | {"model": encode_raw(model)}
-    if _ALWAYS_BASE64.match(model):
+    if ALWAYS_BASE64.match(model):
         fields.pop("response_format", None)
     return write_fields(fields)
 

@@ -20,6 +20,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.IMAGES: "/images/generations",
+        Operation.IMAGE_EDITS: "/images/edits",
     },
     # Names of deployments are one's own, and most people keep the model's in them. What others
     # than OpenAI made has chat, and only some of it Responses:

@@ -15,6 +15,8 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
         Operation.IMAGES: "/images/generations",
+        Operation.IMAGE_EDITS: "/images/edits",
+        Operation.IMAGE_VARIATIONS: "/images/variations",
     },
     is_credential_optional=True,
     has_open_models=True,

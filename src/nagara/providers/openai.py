@@ -17,6 +17,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
         Operation.IMAGES: "/images/generations",
+        Operation.IMAGE_EDITS: "/images/edits",
     },
     # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py

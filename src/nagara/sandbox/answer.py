@@ -14,7 +14,7 @@ from nagara.sandbox.operations import write_script
 from nagara.sandbox.script import Cut, Pause, Script
 from nagara.upstream.answer import Headers
 
-DRAWN = frozenset({Operation.IMAGES})
+DRAWN = frozenset({Operation.IMAGES, Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS})
 
 
 class SandboxAnswer:

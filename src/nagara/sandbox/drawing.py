@@ -6,6 +6,8 @@ with the first picture; `CannotDraw` says how to install it where it is missing.
 
 import hashlib
 import io
+import struct
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -117,6 +119,58 @@ def wrap(text: str, letters: int) -> list[str]:
             lines.append(line)
             line = rest
     return [*lines, line] if line else lines
+
+
+class NotReadable(Exception):  # noqa: N818  (what the sandbox says)
+    """A file is no picture that is drawn on, or too large a one."""
+
+
+class Sources:
+    """The pictures that another is made of, and where it may change them: all over, or a mask."""
+
+    def __init__(self, images: "list[Image]", mask: "Image | None") -> None:
+        self.images = images
+        self.mask = mask
+        self.count = len(images) + (mask is not None)
+        self.size: tuple[int, int] = images[0].size
+
+
+def open_picture(content: bytes, pixels_max: int) -> "Image":
+    """A picture as RGBA. Raises `NotReadable`."""
+    from PIL import Image
+
+    # What unpacks to far more than it is, is an error and nothing to warn of.
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    try:
+        image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "WEBP", "GIF"])
+        if image.width * image.height > pixels_max:
+            raise NotReadable(f"has {image.width}x{image.height} pixels, more than {pixels_max}")
+        return image.convert("RGBA")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise NotReadable(f"has more than {pixels_max} pixels") from None
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error):
+        raise NotReadable("cannot be decoded: it is cut off or broken") from None
+
+
+def edit(sources: Sources, drawn: "Image") -> "Image":
+    """What was drawn, put over the pictures where they may change; else half of both.
+
+    May change what is transparent in the mask, or, without one, in the first picture.
+    """
+    from PIL import Image, ImageChops
+
+    size = drawn.size
+    base = sources.images[0].resize(size) if sources.images[0].size != size else sources.images[0]
+    for number, other in enumerate(sources.images[1:], 2):
+        drawn = Image.blend(drawn.convert("RGBA"), other.resize(size), 1 / number)
+    holes = (sources.mask or sources.images[0]).getchannel("A")
+    if holes.size != size:
+        holes = holes.resize(size, Image.Resampling.NEAREST)
+    drawn = drawn.convert("RGBA")
+    if holes.getextrema() == (255, 255) and sources.mask is None:
+        return Image.blend(base, drawn, 0.5).convert("RGB")
+    editable = ImageChops.invert(holes).point(lambda alpha: 255 if alpha else 0)
+    return Image.composite(drawn, base, editable)
 
 
 def encode(image: "Image", form: str, compression: int | None) -> bytes:

@@ -14,6 +14,7 @@ from nagara.sandbox.chat import answer_chat
 from nagara.sandbox.conversation import Ids
 from nagara.sandbox.embeddings import answer_embeddings
 from nagara.sandbox.faults import Moment, find_fault, split_fault
+from nagara.sandbox.image_edits import answer_edits, answer_variations, read_form_body
 from nagara.sandbox.images import answer_images
 from nagara.sandbox.messages import answer_count, answer_messages
 from nagara.sandbox.moderation import answer_moderations
@@ -29,6 +30,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     answer: Callable[[Field, str, int, Ids], Answered]
     refuse: Refuse
     is_anthropic: bool = False
+    read: Callable[[bytes], Field] = read_body
 
 
 ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
@@ -39,6 +41,8 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
     Operation.IMAGES: Endpoint(answer_images, refuse_openai),
+    Operation.IMAGE_EDITS: Endpoint(answer_edits, refuse_openai, read=read_form_body),
+    Operation.IMAGE_VARIATIONS: Endpoint(answer_variations, refuse_openai, read=read_form_body),
 }
 
 
@@ -50,7 +54,7 @@ def write_script(
     ids = Ids(request_id)
     model, fault = split_fault(model)
     try:
-        answered = endpoint.answer(read_body(body), model, now_s, ids)
+        answered = endpoint.answer(endpoint.read(body), model, now_s, ids)
     except BadRequest as refusal:
         return endpoint.refuse(refusal, ids.make("req_"))
     fault = fault or find_fault(answered.prompt)

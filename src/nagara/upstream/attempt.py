@@ -108,6 +108,11 @@ class Upstreams:
         if target is None or target.deployment is not deployment:
             target = self._find_target(deployment, lane.operation, is_streamed=is_streamed)
         path, lines = target.path, target.lines
+        if endpoint.write_media_type is not None:
+            media_type = endpoint.write_media_type(call.asking.view)
+            lines = encode_lines(
+                build_headers(deployment, lane.operation, [], frozenset(), media_type)
+            )
         # What the caller says in headers and the query is said in the caller's own dialect.
         if lane.is_pass_through:
             passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
@@ -153,13 +158,14 @@ def build_headers(
     operation: Operation,
     caller_headers: Sequence[tuple[bytes, bytes]],
     forwarded: frozenset[bytes],
+    media_type: bytes = b"application/json",
 ) -> Headers:
     """The upstream request's headers: ours, the credential, and those the dialect lets through.
 
     A header of the caller's wins over the provider's default of the same name.
     """
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", media_type),
         (b"accept", b"application/json, text/event-stream"),
         # Compressing a stream delays its events, and a short answer is not worth it.
         (b"accept-encoding", b"identity"),

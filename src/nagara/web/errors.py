@@ -16,8 +16,6 @@ from nagara.upstream.reply import Reply, ResponseHeaders
 GOOGLE_PATH = "/v1beta/"
 
 ABSENT: Mapping[str, str] = {
-    "images/edits": "it edits no images yet; /v1/images/generations makes new ones",
-    "images/variations": "it varies no images yet; /v1/images/generations makes new ones",
     "audio": "it speaks and transcribes nothing yet",
     "videos": "it makes no videos",
     "completions": "call /v1/chat/completions or /v1/responses instead",

@@ -143,7 +143,8 @@ class InferenceEdge:
         """Serve a request with an idempotency key. Who only waits may leave."""
         endpoint, limits = admitted.call.asking.endpoint, self._once.limits
         name = read_key(cycle.head.headers, limits.key_bytes_max)
-        call = identify(admitted.key, name, cycle.head.path, endpoint.stream_media_type, body)
+        asked = admitted.call.asking.view.identity or body
+        call = identify(admitted.key, name, cycle.head.path, endpoint.stream_media_type, asked)
         # It is read to its end for whoever asks again, who pays no second time.
         drain = Drain(limits.answer_bytes_max, None)
 

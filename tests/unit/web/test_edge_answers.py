@@ -76,7 +76,6 @@ def test_wrong_path_is_told_the_right_base_url(path: str, mistake: str) -> None:
 @pytest.mark.parametrize(
     ("path", "way_out"),
     [
-        ("/v1/images/edits", "/v1/images/generations"),
         ("/v1/audio/transcriptions", "transcribes nothing yet"),
         ("/v1/completions", "/v1/chat/completions"),
         ("/v1/files/file-1/content", "in the request"),
