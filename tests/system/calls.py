@@ -24,8 +24,9 @@ RESPONSES = Call("/v1/responses", {"model": "gpt-4.1-mini", "input": "Say hello.
 MESSAGES = Call("/v1/messages", {"model": "claude-sonnet-4-5", "max_tokens": 64, "messages": TURN})
 EMBEDDINGS = Call("/v1/embeddings", {"model": "text-embedding-3-small", "input": "hello"})
 MODERATIONS = Call("/v1/moderations", {"model": "omni-moderation-latest", "input": "hello"})
+IMAGES = Call("/v1/images/generations", {"model": "gpt-image-2", "prompt": "A cat"})
 
-EVERY_CALL = [CHAT, RESPONSES, MESSAGES, EMBEDDINGS, MODERATIONS]
+EVERY_CALL = [CHAT, RESPONSES, MESSAGES, EMBEDDINGS, MODERATIONS, IMAGES]
 BOTH_SHAPES = [CHAT, MESSAGES]
 
 in_both_shapes = pytest.mark.parametrize("call", BOTH_SHAPES, ids=lambda call: call.path)

@@ -6,7 +6,7 @@ import pytest
 from nagara.access import issue_key
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits
-from nagara.billing.prices import TOKENS_PER_IMAGE
+from nagara.billing.prices import TOKENS_PER_DRAWN_IMAGE, TOKENS_PER_IMAGE
 from nagara.domain.catalog import (
     Account,
     Catalogue,
@@ -260,3 +260,35 @@ async def test_a_charge_that_nothing_was_held_for_is_waited_for_all_the_same() -
     desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
     await desk.bill.settle()
     assert desk.settlements.awaited == ["r1"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "rates", "charged"),
+    [
+        (Ending.LEFT, RATES, 20 * 1 + TOKENS_PER_DRAWN_IMAGE * 2),
+        (Ending.DELIVERED, RATES, 20 * 1 + TOKENS_PER_DRAWN_IMAGE * 2),
+        (Ending.LEFT, {Meter.IMAGES: 7_000_000}, 7_000),
+        (Ending.FAILED, RATES, 0),
+    ],
+)
+async def test_image_is_charged_once_its_draft_was_sent_whoever_left_then(
+    ending: Ending, rates: dict[Meter, int], charged: int
+) -> None:
+    demand = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=0, images_max=2)
+    model = msgspec.structs.replace(MODEL, output_tokens_max=TOKENS_PER_DRAWN_IMAGE)
+    desk = Desk(RateCard(rates_pico=rates), demand=demand, model=model)
+    await desk.bill.open()
+    desk.bill.charge(Usage({Meter.IMAGES: 1}), ANSWER_BYTES, DEPLOYMENT, ending)
+    desk.bill.settle_soon()
+    (settlement,) = desk.settlements.settled
+    assert settlement.record.charge_nano == charged
+    assert charged <= desk.settlements.held[0].amount_nano
+
+
+async def test_images_that_cannot_all_be_paid_are_not_made_smaller() -> None:
+    demand = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=0, images_max=128)
+    desk = Desk(RateCard(rates_pico={Meter.IMAGES: 10**20}), demand=demand)
+    with pytest.raises(GatewayError) as caught:
+        await desk.bill.open()
+    assert caught.value.kind is ErrorKind.INSUFFICIENT_QUOTA
+    assert desk.bill.output_cap is None
