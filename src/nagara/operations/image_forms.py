@@ -36,6 +36,7 @@ from nagara.operations.images import ALWAYS_BASE64, check_options, measure
 IMAGES = ("image", "image[]", "images[]")
 MASK = "mask"
 NUMBERS = ("n", "partial_images", "output_compression", "frame_count")
+SINGLE = (*NUMBERS, "model", "stream", "size", "quality", "output_format")
 IMAGES_MAX = 16
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SVG = re.compile(rb"\s*(<\?xml|<!doctype svg|<svg)", re.IGNORECASE)
@@ -70,6 +71,10 @@ _EMPTY = msgspec.Raw(b'""')
 
 def _read_view(form: Form) -> FormView:
     check_files(form)
+    for name in form.texts:
+        # Some servers take a list of one for the one itself, which was then not held for.
+        if name.removesuffix("[]") in SINGLE and name.endswith("[]"):
+            raise bad_field(name, "is no list: leave out the brackets.")
     fields = {name: read_text_field(name, text) for name, text in form.texts.items()}
     check_options(fields)
     return FormView(

@@ -10,7 +10,7 @@ Source: https://platform.openai.com/docs/api-reference/images-streaming
 import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
-from nagara.dialects.json_fields import NULL, replace_model
+from nagara.dialects.json_fields import NULL, Fields, replace_model
 from nagara.dialects.openai_error import error_fields
 from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
@@ -24,7 +24,13 @@ class _Event(msgspec.Struct, gc=False):
     error: msgspec.Raw = NOTHING
 
 
+class _Whole(msgspec.Struct, gc=False):
+    data: list[Fields] | None = None
+    usage: ImageUsage | None = None
+
+
 _decoder = msgspec.json.Decoder(_Event)
+_whole_decoder = msgspec.json.Decoder(_Whole)
 
 
 class ImageStream(ForwardedStream):
@@ -55,6 +61,19 @@ class ImageStream(ForwardedStream):
         if self._caller_model is None:
             return event
         return replace_data(event, replace_model(data, self._caller_model))
+
+    def _take_unfinished(self) -> bytes:
+        """Servers that do not stream answer whole: its images are told as finished ones."""
+        rest = self._splitter.take_rest()
+        if self.is_complete or not rest.lstrip().startswith(b"{"):
+            return b""
+        whole = read_view(rest, _whole_decoder, _Whole)
+        events: list[bytes] = []
+        for item in whole.data or ():
+            self._finish(whole.usage if not events else None)
+            said = {"type": "image_generation.completed", "usage": whole.usage, **item}
+            events.append(encode_event(msgspec.json.encode(said), "image_generation.completed"))
+        return b"".join(events)
 
     def _finish(self, reported: ImageUsage | None) -> None:
         usage = make_usage(1, reported)

@@ -77,6 +77,7 @@ def test_numbers_and_flags_are_read_and_each_image_is_held_for() -> None:
         ((MODEL, PROMPT, picture(), text_part("n", "two")), "n"),
         ((MODEL, PROMPT, picture(), text_part("n", "0")), "n"),
         ((MODEL, PROMPT, picture(), text_part("stream", "1")), "stream"),
+        ((MODEL, PROMPT, picture(), text_part("n[]", "9")), "n[]"),
         ((MODEL, PROMPT, picture(), text_part("output_format", "svg")), "output_format"),
     ],
 )

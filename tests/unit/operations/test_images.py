@@ -165,3 +165,19 @@ def test_streams_model_is_the_callers_and_an_error_event_is_a_failure() -> None:
     stream = ImageStream(10_000, None)
     stream.feed(event("error", error={"message": "no"}))
     assert stream.has_failed
+
+
+def test_whole_answer_to_who_asked_for_a_stream_is_told_as_finished_images() -> None:
+    body = json.dumps({"data": [{"b64_json": "eA=="}, {"b64_json": "eQ=="}], "usage": USAGE})
+    stream = ImageStream(10_000, None)
+    assert stream.feed(body[:50].encode()) == b""
+    stream.feed(body[50:].encode())
+    events = stream.close().split(b"\n\n")[:-1]
+    said = [json.loads(event.partition(b"data: ")[2]) for event in events]
+    assert [x["b64_json"] for x in said] == ["eA==", "eQ=="]
+    assert {x["type"] for x in said} == {"image_generation.completed"}
+    assert stream.usage is not None
+    assert stream.usage.quantities[Meter.IMAGES] == 2
+    assert stream.usage.quantities[Meter.OUTPUT_IMAGE] == 300
+    with pytest.raises(GatewayError):
+        ImageStream(10_000, None).close()
