@@ -75,6 +75,7 @@ VALID_BODIES: Mapping[str, dict[str, Any]] = {
         "encoding_format": "base64",
     },
     "/v1/moderations": {"model": "omni-moderation-latest", "input": ["one", "two"]},
+    "/v1/images/generations": {"model": "gpt-image-2", "prompt": "Hello.", "size": "32x32"},
 }
 
 READ_PATHS = (
@@ -85,7 +86,7 @@ READ_PATHS = (
 UNSERVED_PATHS = (
     "/v1", "/models", "/v1/v1/chat/completions", "/chat/completions", "/v1/none-such",
     "/v1/chat/completions/", "//v1/models", "/v1/../v1/models", "/v1/responses/resp_1",
-    "/v1/images/generations", "/v1/audio/speech", "/docs", "/.env",
+    "/v1/images/files/none-such", "/v1/audio/speech", "/docs", "/.env",
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND")
 
