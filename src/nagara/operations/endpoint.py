@@ -7,6 +7,7 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
+from nagara.dialects.exchange import OpenExchange
 from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
@@ -45,7 +46,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     cap on its output; `estimate` makes an answer of the request alone, for models at providers
     that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `dialect` is there for conversations that can be translated; one that is not
-    `is_passed_through` always is.
+    `is_passed_through` always is. `open_exchange` is there for what is no conversation, and then
+    stands in place of the functions that read and write what passes.
     """
 
     operation: Operation
@@ -62,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forwards_query: bool = True
     dialect: Inbound | None = None
     is_passed_through: bool = True
+    open_exchange: OpenExchange | None = None
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None

@@ -8,6 +8,7 @@ and https://platform.openai.com/docs/api-reference/moderations
 Moderations are not free in themselves: OpenAI's models have a price of zero, others' have not.
 """
 
+from nagara.dialects import embeddings
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import NULL, encode_raw, read_fields, write_fields
 from nagara.dialects.openai_chat import read_usage
@@ -18,14 +19,6 @@ from nagara.operations.endpoint import Endpoint
 
 # OpenAI fills in a model here when the caller names none, and its SDK does not ask for one.
 DEFAULT_MODERATION_MODEL = "omni-moderation-latest"
-
-
-def read_request(body: bytes) -> RequestView:
-    """The view of an embeddings request. Raises `GatewayError` that names the wrong field."""
-    fields = read_fields(body)
-    model = read_model(fields)
-    require_kind(fields, "input", "string", "array")
-    return RequestView(fields=fields, model=model)
 
 
 def read_moderation_request(body: bytes) -> RequestView:
@@ -47,8 +40,9 @@ TEXT_ENDPOINTS = (
     Endpoint(
         operation=Operation.EMBEDDINGS,
         path="/v1/embeddings",
-        read_request=read_request,
-        write_request=write_request,
+        read_request=embeddings.read_request,
+        write_request=embeddings.write_request,
+        open_exchange=embeddings.open_exchange,
         read_usage=read_usage,
         encode_error=encode_error,
     ),

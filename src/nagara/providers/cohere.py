@@ -1,5 +1,6 @@
-"""Cohere, through its compatibility endpoint: chat and embeddings."""
+"""Cohere: chat through its compatibility endpoint, embeddings in its own format."""
 
+from nagara.dialects.embeddings.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -16,16 +17,19 @@ PROVIDER = Provider(
     ),
     paths={
         Operation.CHAT: "/chat/completions",
-        Operation.EMBEDDINGS: "/embeddings",
+        # The compatible one has no `dimensions` and does not say what inputs are meant for.
+        Operation.EMBEDDINGS: "/../../v2/embed",
     },
+    forms={Operation.EMBEDDINGS: {"": Form.COHERE}},
     # https://docs.cohere.com/docs/compatibility-api#unsupported-parameters
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
     evidence=Evidence(
         pages=(
             "https://docs.cohere.com/docs/compatibility-api",
             "https://docs.cohere.com/changelog/compatibility-api",
+            "https://docs.cohere.com/reference/embed",
         ),
-        checked_on="2026-11-23",
+        checked_on="2026-11-30",
         unverified="the list of fields it refuses",
     ),
 )
