@@ -103,6 +103,7 @@ class Operation(enum.StrEnum):
     COUNT_CONTENT_TOKENS = "generate_content.count_tokens"
     CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
     MODERATIONS = "moderations"
 
 

@@ -1,4 +1,4 @@
-"""Amazon Bedrock: Converse, which all of its conversation models have, and embeddings.
+"""Amazon Bedrock: Converse, which all of its conversation models have, embeddings and rankings.
 
 The region is AWS_REGION. A model is its id, or the ARN of an inference profile. The credential is
 a Bedrock API key, or an AWS access key (`ID:SECRET` or `ID:SECRET:SESSION_TOKEN`) that signs each
@@ -7,6 +7,7 @@ provider into use: `[providers.bedrock]` in the file does.
 """
 
 from nagara.dialects.embeddings.traits import Form
+from nagara.dialects.rerank.wires import Form as RerankForm
 from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
 PROVIDER = Provider(
@@ -24,6 +25,7 @@ PROVIDER = Provider(
     paths={
         Operation.CONVERSE: "/model/{model}/converse",
         Operation.EMBEDDINGS: "/model/{model}/invoke",
+        Operation.RERANK: "/model/{model}/invoke",
     },
     stream_paths={
         Operation.CONVERSE: "/model/{model}/converse-stream",
@@ -35,10 +37,12 @@ PROVIDER = Provider(
             r"titan-embed-text": Form.TITAN,
             r"cohere\.embed": Form.COHERE_ON_BEDROCK,
             r"nova-.*embed": Form.NOVA,
-        }
+        },
+        Operation.RERANK: {"": RerankForm.COHERE_ON_BEDROCK},
     },
     models_without={
-        Operation.CONVERSE: r"embed",
+        Operation.CONVERSE: r"embed|rerank",
+        Operation.RERANK: r"^(?!.*cohere\.rerank)",
         Operation.EMBEDDINGS: r"^(?!.*(titan-embed-(text|g1)|cohere\.embed|nova-.*embed))",
     },
     # Only Claude signs its reasoning here, and one platform's signatures are good on the others:
@@ -50,6 +54,7 @@ PROVIDER = Provider(
             "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-supported-models-features.html",
             "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html",
             "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v3.html",
+            "https://docs.aws.amazon.com/bedrock/latest/userguide/model-card-cohere-rerank-3-5.html",
         ),
         checked_on="2026-11-30",
         unverified="that Qwen takes `reasoning_config`, beyond recorded answers; that Cohere's "

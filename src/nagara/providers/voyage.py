@@ -1,6 +1,7 @@
-"""Voyage AI: embeddings."""
+"""Voyage AI: embeddings and rankings."""
 
 from nagara.dialects.embeddings.traits import Trait
+from nagara.dialects.rerank.wires import Form
 from nagara.domain.catalog import Evidence, Operation, Provider
 
 PROVIDER = Provider(
@@ -12,7 +13,9 @@ PROVIDER = Provider(
     credential_env=("VOYAGE_API_KEY",),
     paths={
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.RERANK: "/rerank",
     },
+    forms={Operation.RERANK: {"": Form.VOYAGE}},
     # https://docs.voyageai.com/reference/embeddings-api
     inputs_max={Operation.EMBEDDINGS: 1000},
     traits=frozenset({Trait.OUTPUT_DIMENSION, Trait.FLOAT_UNSAID, Trait.TEXT_ONLY, Trait.NO_USER}),

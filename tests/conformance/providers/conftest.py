@@ -20,6 +20,9 @@ THEIR_TEXT_MODEL = "cohere.embed-v4:0 ü"
 """The same for what is no conversation: Bedrock's models say by their names what they take."""
 
 
+THEIR_RANKER = "cohere.rerank-v4:0 ü"
+
+
 def credential_of(provider: Provider) -> str:
     """What is configured for it, each its own, so that one cannot pass for another."""
     return f"credential-of-{provider.name}-0123456789"
@@ -51,6 +54,9 @@ def configure(port: int) -> str:
             f'[models."text-{name}"]',
             f"deployments = [{{ provider = {json.dumps(name)}, "
             f"model = {json.dumps(THEIR_TEXT_MODEL, ensure_ascii=False)} }}]",
+            f'[models."rank-{name}"]',
+            f"deployments = [{{ provider = {json.dumps(name)}, "
+            f"model = {json.dumps(THEIR_RANKER, ensure_ascii=False)} }}]",
         ]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from tests.conformance.providers.callers import CALLERS, Caller
 from tests.conformance.providers.conftest import (
     REMOTE,
     THEIR_MODEL,
+    THEIR_RANKER,
     THEIR_TEXT_MODEL,
     Stage,
     base_path,
@@ -216,10 +217,30 @@ def test_more_inputs_than_one_call_takes_are_asked_for_in_several(
     assert given["usage"]["total_tokens"] == len(texts)
 
 
-def post(stage: Stage, path: str, provider: Provider, **fields: object) -> WireAnswer:
+RANKING = [p for p in REMOTE if Operation.RERANK in p.paths]
+
+
+@pytest.mark.parametrize("provider", RANKING, ids=lambda p: p.name)
+def test_rankings_are_asked_for_where_the_file_says(stage: Stage, provider: Provider) -> None:
+    stage.play(Scene.WELL)
+    fields = {"query": "q", "documents": ["a", {"text": "b"}, "c"], "return_documents": True}
+    answer = post(stage, "rerank", provider, "rank", top_n=2, **fields)
+    assert answer.status == 200, answer.body
+    (asked,) = stage.upstream.asked
+    check_path(asked, provider, Operation.RERANK, False, THEIR_RANKER)
+    check_credential(asked, provider, stage.gateway.key)
+    given = answer.json()
+    assert [x["index"] for x in given["results"]] == [2, 1]
+    assert [x["document"] for x in given["results"]] == [{"text": "c"}, {"text": "b"}]
+    assert given["model"] == f"rank-{provider.name}"
+
+
+def post(
+    stage: Stage, path: str, provider: Provider, kind: str = "text", **fields: object
+) -> WireAnswer:
     """The answer of what is no conversation."""
     gateway = stage.gateway
-    body = json.dumps({"model": f"text-{provider.name}", **fields}).encode()
+    body = json.dumps({"model": f"{kind}-{provider.name}", **fields}).encode()
     headers = [("authorization", f"Bearer {gateway.key}"), ("content-type", "application/json")]
     with WireConnection(gateway.port) as connection:
         connection.send(encode_request("POST", f"/v1/{path}", headers, body))
