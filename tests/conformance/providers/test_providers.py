@@ -197,7 +197,7 @@ def test_refused_embeddings_are_an_error_of_openais_dialect(
     assert answer.json()["error"]["message"]
 
 
-BATCHED = [p for p in EMBEDDING if p.inputs_max.get(Operation.EMBEDDINGS) or p.forms]
+BATCHED = [p for p in EMBEDDING if Operation.EMBEDDINGS in {*p.inputs_max, *p.forms}]
 
 
 @pytest.mark.parametrize("provider", BATCHED, ids=lambda p: p.name)
@@ -233,6 +233,23 @@ def test_rankings_are_asked_for_where_the_file_says(stage: Stage, provider: Prov
     assert [x["index"] for x in given["results"]] == [2, 1]
     assert [x["document"] for x in given["results"]] == [{"text": "c"}, {"text": "b"}]
     assert given["model"] == f"rank-{provider.name}"
+
+
+JUDGING = [p for p in REMOTE if Operation.MODERATIONS in p.paths]
+
+
+@pytest.mark.parametrize("provider", JUDGING, ids=lambda p: p.name)
+def test_moderations_are_in_openais_categories(stage: Stage, provider: Provider) -> None:
+    stage.play(Scene.WELL)
+    answer = post(stage, "moderations", provider, input=["a"])
+    assert answer.status == 200, answer.body
+    (asked,) = stage.upstream.asked
+    check_path(asked, provider, Operation.MODERATIONS, False, THEIR_TEXT_MODEL)
+    check_credential(asked, provider, stage.gateway.key)
+    assert json.loads(asked.body) == {"model": THEIR_TEXT_MODEL, "input": ["a"]}
+    (result,) = answer.json()["results"]
+    assert result["flagged"]
+    assert result["categories"] == {"self-harm": True}
 
 
 def post(

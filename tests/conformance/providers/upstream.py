@@ -49,6 +49,15 @@ def rank(asked: "Asked") -> Mapping[str, Any] | None:
     return {"results": results, "meta": {"billed_units": {"search_units": 1}}}
 
 
+def judge(asked: "Asked") -> Mapping[str, Any] | None:
+    """One result, in the provider's own categories; None for any other path."""
+    if not asked.path.endswith("/moderations"):
+        return None
+    name = "selfharm" if asked.path.startswith("/mistral/") else "self-harm"
+    result = {"flagged": True, "categories": {name: True}, "category_scores": {name: 0.9}}
+    return {"id": "m", "model": "m", "results": [result]}
+
+
 def vector_of(text: str) -> list[float]:
     """A vector by which the text is known again."""
     return [0.5, float(len(text))]
@@ -109,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, headers, body)
         self.server.asked.append(asked)
         scene = self.server.scene
-        embedded = rank(asked) or embed(asked)
+        embedded = rank(asked) or judge(asked) or embed(asked)
         if embedded is not None and scene is Scene.WELL:
             self.send_whole(200, embedded)
         elif embedded is not None:
