@@ -186,7 +186,7 @@ class Gateway:
         self._settlements = Settlements(ledger, spool, self._log, settings.storage_patience_s)
         self._stack.push_async_callback(self._settlements.close)
         limits = read_idempotency_limits(settings)
-        self._once = Once(self._driver, runner, self._clock, limits)
+        self._once = Once(self._driver, runner, self._clock, limits, ledger.forget)
         reaper = Reaper(self._driver, ledger, self._clock, settings.hold_lease_s)
         self._reaping = Reaping(reaper, self._driver, self._clock, self._log, settings.hold_lease_s)
 

@@ -14,11 +14,11 @@ sees to that. While the store cannot be read nobody with a key is served: it cou
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from nagara.domain.errors import GatewayError
 from nagara.domain.money import format_dollars
 from nagara.idempotency.calls import KeyedCall, answer_lost, check_same, still_running
 from nagara.idempotency.recorded_reply import RecordedReply
@@ -36,7 +36,7 @@ from nagara.storage.claims import (
     StoredCall,
     load_call,
 )
-from nagara.storage.driver import Driver, StorageError
+from nagara.storage.driver import Driver, ExpectationError, Statement, StorageError
 from nagara.upstream.reply import Reply, ResponseHeaders, wait_for_room
 
 POLL_S = 0.05
@@ -73,14 +73,24 @@ class Once:
     """The calls with idempotency keys. One for the process, whose runner is `runner`."""
 
     def __init__(
-        self, driver: Driver, runner: str, clock: Clock, limits: IdempotencyLimits
+        self,
+        driver: Driver,
+        runner: str,
+        clock: Clock,
+        limits: IdempotencyLimits,
+        forget: Callable[[str], None],
     ) -> None:
+        """`forget` is told the request whose claim has ended: see `Ledger.forget`."""
         self.limits = limits
         self._driver = driver
         self._runner = runner
         self._clock = clock
         self._patience = Patience(limits.patience_s)
         self._turns: dict[Scope, _Turn] = {}
+        # Ends of claims that the store did not take, each with its request: until then the keys are
+        # taken, for whoever has had the answer must not be charged for another.
+        self._unwritten: dict[Scope, tuple[str, Statement]] = {}
+        self._forget = forget
 
     async def serve(
         self, call: KeyedCall, admitted: Admitted, reply: Reply, ended: RequestEnded, run: Run
@@ -133,6 +143,7 @@ class Once:
         """The call as it ended; None if it must be run. Waits while another process runs it."""
         pause_s = POLL_S
         while True:
+            await self._write_end(call.scope)
             found = await self._load(call.scope)
             if found is None or not found.is_running:
                 return found
@@ -187,10 +198,31 @@ class Once:
     async def _close_claim(self, claim: Claim, recorded: RecordedReply) -> None:
         """End a claim that no settlement ends: of a response that is made in the background."""
         statement = recorded.keep() if recorded.has_started else claim.released()
-        # What is not written here is freed with what this process has forgotten.
-        with contextlib.suppress(StorageError, TimeoutError):
-            commit = self._driver.commit([statement], group=claim.scope.account_id)
+        self._unwritten[claim.scope] = claim.request, statement
+        try:
+            await self._write_end(claim.scope)
+        except GatewayError:
+            # Whoever asks again tries again; where nothing was answered the key is freed instead,
+            # with all that this process has forgotten.
+            if not recorded.has_started:
+                del self._unwritten[claim.scope]
+                self._forget(claim.request)
+
+    async def _write_end(self, scope: Scope) -> None:
+        """Write what is still to be written of a key's last call. Raises `GatewayError`."""
+        if scope not in self._unwritten:
+            return
+        request, statement = self._unwritten[scope]
+        try:
+            commit = self._driver.commit([statement], group=scope.account_id)
             await self._patience.wait_for(commit)
+        except ExpectationError:
+            # This process was taken for dead, and the key is another's by now.
+            pass
+        except (StorageError, TimeoutError) as error:
+            raise claims_unavailable() from error
+        del self._unwritten[scope]
+        self._forget(request)
 
 
 async def replay(call: KeyedCall, found: StoredCall, reply: Reply, ended: RequestEnded) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from nagara.dialects.json_fields import NULL, encode_raw
 from nagara.domain.catalog import Key, KeyKind
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.limits.gate import Allowance
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations.kept_items import encode_kept
 from nagara.operations.response_state import (
@@ -234,7 +235,7 @@ class StatefulResponses:
         body = run.stored.response
         # The run is in flight until it ends, which is long after this request.
         allowance = admitted.allowance.hand_over()
-        made = msgspec.structs.replace(as_stream(admitted), allowance=allowance, claim=None)
+        made = as_run(admitted, allowance)
         try:
             await self.background.start(run, partial(self._make, made, ended))
         except StorageError as error:
@@ -341,6 +342,18 @@ def as_stream(admitted: Admitted) -> Admitted:
     view = msgspec.structs.replace(view, fields=fields, is_streamed=True)
     asking = msgspec.structs.replace(call.asking, view=view)
     return msgspec.structs.replace(admitted, call=msgspec.structs.replace(call, asking=asking))
+
+
+def as_run(admitted: Admitted, allowance: Allowance) -> Admitted:
+    """The same as what a background response is made by: a stream, and a request of its own.
+
+    Its end must not end the claim to an idempotency key, which is the caller's request's: that has
+    its answer later, and a key that was freed meanwhile would be charged again.
+    """
+    streamed = as_stream(admitted)
+    asking = msgspec.structs.replace(streamed.call.asking, seed=make_id(""))
+    call = msgspec.structs.replace(streamed.call, asking=asking)
+    return msgspec.structs.replace(streamed, call=call, allowance=allowance, claim=None)
 
 
 def store_unavailable() -> GatewayError:

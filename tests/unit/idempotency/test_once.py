@@ -18,7 +18,7 @@ from nagara.operations.lanes import Asking
 from nagara.pipeline import Admitted
 from nagara.runtime import SystemClock
 from nagara.storage.claims import Answer, ClaimTakenError, Loss, Scope, StoredCall, load_call
-from nagara.storage.driver import Driver, Row, StorageError, Value
+from nagara.storage.driver import Driver, Result, Row, Statement, StorageError, Value
 from nagara.storage.sqlite import SqliteDriver
 from nagara.upstream.attempt import Call
 from nagara.upstream.reply import Reply
@@ -37,7 +37,7 @@ async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
 
 
 def make_once(driver: Driver, runner: str = "run", wait_s: float = 5.0) -> Once:
-    return Once(driver, runner, SystemClock(), IdempotencyLimits(wait_s=wait_s))
+    return Once(driver, runner, SystemClock(), IdempotencyLimits(wait_s=wait_s), lambda _: None)
 
 
 def admit(request: str) -> Admitted:
@@ -200,6 +200,53 @@ async def test_claim_that_no_settlement_ends_is_ended_with_its_answer(driver: Dr
     assert found is not None
     assert found.answer == Answer(200, (), b"queued")
     assert await Asker(once, driver, "later").ask() == b"queued"
+
+
+class RefusingDriver(WrappedDriver):
+    """A database that takes nothing for a while."""
+
+    is_refusing = True
+
+    async def commit(
+        self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
+    ) -> list[Result]:
+        if self.is_refusing:
+            raise StorageError("it is down")
+        return await super().commit(statements, group=group, is_flushed=is_flushed)
+
+
+async def test_answer_that_could_not_be_kept_at_once_is_kept_before_it_is_asked_for_again(
+    driver: Driver,
+) -> None:
+    store, forgotten = RefusingDriver(driver), list[str]()
+    once = Once(store, "run", SystemClock(), IdempotencyLimits(), forgotten.append)
+    asker, later = Asker(once, driver), Asker(once, driver, "later")
+
+    async def run(admitted: Admitted, reply: Reply) -> None:
+        assert admitted.claim is not None
+        await driver.commit([admitted.claim.opening()])
+        admitted.claim.is_made = True
+        reply.start(200, [])
+        reply.end(b"queued")
+
+    await once.serve(CALL, admit("r"), asker.reply, asker.ended, run)
+    with pytest.raises(GatewayError, match="Idempotency-Key"):
+        await later.ask()
+    assert not forgotten
+    store.is_refusing = False
+    assert await later.ask() == b"queued"
+    assert (later.runs, forgotten) == (0, ["r"])
+
+
+async def test_claim_of_a_failed_call_is_given_up_though_the_store_is_down(driver: Driver) -> None:
+    forgotten = list[str]()
+    once = Once(RefusingDriver(driver), "run", SystemClock(), IdempotencyLimits(), forgotten.append)
+    asker = Asker(once, driver)
+    asker.error = GatewayError(ErrorKind.UPSTREAM_ERROR, "no")
+    asker.may_end.set()
+    with pytest.raises(GatewayError, match="no"):
+        await asker.ask()
+    assert forgotten == ["r"]
 
 
 class DownDriver(WrappedDriver):
