@@ -201,7 +201,7 @@ class Gateway:
         self._background.keep_running("sweep files", self._files.sweep_forever)
         self._pipeline = Pipeline(
             self.snapshots,
-            Upstreams(pool, Sandbox(), read_timeouts(settings)),
+            Upstreams(pool, Sandbox(), read_timeouts(settings), settings.response_bytes_max),
             self._gate,
             self._settlements,
             KeptTurns(settings.kept_turns_bytes_max),

@@ -7,13 +7,19 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
+from nagara.dialects.exchange import OpenExchange
 from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
-from nagara.domain.usage import Usage
+from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter, Usage
 from nagara.operations.forms import Form
 from nagara.operations.image_links import Linking
+
+CONVERSATION_METERS = (
+    INPUT_METERS | OUTPUT_METERS | {Meter.SEARCHES, Meter.FILE_SEARCHES, Meter.CONTAINERS}
+)
+"""What a conversation may be charged by."""
 
 NO_TRAITS: frozenset[str] = frozenset()
 
@@ -43,18 +49,21 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `measure` is the most that a request asks for, and `widen` what its headers add to that;
-    `limit_output` is the same request with a lower
-    cap on its output; `estimate` makes an answer of the request alone, for models at providers
-    that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
-    are never streamed. `dialect` is there for conversations that can be translated; one that is not
-    `is_passed_through` always is. `find_dropped` names
-    what of a request no answer can fulfil, and `plan_links` says which pictures of an answer the
-    caller is to be linked to. `read_form` stands in for `read_request` where the body is a form,
-    whose content type `write_media_type` gives.
+    `limit_output` is the same request with a lower cap on its output; `estimate` makes an answer of
+    the request alone, for models at providers that cannot be asked. `meters` are those that its
+    answers are charged by: an endpoint without any cannot be made, unless it `is_free`, which marks
+    what no provider bills. `forward_stream` of None: answers are never streamed. `dialect` is there
+    for conversations that can be translated; one that is not `is_passed_through` always is.
+    `open_exchange` is there for what is no conversation, and then stands in place of the functions
+    that read and write what passes. `find_dropped` names what of a request no answer
+    can fulfil, and `plan_links` says which pictures of an answer the caller is to be linked to.
+    `read_form` stands in for `read_request` where the body is a form, whose content type
+    `write_media_type` gives.
     """
 
     operation: Operation
     path: str
+    meters: frozenset[Meter]
     read_request: Callable[[bytes], RequestView]
     write_request: Callable[..., bytes]
     read_usage: Callable[[bytes], Usage | None]
@@ -67,6 +76,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forwards_query: bool = True
     dialect: Inbound | None = None
     is_passed_through: bool = True
+    open_exchange: OpenExchange | None = None
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None
@@ -74,6 +84,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     write_media_type: Callable[[RequestView], bytes] | None = None
     find_dropped: Callable[[RequestView], Sequence[str]] | None = None
     plan_links: Callable[[RequestView, bytes], Linking | None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_free is bool(self.meters):
+            wrong = "is free and has a meter" if self.is_free else "has no meter"
+            raise ValueError(
+                f"The endpoint {self.path!r} {wrong}: nobody could be charged rightly."
+            )
 
 
 class Conversation(Dialect, Inbound, Protocol):
@@ -94,6 +111,7 @@ def endpoint(
     return Endpoint(
         operation=operation,
         path=path,
+        meters=frozenset() if is_free else CONVERSATION_METERS,
         read_request=dialect.read_request,
         write_request=dialect.write_request,
         read_usage=dialect.read_usage,

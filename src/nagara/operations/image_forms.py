@@ -31,7 +31,7 @@ from nagara.operations.forms import (
 from nagara.operations.image_links import FORMAT, find_dropped, plan_links, sniff
 from nagara.operations.image_stream import forward_stream
 from nagara.operations.image_usage import read_usage
-from nagara.operations.images import ALWAYS_BASE64, check_options, measure
+from nagara.operations.images import ALWAYS_BASE64, METERS, check_options, measure
 
 IMAGES = ("image", "image[]", "images[]")
 MASK = "mask"
@@ -159,6 +159,7 @@ FORM_ENDPOINTS: Sequence[Endpoint] = tuple(
     Endpoint(
         operation=operation,
         path=path,
+        meters=METERS,
         read_request=refuse_body,
         read_form=read,
         write_request=write_request,

@@ -25,12 +25,14 @@ from nagara.dialects.request_fields import (
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.image_links import find_dropped, find_format, plan_links
 from nagara.operations.image_stream import forward_stream
 from nagara.operations.image_usage import read_usage
 
 NONE = (NULL, msgspec.Raw(b"0"))
+METERS = INPUT_METERS | OUTPUT_METERS | {Meter.IMAGES}
 FRAMES = 9
 """Of an animated picture, where the request does not say how many."""
 DRAFT_TOKENS = 100
@@ -124,6 +126,7 @@ IMAGE_ENDPOINTS = (
     Endpoint(
         operation=Operation.IMAGES,
         path="/v1/images/generations",
+        meters=METERS,
         read_request=read_request,
         write_request=write_request,
         read_usage=read_usage,

@@ -20,6 +20,7 @@ from nagara.sandbox.messages import answer_count, answer_messages
 from nagara.sandbox.moderation import answer_moderations
 from nagara.sandbox.refusal import Refuse, refuse_anthropic, refuse_openai
 from nagara.sandbox.request import BadRequest, Field, read_body
+from nagara.sandbox.rerank import answer_rerank
 from nagara.sandbox.responses import answer_responses
 from nagara.sandbox.script import Answered, Script
 
@@ -39,6 +40,7 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.MESSAGES: Endpoint(answer_messages, refuse_anthropic, is_anthropic=True),
     Operation.COUNT_TOKENS: Endpoint(answer_count, refuse_anthropic, is_anthropic=True),
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
+    Operation.RERANK: Endpoint(answer_rerank, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
     Operation.IMAGES: Endpoint(answer_images, refuse_openai),
     Operation.IMAGE_EDITS: Endpoint(answer_edits, refuse_openai, read=read_form_body),

@@ -101,7 +101,7 @@ def test_sandbox_serves_every_endpoint_and_needs_nothing() -> None:
         (
             "google",
             Operation.EMBEDDINGS,
-            "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
+            "https://generativelanguage.googleapis.com/v1beta/models/m:batchEmbedContents",
         ),
         ("openai", Operation.IMAGES, "https://api.openai.com/v1/images/generations"),
         ("openai", Operation.IMAGE_EDITS, "https://api.openai.com/v1/images/edits"),
