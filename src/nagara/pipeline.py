@@ -280,12 +280,13 @@ class Pipeline:
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
         begun, bill = answer.begun, answer.bill
+        media_type = find_media_type(admitted.call, begun)
         stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers = [
             *answer.headers,
             *name_dropped(begun.lane.dropped),
-            (b"content-type", admitted.call.asking.endpoint.stream_media_type),
+            (b"content-type", media_type),
             (b"cache-control", b"no-cache"),
             # nginx and its like hold streams back unless they are told not to.
             (b"x-accel-buffering", b"no"),
@@ -364,6 +365,19 @@ class Answering(msgspec.Struct, frozen=True):
     deployment: Deployment
     bill: Bill
     headers: ResponseHeaders
+
+
+def find_media_type(call: Call, begun: Begun) -> bytes:
+    """What kind of stream the caller gets. Raises `GatewayError` if it is not the endpoint's."""
+    endpoint = call.asking.endpoint
+    if endpoint.choose_media_type is None or begun.is_event_stream:
+        return endpoint.stream_media_type
+    said = next((value for name, value in begun.answer.headers if name == b"content-type"), b"")
+    try:
+        return endpoint.choose_media_type(call.asking.view, said)
+    except GatewayError:
+        begun.answer.abort()
+        raise
 
 
 def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -> Ending:

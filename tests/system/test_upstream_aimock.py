@@ -86,3 +86,15 @@ def test_upstreams_refusal_reaches_the_client_as_its_own(openai_client: openai.O
     with pytest.raises(openai.NotFoundError) as caught:
         openai_client.responses.create(model=CHAT_MODEL, input="nothing is recorded for this")
     assert caught.value.code == "no_fixture_match"
+
+
+def test_speech_comes_from_the_upstream(
+    aimock: AimockProcess, openai_client: openai.OpenAI
+) -> None:
+    speech = openai_client.audio.speech.with_raw_response.create(
+        model="tts-1", voice="alloy", input="Speak up"
+    )
+    assert speech.headers["content-type"] == "audio/mpeg"
+    assert speech.headers["x-nagara-provider"] == "openai"
+    assert speech.content == b"\xff\xfb\x90\x00" + bytes(413)
+    assert aimock.read_journal()[-1]["path"] == "/v1/audio/speech"

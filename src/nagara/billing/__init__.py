@@ -21,6 +21,7 @@ from nagara.billing.prices import (
     price,
     settle_tier,
 )
+from nagara.billing.sound import count_sound
 from nagara.domain.rates import find_rate, find_rate_card
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Estimate",
     "bound_charge",
     "complete_usage",
+    "count_sound",
     "estimate_input",
     "estimate_usage",
     "find_rate",

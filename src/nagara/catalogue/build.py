@@ -30,6 +30,7 @@ OPERATIONS: Mapping[str, tuple[Operation, ...]] = {
     ),
     "embeddings": (Operation.EMBEDDINGS,),
     "moderations": (Operation.MODERATIONS,),
+    "speech": (Operation.SPEECH,),
 }
 
 

@@ -104,6 +104,7 @@ class Operation(enum.StrEnum):
     CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
+    SPEECH = "audio.speech"
 
 
 class Auth(enum.Enum):

@@ -20,6 +20,17 @@ class SideCalls(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_max: int | None = None
 
 
+class Sound(msgspec.Struct, frozen=True, kw_only=True):
+    """The speech that a request asks for, which a price may count in more than one way.
+
+    `characters` are those of the text that is to be spoken, and `spoken_ms_max` is longer than any
+    voice takes to say them.
+    """
+
+    characters: int
+    spoken_ms_max: int
+
+
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The most that a request asks for.
 
@@ -52,6 +63,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of each answer that are billed as output beside those that it may have."""
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
+    sound: Sound | None = None
+    """Where it is sound that is asked for. It is then priced by what the card counts."""
 
     def joined(self, earlier: "Demand") -> "Demand":
         """The same with the input of an earlier part of the conversation."""

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 
+from nagara.operations.audio import AUDIO_ENDPOINTS
 from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
@@ -12,7 +13,12 @@ from nagara.operations.text import TEXT_ENDPOINTS
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.path: endpoint
-    for endpoint in (*CONVERSATION_ENDPOINTS, *GOOGLE_ENDPOINTS, *TEXT_ENDPOINTS)
+    for endpoint in (
+        *CONVERSATION_ENDPOINTS,
+        *GOOGLE_ENDPOINTS,
+        *TEXT_ENDPOINTS,
+        *AUDIO_ENDPOINTS,
+    )
 }
 
 

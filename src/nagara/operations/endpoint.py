@@ -8,6 +8,7 @@ import msgspec
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
 from nagara.dialects.measuring import count_bytes, count_objects
+from nagara.dialects.raw_stream import RawStream
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -44,7 +45,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     `limit_output` is the same request with a lower
     cap on its output; `estimate` makes an answer of the request alone, for models at providers
     that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
-    are never streamed. `dialect` is there for conversations that can be translated; one that is not
+    are never streamed. `forward_bytes` is for streams that are no events, and `choose_media_type`
+    then says by the request and the provider's type what they are, or raises `GatewayError`.
+    `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is.
     """
 
@@ -58,6 +61,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     widen: Callable[[Demand, Iterable[tuple[bytes, bytes]]], Demand] | None = None
     limit_output: Callable[..., RequestView] = keep_output
     forward_stream: Callable[..., ForwardedStream] | None = None
+    forward_bytes: Callable[[RequestView], RawStream] | None = None
+    choose_media_type: Callable[[RequestView, bytes], bytes] | None = None
     forwarded_headers: frozenset[bytes] = frozenset()
     forwards_query: bool = True
     dialect: Inbound | None = None

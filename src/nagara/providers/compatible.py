@@ -14,6 +14,7 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
+        Operation.SPEECH: "/audio/speech",
     },
     is_credential_optional=True,
     has_open_models=True,

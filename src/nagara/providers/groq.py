@@ -1,4 +1,4 @@
-"""Groq: chat and responses."""
+"""Groq: chat, responses and speech."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -16,6 +16,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
+        Operation.SPEECH: "/audio/speech",
     },
     # https://console.groq.com/docs/openai#currently-unsupported-openai-features; penalties are
     # taken and "not yet supported by any of our models":

@@ -1,4 +1,4 @@
-"""OpenAI: chat, responses, embeddings and moderations."""
+"""OpenAI: chat, responses, embeddings, moderations and speech."""
 
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -16,6 +16,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
+        Operation.SPEECH: "/audio/speech",
     },
     # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py

@@ -22,7 +22,7 @@ from nagara.domain.catalog import (
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import PROVIDERS, SANDBOX
 
-APART = frozenset({Operation.EMBEDDINGS, Operation.MODERATIONS})
+APART = frozenset({Operation.EMBEDDINGS, Operation.MODERATIONS, Operation.SPEECH})
 """What models are made for that do nothing else."""
 
 MODEL_ID_LENGTH_MAX = 200

@@ -6,10 +6,11 @@ fails because the request asked for it, with the same error that the network cli
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.sandbox.operations import write_script
+from nagara.sandbox.operations import ENDPOINTS, write_script
 from nagara.sandbox.script import Cut, Pause, Script
 from nagara.upstream.answer import Headers
 
@@ -90,7 +91,8 @@ class Sandbox:
 
         Returns once the head may be seen, so a slow first byte is waited for in here.
         """
-        script = write_script(operation, model, body, now_s=now_s, request_id=request_id)
+        write = partial(write_script, operation, model, body, now_s=now_s, request_id=request_id)
+        script = await asyncio.to_thread(write) if ENDPOINTS[operation].is_slow else write()
         if script.delay_s:
             await asyncio.sleep(script.delay_s)
         return SandboxAnswer(script)

@@ -20,6 +20,7 @@ from nagara.sandbox.refusal import Refuse, refuse_anthropic, refuse_openai
 from nagara.sandbox.request import BadRequest, Field, read_body
 from nagara.sandbox.responses import answer_responses
 from nagara.sandbox.script import Answered, Script
+from nagara.sandbox.speech import answer_speech
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -28,6 +29,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     answer: Callable[[Field, str, int, Ids], Answered]
     refuse: Refuse
     is_anthropic: bool = False
+    is_slow: bool = False
+    """Whether it belongs in a thread."""
 
 
 ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
@@ -37,6 +40,7 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.COUNT_TOKENS: Endpoint(answer_count, refuse_anthropic, is_anthropic=True),
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
+    Operation.SPEECH: Endpoint(answer_speech, refuse_openai, is_slow=True),
 }
 
 

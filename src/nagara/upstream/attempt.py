@@ -24,6 +24,9 @@ from nagara.upstream.request import encode_lines
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
 
+ACCEPTED = {Operation.SPEECH: b"*/*"}
+"""What is accepted as an answer, where that is not JSON or events."""
+
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
 
@@ -160,7 +163,7 @@ def build_headers(
     """
     headers = [
         (b"content-type", b"application/json"),
-        (b"accept", b"application/json, text/event-stream"),
+        (b"accept", ACCEPTED.get(operation, b"application/json, text/event-stream")),
         # Compressing a stream delays its events, and a short answer is not worth it.
         (b"accept-encoding", b"identity"),
         (b"user-agent", _USER_AGENT),

@@ -24,6 +24,7 @@ PATHS = {
     "/v1/messages/count_tokens": Operation.COUNT_TOKENS,
     "/v1/embeddings": Operation.EMBEDDINGS,
     "/v1/moderations": Operation.MODERATIONS,
+    "/v1/audio/speech": Operation.SPEECH,
 }
 
 Message = dict[str, Any]
