@@ -355,7 +355,7 @@ class Pipeline:
         """What the answer was, and what it costs."""
         if not admitted.call.asking.endpoint.is_free:
             usage = answer.bill.charge(usage, text_bytes, answer.deployment, ending)
-            admitted.allowance.charge(usage.input_tokens + usage.output_tokens)
+            admitted.allowance.charge(usage)
 
 
 class Answering(msgspec.Struct, frozen=True):

@@ -175,22 +175,20 @@ class Settlements:
     async def _settle_in_time(self, part: Sequence[Settlement]) -> None:
         """Raises `StorageError`, also when it takes too long."""
         try:
-            await self._patience.wait_for(self._settle_together(part))
+            together = len(part) > 1
+            work = self._settle_together(part) if together else self._settle_one(part[0])
+            await self._patience.wait_for(work)
         except TimeoutError as error:
             limit_s = self._patience.limit_s
             raise StorageError(f"no answer from the database for {limit_s:g} s") from error
 
     async def _settle_together(self, part: Sequence[Settlement]) -> None:
-        if len(part) > 1:
-            try:
-                await self._ledger.settle_free(part)
-            except NEVER:
-                # One of them may have been settled already: each by itself tells.
-                pass
-            else:
-                return
-        for settlement in part:
-            await self._settle_one(settlement)
+        try:
+            await self._ledger.settle_free(part)
+        except NEVER:
+            # One of them may have been settled already: each by itself tells.
+            for settlement in part:
+                await self._settle_one(settlement)
 
     async def _settle_one(self, settlement: Settlement) -> None:
         try:

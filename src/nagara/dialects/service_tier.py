@@ -40,8 +40,7 @@ def billed_tier(word: str | None) -> str | None:
 
 def note_tier(usage: Usage | None, word: str | None) -> Usage | None:
     """The usage with the tier that served it."""
-    tier = billed_tier(word)
-    if usage is None or tier is None:
+    if usage is None or word in USUAL_TIERS or (tier := billed_tier(word)) is None:
         return usage
     return msgspec.structs.replace(usage, service_tier=tier)
 

@@ -99,14 +99,13 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
 def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
     """The last of the cards that is in force at that moment; None if none is."""
     for card in reversed(prices):
-        if card.effective_from_s <= now_s and _is_open(card.hours_s, now_s):
+        is_open = card.hours_s is None or _is_open(card.hours_s, now_s)
+        if is_open and card.effective_from_s <= now_s:
             return card
     return None
 
 
-def _is_open(hours_s: tuple[int, int] | None, now_s: float) -> bool:
-    if hours_s is None:
-        return True
+def _is_open(hours_s: tuple[int, int], now_s: float) -> bool:
     from_s, until_s = hours_s
     time_s = now_s % DAY_S
     if from_s <= until_s:

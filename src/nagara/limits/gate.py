@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from nagara.domain.catalog import Account, Key, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import Usage
 from nagara.limits.base import Claim, Limit, Limiter, LimiterError
 from nagara.limits.headers import ResponseHeaders, encode_headers, refuse
 from nagara.limits.rules import FREE_SUFFIX, LimitSettings, Rules, make_rules
@@ -158,10 +159,11 @@ class Allowance:
         if self._gate is not None and not self._is_taken:
             self._is_taken = await self._gate.admit(self, self._claims + self._estimates)
 
-    def charge(self, tokens: int) -> None:
-        """Put the tokens that were used in place of the estimate. The first time counts."""
+    def charge(self, usage: Usage | None) -> None:
+        """Put what was used in place of the estimate; None is nothing. The first time counts."""
         if self._is_taken and self._estimates and self._gate is not None:
             estimates, self._estimates = self._estimates, NO_CLAIMS
+            tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
             self._gate.correct(estimates, tokens)
 
     def release(self) -> None:
@@ -180,8 +182,9 @@ class Allowance:
 
     def end(self) -> None:
         """Done with it: what is still taken is given back. Who was never charged used no tokens."""
-        self.release()
-        self.charge(0)
+        if self._is_taken:
+            self.release()
+            self.charge(None)
 
 
 UNLIMITED = Allowance(None, (), (), (), Operation.CHAT, is_free=False)

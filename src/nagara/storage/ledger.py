@@ -236,19 +236,16 @@ class Ledger:
         In the commit of a settlement they would be locked after a customer's row, and two
         processes that meet a new provider or price together could wait for each other.
         """
-        cards = {
-            used.card.version: store_card(used, each.record.at_ms // 1000)
-            for each in settlements
-            for used in each.cards
-            if used.card.version not in self._cards
-        }
-        kinds = {
-            party.kind: Statement(_OPEN_HOUSE, (party.kind,))
-            for each in settlements
-            for name, _ in each.costs
-            for party in cost_parties(name)
-            if party.kind not in self._houses
-        }
+        cards: dict[str, Statement] = {}
+        kinds: dict[str, Statement] = {}
+        for each in settlements:
+            for used in each.cards:
+                if used.card.version not in self._cards:
+                    cards[used.card.version] = store_card(used, each.record.at_ms // 1000)
+            for name, _ in each.costs:
+                for party in cost_parties(name):
+                    if party.kind not in self._houses:
+                        kinds[party.kind] = Statement(_OPEN_HOUSE, (party.kind,))
         if cards or kinds:
             # In one order for everyone.
             ordered = [made[name] for made in (cards, kinds) for name in sorted(made)]
@@ -299,8 +296,10 @@ def _check_settlement(settlement: Settlement) -> None:
     check_amount(record.charge_nano, "a charge")
     total_nano = 0
     for _, amount_nano in settlement.costs:
-        check_amount(amount_nano, "a cost")
         total_nano += amount_nano
+        # None below zero and the sum within bounds: then so is each.
+        if amount_nano < 0:
+            check_amount(amount_nano, "a cost")
     check_amount(total_nano, "the cost of a request")
     own = (record.id, record.account_id, record.key_id)
     if hold is not None and (hold.id, hold.account_id, hold.key_id) != own:

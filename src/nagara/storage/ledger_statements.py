@@ -159,7 +159,7 @@ def hold_statements(hold: Hold, runner: str) -> list[Statement]:
         Statement(_HOLD_CUSTOMER, (hold.account_id, amount_nano), rows_expected=1),
         Statement(
             _HOLD_KEY,
-            (hold.key_id, amount_nano, hold.account_id, *_begins(hold.made_at_ms)),
+            (hold.key_id, amount_nano, hold.account_id, *find_period_begins(hold.made_at_ms)),
             rows_expected=1,
         ),
         Statement(
@@ -173,7 +173,7 @@ def hold_statements(hold: Hold, runner: str) -> list[Statement]:
 def find_key_room(hold: Hold) -> tuple[str, tuple[Value, ...]]:
     """The query for what the key's limit has left, NULL without one."""
     # The piece of SQL that it shares with the hold has the amount for its second parameter.
-    return _KEY_ROOM, (hold.key_id, 0, hold.account_id, *_begins(hold.made_at_ms))
+    return _KEY_ROOM, (hold.key_id, 0, hold.account_id, *find_period_begins(hold.made_at_ms))
 
 
 def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
@@ -246,17 +246,12 @@ def delete_hold(hold: Hold) -> Statement:
     return Statement(_DELETE_HOLD, params, rows_expected=1)
 
 
-def _begins(at_ms: int) -> tuple[int, int, int]:
-    begins = find_period_begins(at_ms)
-    return begins.day_s, begins.week_s, begins.month_s
-
-
 def _move_key(record: RequestRecord, released_nano: int) -> Statement:
     params = (
         record.key_id,
         record.charge_nano,
         record.account_id,
-        *_begins(record.at_ms),
+        *find_period_begins(record.at_ms),
         released_nano,
     )
     return Statement(_MOVE_KEY, params, rows_expected=1)
@@ -291,8 +286,9 @@ def _journal(
     settlement: Settlement, held_nano: int, transfers: Sequence[Transfer]
 ) -> list[Statement]:
     """What every settlement ends with."""
-    costs = settlement.costs
-    cost_nano = sum(amount for _, amount in costs) if costs else None
+    cost_nano = None
+    for _, amount_nano in settlement.costs:
+        cost_nano = (cost_nano or 0) + amount_nano
     statements = record_statements(settlement.record, held_nano, cost_nano)
     if transfers:
         statements.append(insert_transfers(transfers))

@@ -5,15 +5,14 @@ Every period begins with a day, so that what was spent in one can be summed up f
 
 from datetime import UTC, datetime
 from functools import lru_cache
-
-import msgspec
+from typing import NamedTuple
 
 from nagara.domain.catalog import LimitPeriod
 
 DAY_S = 86_400
 
 
-class PeriodBegins(msgspec.Struct, frozen=True):
+class PeriodBegins(NamedTuple):
     """Unix seconds at which the day, the week and the month of a moment began."""
 
     day_s: int

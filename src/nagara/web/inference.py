@@ -85,7 +85,7 @@ class InferenceEdge:
             request_id=choose_request_id(head.named.get(b"x-request-id")),
             method=head.method,
             path=endpoint.path,
-            operation=endpoint.operation.value,
+            operation=endpoint.operation,
         )
         self._in_flight += 1
         try:

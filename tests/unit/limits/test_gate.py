@@ -9,6 +9,7 @@ from tests.fakes import FakeClock
 from nagara.domain.catalog import Account, Key, KeyKind, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.limits import RateLimits
+from nagara.domain.usage import Meter, Usage
 from nagara.limits.base import Claim, Decision, Limit, LimiterError
 from nagara.limits.gate import UNLIMITED, Allowance, Gate
 from nagara.limits.memory import MemoryLimiter
@@ -25,6 +26,10 @@ def key(id_: int = 1, limits: RateLimits = RateLimits(), **facts: Any) -> Key:  
 
 def account(id_: int = 1, limits: RateLimits = RateLimits()) -> Account:  # noqa: B008 - frozen
     return Account(id_, "a", 0, 0, limits=limits)
+
+
+def use(tokens: int) -> Usage:
+    return Usage({Meter.INPUT: tokens - 1, Meter.OUTPUT: 1})
 
 
 class FailingLimiter(MemoryLimiter):
@@ -197,13 +202,13 @@ async def test_tokens_are_estimated_then_corrected_into_debt_or_given_back() -> 
 
     first = await counted.enter(by, account(), input_bytes=400)
     assert await remaining() == 500
-    first.charge(150)
-    first.charge(7)
+    first.charge(use(150))
+    first.charge(use(7))
     first.end()
     assert await remaining() == 450
     (await counted.enter(by, account(), input_bytes=1000)).end()
     assert await remaining() == 450
-    (await counted.enter(by, account(), input_bytes=40)).charge(1050)
+    (await counted.enter(by, account(), input_bytes=40)).charge(use(1050))
     error = await counted.refusal(by, account(), input_bytes=400)
     assert "600 tokens per minute" in error.message
     assert "about 100" in error.message
@@ -217,7 +222,7 @@ async def test_tokens_are_estimated_then_corrected_into_debt_or_given_back() -> 
 async def test_request_larger_than_the_limit_waits_for_all_of_it_and_leaves_a_debt() -> None:
     counted, by = Counted(), key(1, RateLimits(tokens_per_minute=60))
     large = await counted.enter(by, account(), input_bytes=4_000)
-    large.charge(120)
+    large.charge(use(120))
     assert (await counted.refusal(by, account(), input_bytes=4_000)).retry_after_s == 120
     counted.clock.advance(120)
     await counted.enter(by, account(), input_bytes=4_000)
@@ -279,7 +284,7 @@ async def test_limiter_that_fails_lets_through_what_is_paid_and_nothing_free() -
     for _ in range(3):
         passed = await counted.enter(by, account())
         assert passed.headers == []
-        passed.charge(5)
+        passed.charge(use(5))
         passed.end()
     with pytest.raises(GatewayError) as caught:
         await counted.enter(by, account(), "x:free")
