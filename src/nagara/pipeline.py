@@ -26,6 +26,7 @@ from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
+from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.lanes import AnswerStream, Asking, Bounds, choose_lane, next_lane
@@ -101,6 +102,11 @@ class Pipeline:
         self._observe = observe
         self._absences = Absences()
 
+    def check_key(self, headers: Headers) -> None:
+        """Raise `GatewayError` for whom nothing may be read from."""
+        _, key = self._snapshots.authenticate(headers)
+        require_standard(key)
+
     def admit(
         self,
         endpoint: Endpoint,
@@ -109,6 +115,7 @@ class Pipeline:
         body: bytes,
         began_s: float,
         ended: RequestEnded,
+        upload: Upload | None = None,
     ) -> Admitted:
         """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
@@ -131,7 +138,7 @@ class Pipeline:
             is_enveloped=envelope.is_in(body),
             recall=partial(self._turns.recall, key.account_id),
         )
-        call = Call(asking=asking, headers=headers, query=query)
+        call = Call(asking=asking, headers=headers, query=query, upload=upload)
         return Admitted(
             began_s=began_s,
             call=call,
@@ -280,7 +287,8 @@ class Pipeline:
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
         begun, bill = answer.begun, answer.bill
-        media_type = find_media_type(admitted.call, begun)
+        usual = admitted.call.asking.endpoint.stream_media_type
+        media_type = find_media_type(admitted.call, begun, usual)
         stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers = [
@@ -317,6 +325,7 @@ class Pipeline:
     async def _serve_whole(
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
+        media_type = find_media_type(admitted.call, answer.begun, b"application/json")
         whole = await read_whole(answer.begun, self._bounds())
         ended.bytes_out, ended.status = len(whole.body), 200
         self._note(admitted, answer, whole.usage, len(whole.body), Ending.DELIVERED)
@@ -325,7 +334,7 @@ class Pipeline:
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
         headers += [
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type),
             (b"content-length", str(len(whole.body)).encode()),
         ]
         reply.start(200, headers)
@@ -367,11 +376,11 @@ class Answering(msgspec.Struct, frozen=True):
     headers: ResponseHeaders
 
 
-def find_media_type(call: Call, begun: Begun) -> bytes:
-    """What kind of stream the caller gets. Raises `GatewayError` if it is not the endpoint's."""
+def find_media_type(call: Call, begun: Begun, usual: bytes) -> bytes:
+    """What kind of answer the caller gets. Raises `GatewayError` if it is not the endpoint's."""
     endpoint = call.asking.endpoint
     if endpoint.choose_media_type is None or begun.is_event_stream:
-        return endpoint.stream_media_type
+        return usual
     said = next((value for name, value in begun.answer.headers if name == b"content-type"), b"")
     try:
         return endpoint.choose_media_type(call.asking.view, said)

@@ -31,6 +31,7 @@ OPERATIONS: Mapping[str, tuple[Operation, ...]] = {
     "embeddings": (Operation.EMBEDDINGS,),
     "moderations": (Operation.MODERATIONS,),
     "speech": (Operation.SPEECH,),
+    "transcription": (Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS),
 }
 
 

@@ -105,6 +105,8 @@ class Operation(enum.StrEnum):
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"
     SPEECH = "audio.speech"
+    TRANSCRIPTIONS = "audio.transcriptions"
+    TRANSLATIONS = "audio.translations"
 
 
 class Auth(enum.Enum):

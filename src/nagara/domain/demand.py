@@ -21,14 +21,15 @@ class SideCalls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sound(msgspec.Struct, frozen=True, kw_only=True):
-    """The speech that a request asks for, which a price may count in more than one way.
+    """The sound that a request brings or asks for, which a price may count in more than one way.
 
     `characters` are those of the text that is to be spoken, and `spoken_ms_max` is longer than any
-    voice takes to say them.
+    voice takes to say them. `heard_ms` is how long the audio plays that is to be heard.
     """
 
-    characters: int
-    spoken_ms_max: int
+    characters: int = 0
+    spoken_ms_max: int = 0
+    heard_ms: int = 0
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):

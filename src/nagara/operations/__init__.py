@@ -10,6 +10,7 @@ from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
 from nagara.operations.text import TEXT_ENDPOINTS
+from nagara.operations.transcripts import TRANSCRIPT_ENDPOINTS
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.path: endpoint
@@ -18,6 +19,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         *GOOGLE_ENDPOINTS,
         *TEXT_ENDPOINTS,
         *AUDIO_ENDPOINTS,
+        *TRANSCRIPT_ENDPOINTS,
     )
 }
 

@@ -47,6 +47,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
     are never streamed. `forward_bytes` is for streams that are no events, and `choose_media_type`
     then says by the request and the provider's type what they are, or raises `GatewayError`.
+    `file_field` is the file of a form; the request is then the form described in JSON.
     `dialect` is there for conversations that can be translated; one that is not
     `is_passed_through` always is.
     """
@@ -63,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forward_stream: Callable[..., ForwardedStream] | None = None
     forward_bytes: Callable[[RequestView], RawStream] | None = None
     choose_media_type: Callable[[RequestView, bytes], bytes] | None = None
+    file_field: str | None = None
     forwarded_headers: frozenset[bytes] = frozenset()
     forwards_query: bool = True
     dialect: Inbound | None = None

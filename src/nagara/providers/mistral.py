@@ -1,4 +1,7 @@
-"""Mistral AI: chat, embeddings and moderations. Its streams end with usage without being asked."""
+"""Mistral AI: chat, embeddings, moderations and transcripts.
+
+Its streams end with usage without being asked.
+"""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -16,6 +19,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
     },
     # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md
     lacks=Abilities(

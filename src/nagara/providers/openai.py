@@ -1,4 +1,4 @@
-"""OpenAI: chat, responses, embeddings, moderations and speech."""
+"""OpenAI: chat, responses, embeddings, moderations, speech and transcripts."""
 
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -17,11 +17,14 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
         Operation.SPEECH: "/audio/speech",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
+        Operation.TRANSLATIONS: "/audio/translations",
     },
     # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py
     models_without={
         Operation.RESPONSES: r"-audio|-search-preview|-search-api",
+        Operation.TRANSLATIONS: r"transcribe",
         Operation.CHAT: r"^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use"
         r"|-daybreak-|-cyber|-rosalind|-law$",
     },

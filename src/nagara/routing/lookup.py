@@ -22,7 +22,15 @@ from nagara.domain.catalog import (
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import PROVIDERS, SANDBOX
 
-APART = frozenset({Operation.EMBEDDINGS, Operation.MODERATIONS, Operation.SPEECH})
+APART = frozenset(
+    {
+        Operation.EMBEDDINGS,
+        Operation.MODERATIONS,
+        Operation.SPEECH,
+        Operation.TRANSCRIPTIONS,
+        Operation.TRANSLATIONS,
+    }
+)
 """What models are made for that do nothing else."""
 
 MODEL_ID_LENGTH_MAX = 200

@@ -21,6 +21,7 @@ from nagara.sandbox.request import BadRequest, Field, read_body
 from nagara.sandbox.responses import answer_responses
 from nagara.sandbox.script import Answered, Script
 from nagara.sandbox.speech import answer_speech
+from nagara.sandbox.transcripts import answer_transcription, answer_translation
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -41,6 +42,8 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
     Operation.SPEECH: Endpoint(answer_speech, refuse_openai, is_slow=True),
+    Operation.TRANSCRIPTIONS: Endpoint(answer_transcription, refuse_openai),
+    Operation.TRANSLATIONS: Endpoint(answer_translation, refuse_openai),
 }
 
 

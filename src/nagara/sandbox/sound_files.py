@@ -6,6 +6,7 @@ same bytes: nothing random and no date is written. What is slow here belongs in 
 
 import io
 import struct
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -126,18 +127,18 @@ def _make_frames(av: Any, pieces: Iterable[bytes], rate: int) -> Iterator["av.Au
             yield frame
 
 
-def decode(file: Any, rate: int) -> Sequence[int]:
+def decode(file: Any, rate: int, samples_max: int | None = None) -> Sequence[int]:
     """The samples of an audio file, mono, at that rate. Raises `UndecodableError`."""
     av = _import_av()
-    from array import array
-
     samples = array("h")
     try:
-        with av.open(file) as source:
+        with av.open(file, "r") as source:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
             for frame in chain(source.decode(audio=0), [None]):
                 for resampled in resampler.resample(frame):
                     samples.frombytes(bytes(resampled.planes[0])[: resampled.samples * 2])
+                if samples_max is not None and len(samples) >= samples_max:
+                    break
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise UndecodableError from error
     return samples

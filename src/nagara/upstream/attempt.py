@@ -5,13 +5,14 @@ the caller and another deployment may be tried. Every way to fail is a `GatewayE
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import IO, Protocol
 
 import msgspec
 
 from nagara import __version__
 from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.media.upload import Upload
 from nagara.operations.lanes import Asking, Lane
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
@@ -24,7 +25,8 @@ from nagara.upstream.request import encode_lines
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
 
-ACCEPTED = {Operation.SPEECH: b"*/*"}
+_ANYTHING = (Operation.SPEECH, Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS)
+ACCEPTED = dict.fromkeys(_ANYTHING, b"*/*")
 """What is accepted as an answer, where that is not JSON or events."""
 
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
@@ -37,6 +39,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     asking: Asking
     headers: Headers
     query: bytes
+    upload: Upload | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -66,7 +69,14 @@ class Sandbox(Protocol):
     """The built-in provider, as an attempt uses it."""
 
     async def answer(
-        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+        self,
+        operation: Operation,
+        model: str,
+        body: bytes,
+        *,
+        now_s: int,
+        request_id: str,
+        file: IO[bytes] | None = None,
     ) -> Answer:
         """Begin to answer one request."""
 
@@ -94,6 +104,7 @@ class Upstreams:
                 lane.body,
                 now_s=asking.now_s,
                 request_id=asking.request_id,
+                file=None if call.upload is None else call.upload.file,
             )
         else:
             answer = await self._send(call, lane, deployment)
@@ -126,6 +137,15 @@ class Upstreams:
             proof = await self._authorizer.authorize(
                 deployment, auth, target.origin, path, lane.body, call.asking.now_s
             )
+        if call.upload is not None:
+            content_type, length, pieces = call.upload.encode(lane.body)
+            lines = encode_lines(
+                build_headers(deployment, lane.operation, [], frozenset(), content_type)
+            )
+            proof = [*proof, (b"content-length", str(length).encode())]
+            return await self._pool.send(
+                target.origin, b"POST", path, proof, pieces, self._timeouts, lines
+            )
         return await self._pool.send(
             target.origin, b"POST", path, proof, lane.body, self._timeouts, lines
         )
@@ -156,13 +176,14 @@ def build_headers(
     operation: Operation,
     caller_headers: Sequence[tuple[bytes, bytes]],
     forwarded: frozenset[bytes],
+    content_type: bytes = b"application/json",
 ) -> Headers:
     """The upstream request's headers: ours, the credential, and those the dialect lets through.
 
     A header of the caller's wins over the provider's default of the same name.
     """
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"accept", ACCEPTED.get(operation, b"application/json, text/event-stream")),
         # Compressing a stream delays its events, and a short answer is not worth it.
         (b"accept-encoding", b"identity"),

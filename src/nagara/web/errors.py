@@ -17,8 +17,6 @@ GOOGLE_PATH = "/v1beta/"
 
 ABSENT: Mapping[str, str] = {
     "images": "it makes no images yet",
-    "audio/transcriptions": "it transcribes nothing yet",
-    "audio/translations": "it transcribes nothing yet",
     "audio/voices": "name a voice of the provider's in /v1/audio/speech",
     "videos": "it makes no videos",
     "completions": "call /v1/chat/completions or /v1/responses instead",

@@ -81,3 +81,36 @@ def test_no_charge_for_what_was_measured_is_more_than_was_held(
     usage = count_sound(measured, DEMAND, card.rates_pico)
     charge = price(usage, card)
     assert charge.amount_nano <= bound_charge(DEMAND, MODEL, card, BoundLimits()).needed_nano
+
+
+HEARD = Demand(text_bytes=40, sound=Sound(heard_ms=6_000))
+HEARD_TOKENS = Usage({Meter.INPUT: 5, Meter.INPUT_AUDIO: 60, Meter.OUTPUT: 9})
+
+
+def test_what_is_heard_is_counted_by_time_and_by_no_more_than_there_was() -> None:
+    assert count_sound(None, HEARD, BY_TIME) == MEASURED
+    said = Usage({Meter.AUDIO_MS: 7_000})
+    assert count_sound(said, HEARD, BY_TIME) == said
+    assert count_sound(Usage({Meter.AUDIO_MS: 60_000}), HEARD, BY_TIME) == said
+
+
+def test_what_is_heard_is_counted_by_the_providers_tokens_and_else_by_a_guess() -> None:
+    guessed = {Meter.INPUT: 10, Meter.INPUT_AUDIO: 60, Meter.OUTPUT: 24}
+    assert count_sound(HEARD_TOKENS, HEARD, BY_TOKENS) == HEARD_TOKENS
+    assert count_sound(MEASURED, HEARD, BY_TOKENS) == Usage(guessed, is_estimated=True)
+
+
+def test_who_pays_nothing_for_what_is_heard_has_one_count_too() -> None:
+    assert count_sound(None, HEARD, None) == MEASURED
+    assert count_sound(HEARD_TOKENS, HEARD, None) == HEARD_TOKENS
+
+
+@pytest.mark.parametrize("rates", [BY_TIME, BY_TOKENS])
+@pytest.mark.parametrize("measured", [None, MEASURED, HEARD_TOKENS])
+def test_no_charge_for_what_is_heard_is_more_than_was_held(
+    rates: dict[Meter, int], measured: Usage | None
+) -> None:
+    card = RateCard(rates_pico=rates)
+    charge = price(count_sound(measured, HEARD, rates), card)
+    assert 0 < charge.amount_nano <= bound_charge(HEARD, MODEL, card, BoundLimits()).needed_nano
+    assert charge.unpriced == ()
