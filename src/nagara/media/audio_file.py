@@ -1,12 +1,20 @@
 """How long an audio file plays: its packets are read, and the first ones decoded as a proof.
 
-What a file says of its own length is not believed: it may say nothing, and it may lie. Slow, so it
-belongs in a thread.
+What a file says of its own length is not believed: it may say nothing, and it may lie. Only formats
+that hold their own sound are read: a playlist would have FFmpeg open whatever it names, files of
+this machine and addresses of its network. Slow, so it belongs in a thread.
 """
 
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from nagara.domain.errors import ErrorKind, GatewayError
+
+FORMATS: Final = (
+    "mp3", "wav", "flac", "ogg", "aac", "mov", "mp4", "m4a", "matroska", "webm", "aiff", "amr",
+    "asf", "caf", "w64", "au",
+)  # fmt: skip
+"""FFmpeg's demuxers."""
+OPTIONS: Final = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 
 
 def measure_ms(file: IO[bytes]) -> int:
@@ -14,7 +22,7 @@ def measure_ms(file: IO[bytes]) -> int:
     av = import_av()
     file.seek(0)
     try:
-        with av.open(file, "r") as source:
+        with av.open(file, "r", container_options=OPTIONS) as source:
             ms = _measure(source)
     except (av.FFmpegError, ValueError, ArithmeticError) as error:
         raise undecodable() from error

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+from nagara.media.audio_file import OPTIONS
+
 if TYPE_CHECKING:
     import av
 
@@ -132,7 +134,7 @@ def decode(file: Any, rate: int, samples_max: int | None = None) -> Sequence[int
     av = _import_av()
     samples = array("h")
     try:
-        with av.open(file, "r") as source:
+        with av.open(file, "r", container_options=OPTIONS) as source:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
             for frame in chain(source.decode(audio=0), [None]):
                 for resampled in resampler.resample(frame):

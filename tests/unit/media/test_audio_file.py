@@ -1,6 +1,7 @@
 """A file is as long as it plays, and what cannot be decoded is refused."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +38,19 @@ def test_what_is_no_audio_is_refused(data: bytes) -> None:
         ErrorKind.INVALID_REQUEST,
         "undecodable_audio",
     )
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{path}\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{path}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{path}'\n",
+    ],
+)
+def test_no_file_makes_another_one_be_opened(playlist: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(make_wav_header(RATE, RATE) + bytes(2 * RATE))
+    with pytest.raises(GatewayError) as caught:
+        measure_ms(io.BytesIO(playlist.format(path=other).encode()))
+    assert caught.value.code == "undecodable_audio"

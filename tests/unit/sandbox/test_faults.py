@@ -23,6 +23,9 @@ SAID = {
     Operation.COUNT_TOKENS: {"messages": [{"role": "user", "content": "PROMPT"}]},
     Operation.EMBEDDINGS: {"input": ["one", "PROMPT"], "dimensions": 8},
     Operation.MODERATIONS: {"input": "PROMPT"},
+    Operation.SPEECH: {"input": "PROMPT", "voice": "alloy", "response_format": "wav"},
+    Operation.TRANSCRIPTIONS: {"heard": {"ms": 1000, "text": "PROMPT"}},
+    Operation.TRANSLATIONS: {"heard": {"ms": 1000, "text": "PROMPT"}},
 }
 
 
