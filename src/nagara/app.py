@@ -195,7 +195,7 @@ class Gateway:
         settings = self.config.settings
         self._pipeline = Pipeline(
             self.snapshots,
-            Upstreams(pool, Sandbox(), read_timeouts(settings)),
+            Upstreams(pool, Sandbox(), read_timeouts(settings), settings.response_bytes_max),
             self._gate,
             self._settlements,
             KeptTurns(settings.kept_turns_bytes_max),

@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anthropic
+import openai
 import pytest
 import requests
+from openai.types import ModerationMultiModalInputParam
 
 from tests.system.gateway import GatewayProcess
-from tests.system.sdk_scenarios import CLAUDE_MODEL, GREETING, SdkScenarios, Upstream
+from tests.system.sdk_scenarios import (
+    CLAUDE_MODEL,
+    EMBEDDING_MODEL,
+    GREETING,
+    MODERATION_MODEL,
+    SdkScenarios,
+    Upstream,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +44,60 @@ class TestSandbox(SdkScenarios):
             for text in (GREETING, GREETING * 50)
         )
         assert 0 < short < long
+
+    @pytest.mark.parametrize("dimensions", [64, 256])
+    def test_embeddings_are_the_same_in_both_encodings(
+        self, openai_client: openai.OpenAI, dimensions: int
+    ) -> None:
+        # The SDK asks for base64 by itself and unpacks it.
+        text = ["one text"]
+        packed = openai_client.embeddings.create(
+            model=EMBEDDING_MODEL, input=text, dimensions=dimensions
+        )
+        plain = openai_client.embeddings.create(
+            model=EMBEDDING_MODEL, input=text, dimensions=dimensions, encoding_format="float"
+        )
+        assert len(packed.data[0].embedding) == dimensions
+        assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-6)
+
+    def test_token_ids_are_embedded(self, openai_client: openai.OpenAI) -> None:
+        result = openai_client.embeddings.create(model=EMBEDDING_MODEL, input=[[1, 2], [3]])
+        assert len(result.data) == 2
+        assert result.usage.prompt_tokens == 3
+
+    def test_moderation_of_mixed_parts_is_one_result_in_all_categories(
+        self, openai_client: openai.OpenAI
+    ) -> None:
+        parts: list[ModerationMultiModalInputParam] = [
+            {"type": "text", "text": "I will murder them"},
+            {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        ]
+        result = openai_client.moderations.create(model=MODERATION_MODEL, input=parts)
+        (judged,) = result.results
+        assert judged.flagged
+        assert judged.categories.violence
+        assert "image" in judged.category_applied_input_types.violence
+        assert all(0 <= score <= 1 for score in judged.category_scores.model_dump().values())
+
+
+def test_ranking_is_answered_and_charged_by_the_search(gateway: GatewayProcess) -> None:
+    response = requests.post(
+        f"{gateway.url}/v1/rerank",
+        headers={"authorization": f"Bearer {gateway.key}"},
+        json={
+            "model": "rerank-v3.5",
+            "query": "a red fox",
+            "documents": ["a dog", {"text": "the red fox"}],
+            "top_n": 1,
+            "return_documents": True,
+        },
+        timeout=10,
+    )
+    assert response.status_code == 200, response.text
+    (result,) = response.json()["results"]
+    assert result["index"] == 1
+    assert result["document"] == {"text": "the red fox"}
+    assert response.headers["x-nagara-cost"] == "0.002"
 
 
 @pytest.mark.parametrize("scheme", ["authorization", "x-api-key"])

@@ -204,6 +204,12 @@ def _bound_rest(
     meters = _MEDIA_INPUT if demand.has_media_input else TEXT_INPUT_METERS
     if demand.has_hour_cache:
         meters = (*meters, Meter.CACHE_WRITE_1H)
+    if demand.is_search_or_input:
+        missing: list[Meter] = []
+        pico = input_tokens * _dearest(rates, meters, missing)
+        pico += demand.searches_max * _dearest(rates, (Meter.SEARCHES,), missing)
+        unpriced += missing if len(missing) > 1 else ()
+        return pico + max(rate.get(Meter.REQUESTS, 0) for rate in rates)
     pico = input_tokens * _dearest(rates, meters, unpriced)
     for meter, count in (
         (Meter.SEARCHES, demand.searches_max),

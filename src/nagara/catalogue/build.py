@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from nagara.catalogue.facts import CONVERSATION, Facts, FreeModel, Rule
+from nagara.catalogue.facts import CONVERSATION, Facts, Rule, UnlistedModel
 from nagara.catalogue.listings import Listing, read_listings
 from nagara.catalogue.names import read_date, spell_both_ways
 from nagara.domain.catalog import Catalogue, Model, Offer, Operation, Startup
@@ -29,6 +29,7 @@ OPERATIONS: Mapping[str, tuple[Operation, ...]] = {
         Operation.COUNT_TOKENS,
     ),
     "embeddings": (Operation.EMBEDDINGS,),
+    "rerank": (Operation.RERANK,),
     "moderations": (Operation.MODERATIONS,),
     "speech": (Operation.SPEECH,),
     "transcription": (Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS),
@@ -45,7 +46,7 @@ def build_catalogue(
     now_s = _to_unix(day)
     merged = merge(read_listings(price_data, facts, now_s), facts, now_s)
     models = [_make_model(model_id, found, facts, now_s) for model_id, found in merged.items()]
-    models += [_make_free_model(free, facts) for free in facts.free_models]
+    models += [_make_unlisted(model, facts) for model in facts.unlisted_models]
     models.sort(key=lambda model: model.id)
     return Catalogue(
         built_at_s=now_s,
@@ -140,20 +141,21 @@ def _apply_rule(model: Model, rule: Rule) -> Model:
     )
 
 
-def _make_free_model(free: FreeModel, facts: Facts) -> Model:
-    rule = facts.rule_for(free.id)
+def _make_unlisted(unlisted: UnlistedModel, facts: Facts) -> Model:
+    cards = (RateCard(rates_pico=unlisted.rates_pico) if unlisted.rates_pico else FREE_CARD,)
+    rule = facts.rule_for(unlisted.id)
     model = Model(
-        id=free.id,
-        startup=free.startup,
-        display_name=free.name,
-        created_s=_to_unix(free.created) if free.created else 0,
-        operations=OPERATIONS.get(facts.kind_of(free.id), ()),
-        aliases=free.aliases,
-        deprecates_at_s=_to_unix(free.deprecated) if free.deprecated else None,
-        prices=(FREE_CARD,),
-        offers=tuple(Offer(provider, free.model, (FREE_CARD,)) for provider in free.providers),
+        id=unlisted.id,
+        startup=unlisted.startup,
+        display_name=unlisted.name,
+        created_s=_to_unix(unlisted.created) if unlisted.created else 0,
+        operations=OPERATIONS.get(facts.kind_of(unlisted.id), ()),
+        aliases=unlisted.aliases,
+        deprecates_at_s=_to_unix(unlisted.deprecated) if unlisted.deprecated else None,
+        prices=cards,
+        offers=tuple(Offer(provider, unlisted.model, cards) for provider in unlisted.providers),
     )
-    return msgspec.structs.replace(_apply_rule(model, rule), input_modalities=free.input)
+    return msgspec.structs.replace(_apply_rule(model, rule), input_modalities=unlisted.input)
 
 
 def _list_prices(found: Sequence[Listing], now_s: int) -> tuple[RateCard, ...]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from nagara.domain.usage import Meter
+
 FACTS_PATH = Path(__file__).with_name("facts.toml")
 CONVERSATION = "conversation"
 
@@ -71,8 +73,8 @@ class ModelFacts(_Fact, frozen=True):
     created: datetime.date | None = None
 
 
-class FreeModel(_Fact, frozen=True):
-    """A model that costs nothing and is therefore in no price list."""
+class UnlistedModel(_Fact, frozen=True):
+    """A model that is in no price list: free, unless its rates are here, from its maker's page."""
 
     id: str
     model: str
@@ -83,6 +85,7 @@ class FreeModel(_Fact, frozen=True):
     created: datetime.date | None = None
     deprecated: datetime.date | None = None
     input: tuple[str, ...] = ("text",)
+    rates_pico: Mapping[Meter, int] = {}
 
 
 class Kind(_Fact, frozen=True):
@@ -119,7 +122,7 @@ class Facts(_Fact, frozen=True):
     spellings: tuple[Spelling, ...]
     startups: Mapping[str, StartupFacts]
     models: Mapping[str, ModelFacts]
-    free_models: tuple[FreeModel, ...]
+    unlisted_models: tuple[UnlistedModel, ...]
     kinds: tuple[Kind, ...]
     rules: tuple[Rule, ...]
 

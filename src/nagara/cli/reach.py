@@ -132,9 +132,9 @@ def _has_proof(configured: ConfiguredProvider) -> bool:
 async def _list_models(pool: Pool, configured: ConfiguredProvider) -> Answer:
     provider = configured.provider
     base = read_base_url(_address(configured))
-    operation, path = next(iter(provider.paths.items()))
+    path = next(iter(provider.paths.values()))
     target = base.target(b"/v1/models" if path.startswith("/v1/") else b"/models")
-    headers = encode_credential(_deploy(configured), operation)
+    headers = encode_credential(_deploy(configured))
     headers += [(name.encode(), value.encode()) for name, value in provider.headers]
     return await pool.send(base.origin, b"GET", target, headers, b"", PATIENCE)
 

@@ -103,6 +103,7 @@ class Operation(enum.StrEnum):
     COUNT_CONTENT_TOKENS = "generate_content.count_tokens"
     CONVERSE = "converse"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
     MODERATIONS = "moderations"
     SPEECH = "audio.speech"
     TRANSCRIPTIONS = "audio.transcriptions"
@@ -167,10 +168,16 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth.BEARER
     credential_forms: Mapping[str, Auth] = {}
     """How credentials that begin otherwise are presented: a regular expression, and the way."""
-    operation_auth: Mapping[Operation, Auth] = {}
-    """Operations that want their credential presented in another way than the others."""
     paths: Mapping[Operation, str]
     stream_paths: Mapping[Operation, str] = {}
+    forms: Mapping[Operation, Mapping[str, str]] = {}
+    """What it speaks where an operation that is no conversation is not put in its usual format.
+
+    By a regular expression for the names of models, the first that is found in one; the forms are
+    named in the operation's folder in `dialects/`.
+    """
+    inputs_max: Mapping[Operation, int] = {}
+    """How many inputs it takes in one call, where callers may send more."""
     headers: tuple[tuple[str, str], ...] = ()
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
@@ -211,13 +218,20 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             if operation not in without or re.search(without[operation], model) is None
         )
 
-    def choose_auth(self, credential: Secret | None, operation: Operation | None = None) -> Auth:
-        """How this credential is presented, by what it looks like and then by the operation."""
+    def form_of(self, operation: Operation, model: str) -> str | None:
+        """How it puts an operation for the model of that name; None for the usual format."""
+        for pattern, form in self.forms.get(operation, {}).items():
+            if re.search(pattern, model):
+                return form
+        return None
+
+    def choose_auth(self, credential: Secret | None) -> Auth:
+        """How this credential is presented, by what it looks like."""
         text = "" if credential is None else credential.reveal()
         for form, auth in self.credential_forms.items():
             if re.match(form, text):
                 return auth
-        return self.auth if operation is None else self.operation_auth.get(operation, self.auth)
+        return self.auth
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,9 +280,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             operations &= self.meant_for
         msgspec.structs.force_setattr(self, "operations", operations)
 
-    def choose_auth(self, operation: Operation) -> Auth:
-        """How its credential is presented with `operation`."""
-        return self.provider.choose_auth(self.credential, operation)
+    def choose_auth(self) -> Auth:
+        """How its credential is presented."""
+        return self.provider.choose_auth(self.credential)
 
     @property
     def is_self_hosted(self) -> bool:

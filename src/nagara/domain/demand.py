@@ -56,6 +56,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether the cache may be written for an hour."""
     rounds_max: int = 1
     searches_max: int = 0
+    is_search_or_input: bool = False
+    """Whether a price for either searches or input will do: rankings are billed by one of them."""
     file_searches_max: int = 0
     containers_max: int = 0
     output_tokens_max: int | None = None

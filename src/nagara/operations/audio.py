@@ -20,7 +20,7 @@ from nagara.dialects.request_fields import read_model, require_kind, wrong_field
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand, Sound
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.usage import Usage
+from nagara.domain.usage import Meter, Usage
 from nagara.operations.endpoint import Endpoint
 
 INPUT_CHARACTERS_MAX: Final = 32_768
@@ -35,6 +35,9 @@ MEDIA_TYPES: Final = {
     "wav": b"audio/wav",
     "pcm": b"audio/pcm",
 }
+SPEECH_METERS: Final = frozenset(
+    {Meter.CHARACTERS, Meter.AUDIO_MS, Meter.INPUT, Meter.OUTPUT_AUDIO}
+)
 DEFAULT_FORMAT: Final = "mp3"
 STREAM_FORMATS: Final = ("audio", "sse")
 OPTIONAL: Final = ("response_format", "speed", "instructions", "stream_format")
@@ -142,6 +145,7 @@ AUDIO_ENDPOINTS = (
     Endpoint(
         operation=Operation.SPEECH,
         path="/v1/audio/speech",
+        meters=SPEECH_METERS,
         read_request=read_request,
         write_request=write_request,
         read_usage=read_usage,

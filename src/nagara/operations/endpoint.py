@@ -7,12 +7,18 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
+from nagara.dialects.exchange import OpenExchange
 from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.dialects.raw_stream import RawStream
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
-from nagara.domain.usage import Usage
+from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter, Usage
+
+CONVERSATION_METERS = (
+    INPUT_METERS | OUTPUT_METERS | {Meter.SEARCHES, Meter.FILE_SEARCHES, Meter.CONTAINERS}
+)
+"""What a conversation may be charged by."""
 
 NO_TRAITS: frozenset[str] = frozenset()
 
@@ -42,18 +48,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of inference endpoints. The functions are those of its dialect.
 
     `measure` is the most that a request asks for, and `widen` what its headers add to that;
-    `limit_output` is the same request with a lower
-    cap on its output; `estimate` makes an answer of the request alone, for models at providers
-    that cannot be asked. `is_free` marks what no provider bills. `forward_stream` of None: answers
-    are never streamed. `forward_bytes` is for streams that are no events, and `choose_media_type`
-    then says by the request and the provider's type what they are, or raises `GatewayError`.
-    `file_field` is the file of a form; the request is then the form described in JSON.
-    `dialect` is there for conversations that can be translated; one that is not
-    `is_passed_through` always is.
+    `limit_output` is the same request with a lower cap on its output; `estimate` makes an answer of
+    the request alone, for models at providers that cannot be asked. `meters` are those that its
+    answers are charged by: an endpoint without any cannot be made, unless it `is_free`, which marks
+    what no provider bills. `forward_stream` of None: answers are never streamed. `forward_bytes` is
+    for streams that are no events, and `choose_media_type` then says by the request and the
+    provider's type what they are, or raises `GatewayError`. `file_field` is the file of a form; the
+    request is then the form described in JSON. `dialect` is there for conversations that can be
+    translated; one that is not `is_passed_through` always is. `open_exchange` is there for what is
+    no conversation, and then stands in place of the functions that read and write what passes.
     """
 
     operation: Operation
     path: str
+    meters: frozenset[Meter]
     read_request: Callable[[bytes], RequestView]
     write_request: Callable[..., bytes]
     read_usage: Callable[[bytes], Usage | None]
@@ -69,9 +77,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forwards_query: bool = True
     dialect: Inbound | None = None
     is_passed_through: bool = True
+    open_exchange: OpenExchange | None = None
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_free is bool(self.meters):
+            wrong = "is free and has a meter" if self.is_free else "has no meter"
+            raise ValueError(
+                f"The endpoint {self.path!r} {wrong}: nobody could be charged rightly."
+            )
 
 
 class Conversation(Dialect, Inbound, Protocol):
@@ -92,6 +108,7 @@ def endpoint(
     return Endpoint(
         operation=operation,
         path=path,
+        meters=frozenset() if is_free else CONVERSATION_METERS,
         read_request=dialect.read_request,
         write_request=dialect.write_request,
         read_usage=dialect.read_usage,

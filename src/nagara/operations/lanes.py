@@ -22,6 +22,7 @@ from nagara.domain.messages import Request
 from nagara.domain.usage import Usage
 from nagara.operations.conversation import DIALECTS
 from nagara.operations.endpoint import Endpoint
+from nagara.operations.text_lane import TextLane
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -84,10 +85,15 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lane(Protocol):
-    """One way to one deployment: what it is sent, and how its answer is read."""
+    """One way to one deployment: what it is sent, and how its answer is read.
+
+    Where there are `more_bodies`, each is a call of its own, and what is read are the answers to
+    all of them (`join_answers`).
+    """
 
     operation: Operation
     body: bytes
+    more_bodies: Sequence[bytes]
     dropped: Sequence[str]
     is_pass_through: bool
 
@@ -111,6 +117,10 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
         check_model(asking.view, deployment)
         if caller is not None:
             check_state(asking.view, caller, deployment)
+    if asking.endpoint.open_exchange is not None:
+        return TextLane(
+            operation, asking.endpoint.open_exchange, asking.view, deployment, asking.seed
+        )
     if caller is None or (is_passed and deployment.has(operation)):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
@@ -233,6 +243,7 @@ class PassThrough:
     """The lane of callers and deployments that speak the same dialect."""
 
     is_pass_through = True
+    more_bodies: Sequence[bytes] = ()
     dropped: Sequence[str] = ()
 
     def __init__(self, asking: Asking, deployment: Deployment) -> None:
@@ -282,6 +293,7 @@ class TranslatedLane:
     """The lane through the hub."""
 
     is_pass_through = False
+    more_bodies: Sequence[bytes] = ()
     dropped: Sequence[str]
 
     def __init__(

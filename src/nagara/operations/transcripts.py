@@ -19,12 +19,13 @@ from nagara.dialects.raw_stream import RawStream
 from nagara.dialects.request_fields import read_model, wrong_field
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand, Sound
-from nagara.domain.usage import Usage
+from nagara.domain.usage import Meter, Usage
 from nagara.operations.endpoint import Endpoint
 
 FILE: Final = "file"
 FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 FLAGS: Final = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+METERS: Final = frozenset({Meter.AUDIO_MS, Meter.INPUT, Meter.INPUT_AUDIO, Meter.OUTPUT})
 PLAIN_TEXT: Final = b"text/plain; charset=utf-8"
 JSON: Final = b"application/json"
 
@@ -109,6 +110,7 @@ def _make_endpoint(operation: Operation, path: str) -> Endpoint:
     return Endpoint(
         operation=operation,
         path=path,
+        meters=METERS,
         read_request=read_request,
         write_request=write_request,
         read_usage=read_usage,

@@ -1,6 +1,8 @@
-"""Cohere, through its compatibility endpoint: chat and embeddings."""
+"""Cohere: chat through its compatibility endpoint, embeddings and rankings in its own formats."""
 
+from nagara.dialects.embeddings.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
+from nagara.dialects.rerank.wires import Form as RerankForm
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
 
@@ -16,7 +18,13 @@ PROVIDER = Provider(
     ),
     paths={
         Operation.CHAT: "/chat/completions",
-        Operation.EMBEDDINGS: "/embeddings",
+        # The compatible one has no `dimensions` and does not say what inputs are meant for.
+        Operation.EMBEDDINGS: "/../../v2/embed",
+        Operation.RERANK: "/../../v2/rerank",
+    },
+    forms={
+        Operation.EMBEDDINGS: {"": Form.COHERE},
+        Operation.RERANK: {"": RerankForm.COHERE},
     },
     # https://docs.cohere.com/docs/compatibility-api#unsupported-parameters
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
@@ -24,8 +32,10 @@ PROVIDER = Provider(
         pages=(
             "https://docs.cohere.com/docs/compatibility-api",
             "https://docs.cohere.com/changelog/compatibility-api",
+            "https://docs.cohere.com/reference/embed",
+            "https://docs.cohere.com/reference/rerank",
         ),
-        checked_on="2026-11-23",
+        checked_on="2026-11-30",
         unverified="the list of fields it refuses",
     ),
 )

@@ -13,6 +13,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.RERANK: "/rerank",
         Operation.MODERATIONS: "/moderations",
         Operation.SPEECH: "/audio/speech",
         Operation.TRANSCRIPTIONS: "/audio/transcriptions",

@@ -1,5 +1,6 @@
-"""Google's Gemini API: its own dialect, and embeddings through its OpenAI-compatible endpoint."""
+"""Google's Gemini API: its own dialect, and embeddings in its own format."""
 
+from nagara.dialects.embeddings.traits import Form
 from nagara.dialects.google_gemini.traits import Trait
 from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
@@ -17,12 +18,10 @@ PROVIDER = Provider(
     paths={
         Operation.GENERATE_CONTENT: "/models/{model}:generateContent",
         Operation.COUNT_CONTENT_TOKENS: "/models/{model}:countTokens",
-        Operation.EMBEDDINGS: "/openai/embeddings",
+        Operation.EMBEDDINGS: "/models/{model}:batchEmbedContents",
     },
-    # The compatible endpoint takes the key as a bearer token, and says of a request without one
-    # "Missing or invalid Authorization header":
-    # https://github.com/NVIDIA/NemoClaw/issues/2093
-    operation_auth={Operation.EMBEDDINGS: Auth.BEARER},
+    # Its compatible endpoint says little of what it takes, and its own counts the tokens.
+    forms={Operation.EMBEDDINGS: {"": Form.GOOGLE}},
     stream_paths={
         Operation.GENERATE_CONTENT: "/models/{model}:streamGenerateContent?alt=sse",
     },
@@ -30,9 +29,9 @@ PROVIDER = Provider(
     evidence=Evidence(
         pages=(
             "https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",
-            "https://ai.google.dev/gemini-api/docs/openai",
-            "https://github.com/NVIDIA/NemoClaw/issues/2093",
+            "https://ai.google.dev/api/embeddings",
         ),
-        checked_on="2026-11-23",
+        checked_on="2026-11-30",
+        unverified="the most texts of a call for embeddings, beyond what others say (100)",
     ),
 )

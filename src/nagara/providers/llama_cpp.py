@@ -19,6 +19,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.RERANK: "/rerank",
         Operation.MESSAGES: "/messages",
         Operation.COUNT_TOKENS: "/messages/count_tokens",
     },

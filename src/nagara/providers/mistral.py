@@ -3,6 +3,8 @@
 Its streams end with usage without being asked.
 """
 
+from nagara.dialects.embeddings.traits import Trait as EmbeddingTrait
+from nagara.dialects.moderations.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
@@ -21,6 +23,7 @@ PROVIDER = Provider(
         Operation.MODERATIONS: "/moderations",
         Operation.TRANSCRIPTIONS: "/audio/transcriptions",
     },
+    forms={Operation.MODERATIONS: {"": Form.MISTRAL}},
     # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md
     lacks=Abilities(
         (OPENAI_ONLY - {Ability.CACHE_KEY, Ability.METADATA}) | {Ability.LOGPROBS, Ability.USER}
@@ -34,11 +37,19 @@ PROVIDER = Provider(
             Trait.SHORT_CALL_IDS,
             Trait.RANDOM_SEED,
             Trait.STREAMS_USAGE_UNASKED,
+            # https://docs.mistral.ai/api/endpoint/embeddings
+            EmbeddingTrait.OUTPUT_DIMENSION,
+            EmbeddingTrait.TEXT_ONLY,
+            EmbeddingTrait.NO_USER,
         }
     ),
     evidence=Evidence(
-        pages=("https://github.com/mistralai/client-python/tree/main/docs/models",),
-        checked_on="2026-11-23",
+        pages=(
+            "https://github.com/mistralai/client-python/tree/main/docs/models",
+            "https://docs.mistral.ai/api/endpoint/embeddings",
+            "https://docs.mistral.ai/studio/safety-moderation",
+        ),
+        checked_on="2026-11-30",
         unverified="that it lacks log probabilities and `user`, beyond their absence from the "
         "SDK's types",
     ),

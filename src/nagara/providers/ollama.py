@@ -1,5 +1,6 @@
 """Ollama, a local server: chat, responses, embeddings and messages."""
 
+from nagara.dialects.embeddings.traits import Trait as EmbeddingTrait
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
@@ -21,7 +22,8 @@ PROVIDER = Provider(
     is_credential_optional=True,
     has_open_models=True,
     lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
-    traits=frozenset({Trait.EARLIER_REASONING}),
+    # https://docs.ollama.com/api/openai-compatibility: no arrays of tokens, no `user`.
+    traits=frozenset({Trait.EARLIER_REASONING, EmbeddingTrait.TEXT_ONLY, EmbeddingTrait.NO_USER}),
     evidence=Evidence(
         pages=(
             "https://docs.ollama.com/api/openai-compatibility",

@@ -20,6 +20,8 @@ PROVIDER = Provider(
         Operation.TRANSCRIPTIONS: "/audio/transcriptions",
         Operation.TRANSLATIONS: "/audio/translations",
     },
+    # https://platform.openai.com/docs/api-reference/embeddings/create
+    inputs_max={Operation.EMBEDDINGS: 2048},
     # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py
     models_without={

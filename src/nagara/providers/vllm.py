@@ -16,6 +16,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.RERANK: "/rerank",
         Operation.MESSAGES: "/messages",
         Operation.COUNT_TOKENS: "/messages/count_tokens",
     },

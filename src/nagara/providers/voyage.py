@@ -1,5 +1,7 @@
-"""Voyage AI: embeddings."""
+"""Voyage AI: embeddings and rankings."""
 
+from nagara.dialects.embeddings.traits import Trait
+from nagara.dialects.rerank.wires import Form
 from nagara.domain.catalog import Evidence, Operation, Provider
 
 PROVIDER = Provider(
@@ -11,7 +13,12 @@ PROVIDER = Provider(
     credential_env=("VOYAGE_API_KEY",),
     paths={
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.RERANK: "/rerank",
     },
+    forms={Operation.RERANK: {"": Form.VOYAGE}},
+    # https://docs.voyageai.com/reference/embeddings-api
+    inputs_max={Operation.EMBEDDINGS: 1000},
+    traits=frozenset({Trait.OUTPUT_DIMENSION, Trait.FLOAT_UNSAID, Trait.TEXT_ONLY, Trait.NO_USER}),
     evidence=Evidence(
         # OpenAI's `dimensions` is a 400 there (its own is `output_dimension`), and so is
         # `encoding_format: float`; base64, which OpenAI's SDK asks for by itself, is taken.
@@ -21,5 +28,6 @@ PROVIDER = Provider(
             "https://github.com/vectorize-io/hindsight/pull/928",
         ),
         checked_on="2026-11-30",
+        unverified="that `user` is refused, beyond its absence from the SDK",
     ),
 )

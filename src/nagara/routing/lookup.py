@@ -25,6 +25,7 @@ from nagara.providers import PROVIDERS, SANDBOX
 APART = frozenset(
     {
         Operation.EMBEDDINGS,
+        Operation.RERANK,
         Operation.MODERATIONS,
         Operation.SPEECH,
         Operation.TRANSCRIPTIONS,

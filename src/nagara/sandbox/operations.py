@@ -18,6 +18,7 @@ from nagara.sandbox.messages import answer_count, answer_messages
 from nagara.sandbox.moderation import answer_moderations
 from nagara.sandbox.refusal import Refuse, refuse_anthropic, refuse_openai
 from nagara.sandbox.request import BadRequest, Field, read_body
+from nagara.sandbox.rerank import answer_rerank
 from nagara.sandbox.responses import answer_responses
 from nagara.sandbox.script import Answered, Script
 from nagara.sandbox.speech import answer_speech
@@ -40,6 +41,7 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.MESSAGES: Endpoint(answer_messages, refuse_anthropic, is_anthropic=True),
     Operation.COUNT_TOKENS: Endpoint(answer_count, refuse_anthropic, is_anthropic=True),
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
+    Operation.RERANK: Endpoint(answer_rerank, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
     Operation.SPEECH: Endpoint(answer_speech, refuse_openai, is_slow=True),
     Operation.TRANSCRIPTIONS: Endpoint(answer_transcription, refuse_openai),

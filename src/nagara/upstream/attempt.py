@@ -5,6 +5,7 @@ the caller and another deployment may be tried. Every way to fail is a `GatewayE
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import IO, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from nagara.media.upload import Upload
 from nagara.operations.lanes import Asking, Lane
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
+from nagara.upstream.batches import ask_all
 from nagara.upstream.bounds import Timeouts
 from nagara.upstream.origin import Origin, read_base_url
 from nagara.upstream.pool import Pool
@@ -24,10 +26,12 @@ from nagara.upstream.request import encode_lines
 
 REFUSAL_BYTES_MAX = 64 * 1024
 TARGETS_MAX = 4096
+ANSWERS_BYTES_MAX = 64 * 1024 * 1024
+"""What the answers to the several calls of one request may have together, unless it is set."""
 
-_ANYTHING = (Operation.SPEECH, Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS)
-ACCEPTED = dict.fromkeys(_ANYTHING, b"*/*")
-"""What is accepted as an answer, where that is not JSON or events."""
+ANSWER_TYPES = b"application/json, text/event-stream"
+SOUND_OPERATIONS = frozenset({Operation.SPEECH, Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS})
+"""Whose answers may be of any type."""
 
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
@@ -84,8 +88,15 @@ class Sandbox(Protocol):
 class Upstreams:
     """Everything that can be asked: the network through one pool, and the sandbox."""
 
-    def __init__(self, pool: Pool, sandbox: Sandbox, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        sandbox: Sandbox,
+        timeouts: Timeouts,
+        answers_bytes_max: int = ANSWERS_BYTES_MAX,
+    ) -> None:
         self._pool = pool
+        self._answers_bytes_max = answers_bytes_max
         self._sandbox = sandbox
         self._timeouts = timeouts
         self._authorizer = Authorizer(pool, timeouts)
@@ -94,20 +105,30 @@ class Upstreams:
     async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
         """Try one deployment by this lane. Raises `GatewayError` if it gives nothing to forward.
 
-        Cancelling the attempt closes the upstream connection.
+        Cancelling the attempt closes the upstream connection. A lane of several bodies has begun
+        when all are answered: until then another deployment may be tried.
         """
+        if not lane.more_bodies:
+            return await self._ask(call, deployment, lane, lane.body)
+        bodies = (lane.body, *lane.more_bodies)
+        asks = [partial(self._ask, call, deployment, lane, body) for body in bodies]
+        answer = await ask_all(asks, self._answers_bytes_max)
+        return Begun(answer, await answer.read(), False, lane)
+
+    async def _ask(self, call: Call, deployment: Deployment, lane: Lane, body: bytes) -> Begun:
+        """One call of an attempt."""
         asking = call.asking
         if deployment.provider.transport is Transport.SANDBOX:
             answer = await self._sandbox.answer(
                 lane.operation,
                 deployment.model,
-                lane.body,
+                body,
                 now_s=asking.now_s,
                 request_id=asking.request_id,
                 file=None if call.upload is None else call.upload.file,
             )
         else:
-            answer = await self._send(call, lane, deployment)
+            answer = await self._send(call, lane, deployment, body)
         try:
             if answer.status >= 400:
                 raise await _read_refusal(answer, deployment)
@@ -116,7 +137,7 @@ class Upstreams:
             answer.abort()
             raise
 
-    async def _send(self, call: Call, lane: Lane, deployment: Deployment) -> Answer:
+    async def _send(self, call: Call, lane: Lane, deployment: Deployment, body: bytes) -> Answer:
         endpoint, is_streamed = call.asking.endpoint, call.asking.view.is_streamed
         target = self._targets.get((id(deployment), lane.operation, is_streamed))
         if target is None or target.deployment is not deployment:
@@ -127,27 +148,26 @@ class Upstreams:
             passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
             if passed:
                 forwarded = endpoint.forwarded_headers
-                headers = build_headers(deployment, lane.operation, passed, forwarded)
+                headers = build_headers(deployment, passed, forwarded)
                 lines = encode_lines(headers)
             if call.query and endpoint.forwards_query:
                 path += (b"&" if b"?" in path else b"?") + call.query
         proof: Headers = []
         if not target.is_authorized:
-            auth = deployment.choose_auth(lane.operation)
+            auth = deployment.choose_auth()
             proof = await self._authorizer.authorize(
-                deployment, auth, target.origin, path, lane.body, call.asking.now_s
+                deployment, auth, target.origin, path, body, call.asking.now_s
             )
         if call.upload is not None:
             content_type, length, pieces = call.upload.encode(lane.body)
-            lines = encode_lines(
-                build_headers(deployment, lane.operation, [], frozenset(), content_type)
-            )
+            headers = build_headers(deployment, [], frozenset(), content_type, b"*/*")
+            lines = encode_lines(headers)
             proof = [*proof, (b"content-length", str(length).encode())]
             return await self._pool.send(
                 target.origin, b"POST", path, proof, pieces, self._timeouts, lines
             )
         return await self._pool.send(
-            target.origin, b"POST", path, proof, lane.body, self._timeouts, lines
+            target.origin, b"POST", path, proof, body, self._timeouts, lines
         )
 
     def _find_target(
@@ -161,8 +181,9 @@ class Upstreams:
         address, mark, query = address.partition("?")
         base = read_base_url(address)
         path = base.prefix + (mark + query).encode()
-        lines = encode_lines(build_headers(deployment, operation, [], frozenset()))
-        is_authorized = deployment.choose_auth(operation) not in EVERY_TIME
+        accept = b"*/*" if operation in SOUND_OPERATIONS else ANSWER_TYPES
+        lines = encode_lines(build_headers(deployment, [], frozenset(), accept=accept))
+        is_authorized = deployment.choose_auth() not in EVERY_TIME
         target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
@@ -173,10 +194,10 @@ class Upstreams:
 
 def build_headers(
     deployment: Deployment,
-    operation: Operation,
     caller_headers: Sequence[tuple[bytes, bytes]],
     forwarded: frozenset[bytes],
     content_type: bytes = b"application/json",
+    accept: bytes = ANSWER_TYPES,
 ) -> Headers:
     """The upstream request's headers: ours, the credential, and those the dialect lets through.
 
@@ -184,13 +205,13 @@ def build_headers(
     """
     headers = [
         (b"content-type", content_type),
-        (b"accept", ACCEPTED.get(operation, b"application/json, text/event-stream")),
+        (b"accept", accept),
         # Compressing a stream delays its events, and a short answer is not worth it.
         (b"accept-encoding", b"identity"),
         (b"user-agent", _USER_AGENT),
     ]
     provider = deployment.provider
-    headers += encode_credential(deployment, operation)
+    headers += encode_credential(deployment)
     passed = [header for header in caller_headers if header[0] in forwarded]
     headers += passed
     if provider.headers:

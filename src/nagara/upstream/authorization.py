@@ -9,7 +9,7 @@ fails, and another deployment may be tried.
 from collections.abc import Mapping
 from typing import Final
 
-from nagara.domain.catalog import Auth, Deployment, Operation
+from nagara.domain.catalog import Auth, Deployment
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.upstream.answer import Headers
 from nagara.upstream.bounds import Timeouts
@@ -34,9 +34,9 @@ _PREFIXES: Final[Mapping[Auth, tuple[bytes, bytes]]] = {
 }
 
 
-def encode_credential(deployment: Deployment, operation: Operation) -> Headers:
+def encode_credential(deployment: Deployment) -> Headers:
     """The header that holds the credential; none where it is no header's value, or not there."""
-    auth = deployment.choose_auth(operation)
+    auth = deployment.choose_auth()
     if deployment.credential is None or auth not in _PREFIXES:
         return []
     name, prefix = _PREFIXES[auth]

@@ -30,7 +30,6 @@ ABSENT: Mapping[str, str] = {
     "assistants": "call /v1/responses instead",
     "threads": "call /v1/responses with previous_response_id instead",
     "fine_tuning": "it trains no models",
-    "rerank": "it reranks nothing",
 }
 """What OpenAI, Anthropic and NagaAI have below /v1 and we do not, and the way out. The nearest of
 our own paths would be a wrong hint for whoever calls one of these."""

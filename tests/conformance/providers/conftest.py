@@ -16,6 +16,12 @@ REMOTE = [p for p in PROVIDERS.values() if p.transport is Transport.HTTP]
 THEIR_MODEL = "their/model:1 ü"
 """What the providers call the model: in a path, all that is odd in it has to be escaped."""
 
+THEIR_TEXT_MODEL = "cohere.embed-v4:0 ü"
+"""The same for what is no conversation: Bedrock's models say by their names what they take."""
+
+
+THEIR_RANKER = "cohere.rerank-v4:0 ü"
+
 
 def credential_of(provider: Provider) -> str:
     """What is configured for it, each its own, so that one cannot pass for another."""
@@ -45,6 +51,12 @@ def configure(port: int) -> str:
             f'[models."our-{name}"]',
             f"deployments = [{{ provider = {json.dumps(name)}, "
             f"model = {json.dumps(THEIR_MODEL, ensure_ascii=False)} }}]",
+            f'[models."text-{name}"]',
+            f"deployments = [{{ provider = {json.dumps(name)}, "
+            f"model = {json.dumps(THEIR_TEXT_MODEL, ensure_ascii=False)} }}]",
+            f'[models."rank-{name}"]',
+            f"deployments = [{{ provider = {json.dumps(name)}, "
+            f"model = {json.dumps(THEIR_RANKER, ensure_ascii=False)} }}]",
         ]
     return "\n".join(lines)
 

@@ -1,7 +1,9 @@
 """Every provider does what its file says, for callers of every dialect."""
 
+import base64
 import importlib.util
 import json
+import struct
 from urllib.parse import quote
 
 import pytest
@@ -9,11 +11,13 @@ from tests.conformance.providers.callers import CALLERS, Caller
 from tests.conformance.providers.conftest import (
     REMOTE,
     THEIR_MODEL,
+    THEIR_RANKER,
+    THEIR_TEXT_MODEL,
     Stage,
     base_path,
     credential_of,
 )
-from tests.conformance.providers.upstream import RETRY_AFTER_S, Asked, Scene
+from tests.conformance.providers.upstream import RETRY_AFTER_S, Asked, Scene, vector_of
 from tests.conformance.providers.wires import (
     ARGUMENTS,
     INPUT_TOKENS,
@@ -39,7 +43,6 @@ HEADERS = {
     Auth.API_KEY: ("api-key", "{}"),
     Auth.X_GOOG_API_KEY: ("x-goog-api-key", "{}"),
 }
-ESCAPED = quote(THEIR_MODEL, safe="")
 NEEDED = {"gemini": ("google", "google.genai")}
 """Packages whose types a body is held against, where they are no part of every environment."""
 
@@ -68,9 +71,9 @@ def spoken(provider: Provider, caller: Caller) -> Operation:
     return next(op for op in order if op in WIRES)
 
 
-def check_credential(asked: Asked, provider: Provider, operation: Operation, key: str) -> None:
+def check_credential(asked: Asked, provider: Provider, key: str) -> None:
     """It is presented in the provider's way and in no other, and the caller's key nowhere."""
-    name, form = HEADERS[provider.operation_auth.get(operation, provider.auth)]
+    name, form = HEADERS[provider.auth]
     credential = credential_of(provider)
     shown = {k: v for k, v in asked.headers.items() if credential in v}
     assert shown == {name: form.format(credential)}
@@ -80,14 +83,20 @@ def check_credential(asked: Asked, provider: Provider, operation: Operation, key
         assert asked.headers[header] == value
 
 
-def check_path(asked: Asked, provider: Provider, operation: Operation, is_streamed: bool) -> None:
+def check_path(
+    asked: Asked,
+    provider: Provider,
+    operation: Operation,
+    is_streamed: bool,
+    model: str = THEIR_MODEL,
+) -> None:
     path = provider.paths[operation]
     if is_streamed:
         path = provider.stream_paths.get(operation, path)
     base = base_path(provider)
     while path.startswith("/../"):
         base, path = base.rpartition("/")[0], path.removeprefix("/..")
-    assert asked.path == base + path.replace("{model}", ESCAPED)
+    assert asked.path == base + path.replace("{model}", quote(model, safe=""))
     assert asked.is_streamed == is_streamed
 
 
@@ -115,7 +124,7 @@ def test_turn_comes_back_whole(
     operation = spoken(provider, caller)
     (asked,) = stage.upstream.asked
     check_path(asked, provider, operation, is_streamed)
-    check_credential(asked, provider, operation, stage.gateway.key)
+    check_credential(asked, provider, stage.gateway.key)
     check_body(asked, operation)
     said = caller.read(answer, is_streamed=is_streamed)
     assert said.text == TEXT
@@ -158,18 +167,101 @@ def test_stream_that_breaks_off_ends_with_an_error_of_the_callers_dialect(
 
 
 @pytest.mark.parametrize("provider", EMBEDDING, ids=lambda p: p.name)
-def test_embeddings_are_asked_for_where_the_file_says(stage: Stage, provider: Provider) -> None:
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_embeddings_are_asked_for_where_the_file_says(
+    stage: Stage, provider: Provider, encoding: str
+) -> None:
     stage.play(Scene.WELL)
-    gateway = stage.gateway
-    body = json.dumps({"model": f"our-{provider.name}", "input": "hello"}).encode()
-    headers = [("authorization", f"Bearer {gateway.key}"), ("content-type", "application/json")]
-    with WireConnection(gateway.port) as connection:
-        connection.send(encode_request("POST", "/v1/embeddings", headers, body))
-        answer = connection.read_answer()
+    answer = post(stage, "embeddings", provider, input="hello", encoding_format=encoding)
     assert answer.status == 200, answer.body
     (asked,) = stage.upstream.asked
-    check_path(asked, provider, Operation.EMBEDDINGS, is_streamed=False)
-    check_credential(asked, provider, Operation.EMBEDDINGS, gateway.key)
+    check_path(asked, provider, Operation.EMBEDDINGS, False, THEIR_TEXT_MODEL)
+    check_credential(asked, provider, stage.gateway.key)
+    given = answer.json()
+    vector = vector_of("hello")
+    packed = base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    (item,) = given["data"]
+    assert item["embedding"] == (vector if encoding == "float" else packed)
+    assert given["usage"]["prompt_tokens"] > 0
+    assert given["model"] in (f"text-{provider.name}", "m")
+
+
+@pytest.mark.parametrize("provider", EMBEDDING, ids=lambda p: p.name)
+@pytest.mark.parametrize(("scene", "status"), [(Scene.REFUSES, 400), (Scene.IS_BUSY, 429)])
+def test_refused_embeddings_are_an_error_of_openais_dialect(
+    stage: Stage, provider: Provider, scene: Scene, status: int
+) -> None:
+    stage.play(scene)
+    answer = post(stage, "embeddings", provider, input="hello")
+    assert answer.status == status, answer.body
+    assert answer.json()["error"]["message"]
+
+
+BATCHED = [p for p in EMBEDDING if Operation.EMBEDDINGS in {*p.inputs_max, *p.forms}]
+
+
+@pytest.mark.parametrize("provider", BATCHED, ids=lambda p: p.name)
+def test_more_inputs_than_one_call_takes_are_asked_for_in_several(
+    stage: Stage, provider: Provider
+) -> None:
+    stage.play(Scene.WELL)
+    texts = [
+        "a" * (i % 9 + 1) for i in range(provider.inputs_max.get(Operation.EMBEDDINGS, 96) + 9)
+    ]
+    answer = post(stage, "embeddings", provider, input=texts)
+    assert answer.status == 200, answer.body
+    assert len(stage.upstream.asked) == 2
+    given = answer.json()
+    assert [x["embedding"] for x in given["data"]] == [vector_of(text) for text in texts]
+    assert [x["index"] for x in given["data"]] == list(range(len(texts)))
+    assert given["usage"]["total_tokens"] == len(texts)
+
+
+RANKING = [p for p in REMOTE if Operation.RERANK in p.paths]
+
+
+@pytest.mark.parametrize("provider", RANKING, ids=lambda p: p.name)
+def test_rankings_are_asked_for_where_the_file_says(stage: Stage, provider: Provider) -> None:
+    stage.play(Scene.WELL)
+    fields = {"query": "q", "documents": ["a", {"text": "b"}, "c"], "return_documents": True}
+    answer = post(stage, "rerank", provider, "rank", top_n=2, **fields)
+    assert answer.status == 200, answer.body
+    (asked,) = stage.upstream.asked
+    check_path(asked, provider, Operation.RERANK, False, THEIR_RANKER)
+    check_credential(asked, provider, stage.gateway.key)
+    given = answer.json()
+    assert [x["index"] for x in given["results"]] == [2, 1]
+    assert [x["document"] for x in given["results"]] == [{"text": "c"}, {"text": "b"}]
+    assert given["model"] == f"rank-{provider.name}"
+
+
+JUDGING = [p for p in REMOTE if Operation.MODERATIONS in p.paths]
+
+
+@pytest.mark.parametrize("provider", JUDGING, ids=lambda p: p.name)
+def test_moderations_are_in_openais_categories(stage: Stage, provider: Provider) -> None:
+    stage.play(Scene.WELL)
+    answer = post(stage, "moderations", provider, input=["a"])
+    assert answer.status == 200, answer.body
+    (asked,) = stage.upstream.asked
+    check_path(asked, provider, Operation.MODERATIONS, False, THEIR_TEXT_MODEL)
+    check_credential(asked, provider, stage.gateway.key)
+    assert json.loads(asked.body) == {"model": THEIR_TEXT_MODEL, "input": ["a"]}
+    (result,) = answer.json()["results"]
+    assert result["flagged"]
+    assert result["categories"] == {"self-harm": True}
+
+
+def post(
+    stage: Stage, path: str, provider: Provider, kind: str = "text", **fields: object
+) -> WireAnswer:
+    """The answer of what is no conversation."""
+    gateway = stage.gateway
+    body = json.dumps({"model": f"{kind}-{provider.name}", **fields}).encode()
+    headers = [("authorization", f"Bearer {gateway.key}"), ("content-type", "application/json")]
+    with WireConnection(gateway.port) as connection:
+        connection.send(encode_request("POST", f"/v1/{path}", headers, body))
+        return connection.read_answer()
 
 
 @pytest.mark.parametrize("provider", [p for p in REMOTE if p not in TALKING], ids=lambda p: p.name)

@@ -12,14 +12,55 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import msgspec
-from tests.conformance.providers.wires import OUTPUT_TOKENS, Wire, find_wire
+from tests.conformance.providers.wires import SAID, Wire, find_wire
 
 RETRY_AFTER_S: Final = 7
 STREAMED: Final = ("streamGenerateContent", "converse-stream")
-EMBEDDED: Final = {
-    "object": "list", "model": "m", "usage": {"prompt_tokens": 2, "total_tokens": 2},
-    "data": [{"object": "embedding", "index": 0, "embedding": [0.5, OUTPUT_TOKENS]}],
-}  # fmt: skip
+
+
+def embed(asked: "Asked") -> Mapping[str, Any] | None:
+    """An answer with a vector for each text of the request; None for any other path."""
+    body = json.loads(asked.body)
+    if asked.path.endswith("/embeddings"):
+        inputs = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        data = [{"index": i, "embedding": vector_of(text)} for i, text in enumerate(inputs)]
+        counts = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
+        return {"object": "list", "model": "m", "data": data[::-1], "usage": counts}
+    if asked.path.endswith(":batchEmbedContents"):
+        texts = [request["content"]["parts"][0]["text"] for request in body["requests"]]
+        counts = {"promptTokenCount": len(texts)}
+        vectors = [{"values": vector_of(text)} for text in texts]
+        return {"embeddings": vectors, "usageMetadata": counts}
+    if asked.path.endswith(("/v2/embed", "/invoke")):
+        units = {"billed_units": {"input_tokens": len(body["texts"])}}
+        return {"embeddings": {"float": [vector_of(x) for x in body["texts"]]}, "meta": units}
+    return None
+
+
+def rank(asked: "Asked") -> Mapping[str, Any] | None:
+    """An answer with the last document first; None where nothing is to be ranked."""
+    body = json.loads(asked.body)
+    if "documents" not in body:
+        return None
+    count = len(body["documents"])
+    results = [{"index": i, "relevance_score": i / count} for i in range(count)]
+    if asked.path.startswith("/voyage/"):
+        return {"object": "list", "data": results, "usage": {"total_tokens": count}}
+    return {"results": results, "meta": {"billed_units": {"search_units": 1}}}
+
+
+def judge(asked: "Asked") -> Mapping[str, Any] | None:
+    """One result, in the provider's own categories; None for any other path."""
+    if not asked.path.endswith("/moderations"):
+        return None
+    name = "selfharm" if asked.path.startswith("/mistral/") else "self-harm"
+    result = {"flagged": True, "categories": {name: True}, "category_scores": {name: 0.9}}
+    return {"id": "m", "model": "m", "results": [result]}
+
+
+def vector_of(text: str) -> list[float]:
+    """A vector by which the text is known again."""
+    return [0.5, float(len(text))]
 
 
 class Scene(enum.Enum):
@@ -77,8 +118,11 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, headers, body)
         self.server.asked.append(asked)
         scene = self.server.scene
-        if asked.path.endswith("/embeddings"):
-            self.send_whole(200, EMBEDDED)
+        embedded = rank(asked) or judge(asked) or embed(asked)
+        if embedded is not None and scene is Scene.WELL:
+            self.send_whole(200, embedded)
+        elif embedded is not None:
+            self.send_whole(scene.value, {"error": {"message": SAID}, "message": SAID})
         elif scene is Scene.BREAKS_OFF:
             self.send_stream(asked.wire.media_type, asked.wire.begun, asked.wire.broken)
         elif scene is not Scene.WELL:

@@ -110,9 +110,9 @@ def stated_rates(
 
 
 def priced_offers() -> Iterator[tuple[Model, Offer]]:
-    free_models = {free.id for free in FACTS.free_models}
+    unlisted = {model.id for model in FACTS.unlisted_models}
     for model in CATALOGUE.models:
-        if model.id not in free_models:
+        if model.id not in unlisted:
             yield from ((model, offer) for offer in model.offers)
 
 

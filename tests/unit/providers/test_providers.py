@@ -101,7 +101,7 @@ def test_sandbox_serves_every_endpoint_and_needs_nothing() -> None:
         (
             "google",
             Operation.EMBEDDINGS,
-            "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
+            "https://generativelanguage.googleapis.com/v1beta/models/m:batchEmbedContents",
         ),
         ("together", Operation.CHAT, "https://api.together.ai/v1/chat/completions"),
         ("perplexity", Operation.RESPONSES, "https://api.perplexity.ai/v1/responses"),

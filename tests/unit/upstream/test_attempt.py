@@ -169,7 +169,7 @@ def test_credential_is_presented_as_the_provider_wants_it(
     auth: Auth, header: tuple[bytes, bytes] | None
 ) -> None:
     them = Deployment(name="t", provider=provider(auth=auth), model="m", credential=Secret("sk-1"))
-    headers = build_headers(them, Operation.CHAT, [], frozenset())
+    headers = build_headers(them, [], frozenset())
     assert [h for h in headers if b"sk-1" in h[1]] == ([header] if header else [])
 
 
@@ -187,7 +187,7 @@ CALLERS: Sequence[tuple[bytes, bytes]] = [
 
 def test_only_the_dialects_headers_of_the_caller_reach_the_provider() -> None:
     them = Deployment(name="t", provider=provider(), model="m", credential=Secret("sk-1"))
-    headers = build_headers(them, Operation.MESSAGES, CALLERS, MESSAGES.forwarded_headers)
+    headers = build_headers(them, CALLERS, MESSAGES.forwarded_headers)
     assert not any(b"ng-secret" in value for _, value in headers)
     assert not {b"cookie", b"host", b"x-forwarded-for"} & {name for name, _ in headers}
     assert [v for n, v in headers if n == b"anthropic-beta"] == [b"a,b", b"c"]
@@ -197,5 +197,5 @@ def test_only_the_dialects_headers_of_the_caller_reach_the_provider() -> None:
 
 def test_providers_default_stands_where_the_caller_says_nothing() -> None:
     them = Deployment(name="t", provider=PROVIDERS["anthropic"], model="m")
-    headers = build_headers(them, Operation.MESSAGES, [], MESSAGES.forwarded_headers)
+    headers = build_headers(them, [], MESSAGES.forwarded_headers)
     assert [v for n, v in headers if n == b"anthropic-version"] == [b"2023-06-01"]

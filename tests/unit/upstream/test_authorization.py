@@ -134,18 +134,8 @@ def decode_part(text: str) -> Any:
     ],
 )
 def test_credential_stands_in_its_header_where_it_is_one(auth: Auth, headers: Headers) -> None:
-    assert encode_credential(deployment(auth, "s"), Operation.CHAT) == headers
-    assert encode_credential(deployment(auth, None), Operation.CHAT) == []
-
-
-def test_operation_may_have_its_own_way_of_presenting_the_credential() -> None:
-    google = Deployment(
-        name="google", provider=PROVIDERS["google"], model="m", credential=Secret("s")
-    )
-    asked = encode_credential(google, Operation.GENERATE_CONTENT)
-    embedded = encode_credential(google, Operation.EMBEDDINGS)
-    assert asked == [(b"x-goog-api-key", b"s")]
-    assert embedded == [(b"authorization", b"Bearer s")]
+    assert encode_credential(deployment(auth, "s")) == headers
+    assert encode_credential(deployment(auth, None)) == []
 
 
 @pytest.mark.parametrize(
@@ -164,13 +154,11 @@ def test_operation_may_have_its_own_way_of_presenting_the_credential() -> None:
 )
 def test_way_of_a_credential_is_told_by_its_form(name: str, credential: str, auth: Auth) -> None:
     them = Deployment(name=name, provider=PROVIDERS[name], model="m", credential=Secret(credential))
-    assert all(them.choose_auth(operation) is auth for operation in them.provider.paths)
+    assert them.choose_auth() is auth
 
 
 def test_credential_that_signs_stands_in_no_header() -> None:
-    headers = build_headers(
-        deployment(Auth.AWS_SIGV4, "ID:SECRET"), Operation.CHAT, [], frozenset()
-    )
+    headers = build_headers(deployment(Auth.AWS_SIGV4, "ID:SECRET"), [], frozenset())
     assert not [value for _, value in headers if b"SECRET" in value]
 
 

@@ -1,0 +1,121 @@
+"""What an operation that is no conversation offers: requests to send, and answers to read.
+
+An exchange is one caller's request at one deployment. It may need several calls, since some
+providers take fewer inputs at once than a caller may send; their answers are read together. What
+a provider has no place for is dropped and named, or refused where the answer would be another.
+Pure: whoever sends the bodies and in which order is no matter here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from nagara.dialects.base import RequestView
+from nagara.dialects.json_fields import NULL, Fields
+from nagara.dialects.translation import Translated
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.usage import Meter, Usage
+
+CALLS_MAX = 2048
+"""The most calls that one request may become: as many inputs as OpenAI takes, one at a time."""
+
+_BYTES_PER_TOKEN = 4
+
+Answer = TypeVar("Answer")
+
+
+class Aim(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an exchange is with, and for whom.
+
+    `provider` is its display name, for messages, and `model` its own name for the model. `form` and
+    `traits` are its own ways, explained in the operation's folder. `inputs_max` is how many inputs
+    it takes in a call. `seed` is unique to the answer.
+    """
+
+    provider: str
+    model: str
+    caller_model: str
+    seed: str = ""
+    form: str | None = None
+    traits: frozenset[str] = frozenset()
+    inputs_max: int | None = None
+
+
+class Exchange(Protocol):
+    """One request at one deployment."""
+
+    bodies: Sequence[bytes]
+    dropped: Sequence[str]
+    is_pass_through: bool
+
+    def read(self, answers: Sequence[bytes]) -> Translated:
+        """The caller's answer, from that to each body in turn. Raises `GatewayError`."""
+
+
+OpenExchange = Callable[[RequestView, Aim], Exchange]
+
+
+def find_names_without_place(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
+    """The fields of a request that say something and are not among the `known`."""
+    return tuple(name for name, raw in fields.items() if name not in known and raw != NULL)
+
+
+def take_present(fields: Fields, names: Mapping[str, str]) -> Fields:
+    """The fields that say something, by the names that the provider has for them."""
+    found = {theirs: fields.get(ours, NULL) for ours, theirs in names.items()}
+    return {theirs: raw for theirs, raw in found.items() if raw != NULL}
+
+
+def split_inputs(
+    inputs: Sequence[msgspec.Raw], inputs_max: int | None
+) -> list[Sequence[msgspec.Raw]]:
+    """The inputs of each call, in order. Raises `GatewayError` for more calls than are made."""
+    if inputs_max is None or len(inputs) <= inputs_max:
+        return [inputs]
+    if len(inputs) > inputs_max * CALLS_MAX:
+        raise GatewayError(
+            ErrorKind.INVALID_REQUEST,
+            f"'input' has {len(inputs)} items, and no more than {inputs_max * CALLS_MAX} can be "
+            "asked of this provider at once. Send them in several requests.",
+            param="input",
+        )
+    return [inputs[start : start + inputs_max] for start in range(0, len(inputs), inputs_max)]
+
+
+def cannot_be_given(aim: Aim, what: str, param: str) -> GatewayError:
+    """The error of something that must not be left out and the provider cannot be given."""
+    return GatewayError(
+        ErrorKind.UNSUPPORTED,
+        f"{aim.provider} ({aim.model}) cannot be given {what}, and leaving it out would change "
+        f"what the answer means. Take it out of {param!r}, or choose another model.",
+        param=param,
+    )
+
+
+def decode_answer(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Answer:
+    """A provider's answer. Raises `GatewayError` (UPSTREAM_PROTOCOL) for anything else."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unreadable(str(error)) from error
+
+
+def unreadable(why: str) -> GatewayError:
+    """The error of an answer that is not what the provider's pages say."""
+    return GatewayError(
+        ErrorKind.UPSTREAM_PROTOCOL, f"The provider's answer cannot be read: {why}."
+    )
+
+
+def estimate_tokens(texts: Sequence[msgspec.Raw]) -> int:
+    """About how many tokens these are, where nobody counted them."""
+    return -(-sum(map(len, texts)) // _BYTES_PER_TOKEN)
+
+
+def sum_input(counts: Sequence[int | None], texts: Sequence[msgspec.Raw]) -> Usage:
+    """The tokens of several calls, estimated from the texts unless each was counted."""
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts) or min(known) < 0:
+        return Usage({Meter.INPUT: estimate_tokens(texts)}, is_estimated=True)
+    return Usage({Meter.INPUT: sum(known)})
