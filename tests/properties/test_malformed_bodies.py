@@ -45,7 +45,7 @@ def check_refusal(endpoint: Endpoint, refusal: GatewayError) -> None:
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_half_a_surrogate_pair_in_a_fields_name_is_forwarded(path: str) -> None:
     endpoint = ENDPOINTS[path]
-    fields = b'"input":"a","messages":[{}],"contents":[{}],"max_tokens":1,"voice":"v"'
-    body = b'{"model":"m",%b,"\\ud83d":7}' % fields
+    fields = b'"input":"a","voice":"v","query":"q","documents":["d"],"max_tokens":1'
+    body = b'{"model":"m","messages":[{}],"contents":[{}],%b,"\\ud83d":7}' % fields
     written = endpoint.write_request(endpoint.read_request(body), "m", asks_usage=False)
     assert json.loads(written)["\ud83d"] == 7
