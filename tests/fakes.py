@@ -95,7 +95,7 @@ class FakeReply:
     """A `Reply` that keeps what is sent. `is_full` is the test's to set."""
 
     def __init__(self) -> None:
-        self.has_started = self.is_ended = self.is_full = False
+        self.has_started = self.is_ended = self.is_full = self.is_broken_off = False
         self.on_room: Callable[[], None] | None = None
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -116,6 +116,11 @@ class FakeReply:
         assert not self.is_ended
         self.pieces.append(body)
         self.is_ended = True
+
+    def break_off(self) -> None:
+        assert self.has_started
+        assert not self.is_ended
+        self.is_ended = self.is_broken_off = True
 
     def abandon(self, bytes_max: int) -> None:
         raise NotImplementedError

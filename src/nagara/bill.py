@@ -21,6 +21,7 @@ from nagara.billing import (
     bound_charge,
     complete_images,
     complete_usage,
+    count_sound,
     estimate_input,
     estimate_usage,
     find_rate_card,
@@ -205,7 +206,11 @@ class Bill:
         ended, terms = self._ended, self._terms
         if usage is not None and not usage.is_possible:
             usage = None
-        if usage is None or ending is not Ending.DELIVERED:
+        measured = usage
+        if terms.demand.sound is not None:
+            rates = None if terms.card is None else terms.card.rates_pico
+            usage = count_sound(measured, terms.demand, rates)
+        elif usage is None or ending is not Ending.DELIVERED:
             came = estimate_input(terms.demand, self._input_tokens_max)
             if ending is Ending.DELIVERED:
                 usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
@@ -224,7 +229,7 @@ class Bill:
             self._charge = priced(terms.card, service_tier=tier)
             self._cards = self._find_used(self._charge, terms.card)
         ended.charge_usd = format_dollars(0 if self._charge is None else self._charge.amount_nano)
-        self._costs = self._find_costs(usage, deployment)
+        self._costs = self._find_costs(usage, measured, deployment)
         return usage
 
     def _find_used(self, charge: Charge, card: RateCard) -> tuple[UsedCard, ...]:
@@ -237,7 +242,9 @@ class Bill:
                     used.setdefault(other.version, UsedCard(line.model, other))
         return tuple(used.values())
 
-    def _find_costs(self, usage: Usage, deployment: Deployment) -> tuple[tuple[str, int], ...]:
+    def _find_costs(
+        self, usage: Usage, measured: Usage | None, deployment: Deployment
+    ) -> tuple[tuple[str, int], ...]:
         if not deployment.costs:
             return ()
         card = find_rate_card(deployment.costs, self._terms.now_s)
@@ -246,6 +253,9 @@ class Bill:
         charge = self._charge
         if charge is not None and _is_at_cost(charge, usage, card):
             return ((deployment.name, charge.amount_nano),)
+        if self._terms.demand.sound is not None:
+            # The provider may count otherwise than the operator sells.
+            usage = count_sound(measured, self._terms.demand, card.rates_pico)
         cost = price(
             usage,
             card,

@@ -126,6 +126,7 @@ def read_edge_limits(settings: Settings) -> InferenceLimits:
     """The settings, as the edge takes them."""
     return InferenceLimits(
         body_bytes_max=settings.body_bytes_max,
+        upload_bytes_max=settings.upload_bytes_max,
         requests_in_flight_max=settings.requests_in_flight_max,
         overload_retry_after_s=settings.overload_retry_after_s,
         drain_timeout_s=settings.drain_timeout_s if settings.drain_on_disconnect else 0.0,

@@ -29,6 +29,7 @@ from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
+from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.forms import FormLimits, read_form
@@ -113,6 +114,11 @@ class Pipeline:
         self._observe = observe
         self._absences = Absences()
 
+    def check_key(self, headers: Headers) -> None:
+        """Raise `GatewayError` for whom nothing may be read from."""
+        _, key = self._snapshots.authenticate(headers)
+        require_standard(key)
+
     def admit(
         self,
         endpoint: Endpoint,
@@ -121,6 +127,7 @@ class Pipeline:
         body: bytes,
         began_s: float,
         ended: RequestEnded,
+        upload: Upload | None = None,
     ) -> Admitted:
         """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
@@ -143,7 +150,7 @@ class Pipeline:
             is_enveloped=envelope.is_in(body),
             recall=partial(self._turns.recall, key.account_id),
         )
-        call = Call(asking=asking, headers=headers, query=query)
+        call = Call(asking=asking, headers=headers, query=query, upload=upload)
         return Admitted(
             began_s=began_s,
             call=call,
@@ -305,12 +312,14 @@ class Pipeline:
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
         begun, bill = answer.begun, answer.bill
+        usual = admitted.call.asking.endpoint.stream_media_type
+        media_type = find_media_type(admitted.call, begun, usual)
         stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers = [
             *answer.headers,
             *name_dropped(begun.lane.dropped),
-            (b"content-type", admitted.call.asking.endpoint.stream_media_type),
+            (b"content-type", media_type),
             (b"cache-control", b"no-cache"),
             # nginx and its like hold streams back unless they are told not to.
             (b"x-accel-buffering", b"no"),
@@ -341,6 +350,7 @@ class Pipeline:
     async def _serve_whole(
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
+        media_type = find_media_type(admitted.call, answer.begun, b"application/json")
         whole = await read_whole(answer.begun, self._bounds())
         if admitted.call.asking.endpoint.plan_links is not None:
             whole = await self._link(admitted.call, whole)
@@ -351,7 +361,7 @@ class Pipeline:
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
         headers += [
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type),
             (b"content-length", str(len(whole.body)).encode()),
         ]
         reply.start(200, headers)
@@ -413,6 +423,19 @@ class Answering(msgspec.Struct, frozen=True):
     deployment: Deployment
     bill: Bill
     headers: ResponseHeaders
+
+
+def find_media_type(call: Call, begun: Begun, usual: bytes) -> bytes:
+    """What kind of answer the caller gets. Raises `GatewayError` if it is not the endpoint's."""
+    endpoint = call.asking.endpoint
+    if endpoint.choose_media_type is None or begun.is_event_stream:
+        return usual
+    said = next((value for name, value in begun.answer.headers if name == b"content-type"), b"")
+    try:
+        return endpoint.choose_media_type(call.asking.view, said)
+    except GatewayError:
+        begun.answer.abort()
+        raise
 
 
 def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -> Ending:

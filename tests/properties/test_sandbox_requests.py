@@ -75,6 +75,13 @@ BODIES: dict[Operation, dict[str, Any]] = {
     Operation.EMBEDDINGS: {"input": ["a", "b"], "dimensions": 8, "encoding_format": "base64"},
     Operation.MODERATIONS: {"input": [{"type": "image_url", "image_url": {"url": "x"}}]},
     Operation.IMAGES: {"prompt": "a", "n": 2, "size": "32x16", "output_format": "webp"},
+    Operation.SPEECH: {"input": "a", "voice": "b", "response_format": "wav", "speed": 1},
+    Operation.TRANSCRIPTIONS: {
+        "heard": {"ms": 1500, "text": "One. Two!"},
+        "response_format": "verbose_json",
+        "timestamp_granularities[]": ["word", "segment"],
+    },
+    Operation.TRANSLATIONS: {"heard": {"ms": 9, "text": None}, "stream": "true"},
 }
 BODIES[Operation.COUNT_TOKENS] = BODIES[Operation.MESSAGES]
 

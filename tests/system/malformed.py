@@ -86,7 +86,7 @@ READ_PATHS = (
 UNSERVED_PATHS = (
     "/v1", "/models", "/v1/v1/chat/completions", "/chat/completions", "/v1/none-such",
     "/v1/chat/completions/", "//v1/models", "/v1/../v1/models", "/v1/responses/resp_1",
-    "/v1/images/files/none-such", "/v1/audio/speech", "/docs", "/.env",
+    "/v1/images/files/none-such", "/v1/audio/voices", "/docs", "/.env",
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND")
 

@@ -10,6 +10,7 @@ import openai
 import pytest
 import requests
 
+from nagara.sandbox.sound_files import make_wav_header
 from tests.system.aimock import AimockProcess
 from tests.system.gateway import GatewayProcess
 from tests.system.sdk_scenarios import (
@@ -86,3 +87,24 @@ def test_upstreams_refusal_reaches_the_client_as_its_own(openai_client: openai.O
     with pytest.raises(openai.NotFoundError) as caught:
         openai_client.responses.create(model=CHAT_MODEL, input="nothing is recorded for this")
     assert caught.value.code == "no_fixture_match"
+
+
+def test_speech_comes_from_the_upstream(
+    aimock: AimockProcess, openai_client: openai.OpenAI
+) -> None:
+    speech = openai_client.audio.speech.with_raw_response.create(
+        model="tts-1", voice="alloy", input="Speak up"
+    )
+    assert speech.headers["content-type"] == "audio/mpeg"
+    assert speech.headers["x-nagara-provider"] == "openai"
+    assert speech.content == b"\xff\xfb\x90\x00" + bytes(413)
+    assert aimock.read_journal()[-1]["path"] == "/v1/audio/speech"
+
+
+def test_transcript_comes_from_the_upstream(
+    aimock: AimockProcess, openai_client: openai.OpenAI
+) -> None:
+    file = ("a.wav", make_wav_header(24_000, 24_000) + bytes(48_000))
+    heard = openai_client.audio.transcriptions.create(model="whisper-1", file=file)
+    assert heard.text == "The upstream heard this."
+    assert aimock.read_journal()[-1]["path"] == "/v1/audio/transcriptions"

@@ -22,6 +22,7 @@ LAYERS: dict[str, int] = {
     "catalogue": 2,
     "storage": 2,
     "limits": 2,
+    "media": 2,
     "upstream": 2,
     "observe": 2,
     "sandbox": 2,

@@ -22,6 +22,7 @@ from nagara.billing.prices import (
     price,
     settle_tier,
 )
+from nagara.billing.sound import count_sound
 from nagara.domain.rates import find_rate, find_rate_card
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "bound_charge",
     "complete_images",
     "complete_usage",
+    "count_sound",
     "estimate_input",
     "estimate_usage",
     "find_rate",

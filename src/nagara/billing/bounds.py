@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from nagara.billing.prices import FindCard, resolve_rates
+from nagara.billing.sound import bound_quantities
 from nagara.domain.catalog import Model
-from nagara.domain.demand import Demand, SideCalls
+from nagara.domain.demand import Demand, SideCalls, Sound
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import PICO_PER_NANO, PPM, format_dollars, mark_up
 from nagara.domain.rates import (
@@ -86,6 +87,8 @@ def bound_charge(
     find_card: FindCard | None = None,
 ) -> Estimate:
     """The most that a request can be charged."""
+    if demand.sound is not None:
+        return _bound_sound(demand, demand.sound, card, account_markup_ppm)
     if model.has_own_tools:
         demand = _add_own_tools(demand, card)
     if card.has_media_output and not demand.has_media_output:
@@ -119,6 +122,31 @@ def bound_charge(
         input_pico=input_pico,
         output_tokens_max=cap,
         output_rate_pico=output_rate,
+        markup_ppm=markup_ppm,
+        unpriced=tuple(unpriced),
+    )
+
+
+def _bound_sound(
+    demand: Demand, sound: Sound, card: RateCard, account_markup_ppm: int | None
+) -> Estimate:
+    """The most that speech can be charged. Nothing of it can be lowered."""
+    tokens = demand.text_bytes + OVERHEAD_TOKENS
+    rates = resolve_rates(card, tokens)
+    most = bound_quantities(sound, tokens, rates)
+    unpriced: list[Meter] = []
+    pico = sum(
+        count * _dearest(_reachable(card, tokens, None), (meter,), unpriced)
+        for meter, count in most.items()
+    )
+    pico += rates.get(Meter.REQUESTS, 0)
+    markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
+    return Estimate(
+        needed_nano=mark_up(pico, markup_ppm),
+        input_tokens=tokens,
+        input_pico=pico,
+        output_tokens_max=0,
+        output_rate_pico=0,
         markup_ppm=markup_ppm,
         unpriced=tuple(unpriced),
     )

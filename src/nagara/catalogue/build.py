@@ -32,6 +32,8 @@ OPERATIONS: Mapping[str, tuple[Operation, ...]] = {
     "rerank": (Operation.RERANK,),
     "moderations": (Operation.MODERATIONS,),
     "image": (Operation.IMAGES, Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS),
+    "speech": (Operation.SPEECH,),
+    "transcription": (Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS),
 }
 
 

@@ -58,6 +58,8 @@ class ForwardedStream:
     dropped: Sequence[str] = ()
     turn: None = None
     """Nothing is dropped here, and callers keep their own turns."""
+    breaks_off = False
+    """A failure is an event of its own."""
 
     def __init__(self, event_bytes_max: int, caller_model: str | None = None) -> None:
         self._splitter = SseSplitter(event_bytes_max)

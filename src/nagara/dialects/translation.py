@@ -157,6 +157,7 @@ class TranslatedStream:
         self.failure: GatewayError | None = None
         self.output_bytes = 0
         self.text_bytes = 0
+        self.breaks_off = False
 
     @property
     def dropped(self) -> tuple[str, ...]:

@@ -108,6 +108,9 @@ class Operation(enum.StrEnum):
     IMAGES = "images.generations"
     IMAGE_EDITS = "images.edits"
     IMAGE_VARIATIONS = "images.variations"
+    SPEECH = "audio.speech"
+    TRANSCRIPTIONS = "audio.transcriptions"
+    TRANSLATIONS = "audio.translations"
 
 
 class Auth(enum.Enum):

@@ -20,6 +20,18 @@ class SideCalls(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_max: int | None = None
 
 
+class Sound(msgspec.Struct, frozen=True, kw_only=True):
+    """The sound that a request brings or asks for, which a price may count in more than one way.
+
+    `characters` are those of the text that is to be spoken, and `spoken_ms_max` is longer than any
+    voice takes to say them. `heard_ms` is how long the audio plays that is to be heard.
+    """
+
+    characters: int = 0
+    spoken_ms_max: int = 0
+    heard_ms: int = 0
+
+
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The most that a request asks for.
 
@@ -58,6 +70,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one of them takes at the most, by its size; None leaves it to the model."""
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
+    sound: Sound | None = None
+    """Where it is sound that is asked for. It is then priced by what the card counts."""
 
     def joined(self, earlier: "Demand") -> "Demand":
         """The same with the input of an earlier part of the conversation."""

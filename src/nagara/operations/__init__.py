@@ -5,12 +5,14 @@
 
 from collections.abc import Mapping
 
+from nagara.operations.audio import AUDIO_ENDPOINTS
 from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
 from nagara.operations.image_forms import FORM_ENDPOINTS
 from nagara.operations.images import IMAGE_ENDPOINTS
 from nagara.operations.text import TEXT_ENDPOINTS
+from nagara.operations.transcripts import TRANSCRIPT_ENDPOINTS
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.path: endpoint
@@ -20,6 +22,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         *TEXT_ENDPOINTS,
         *IMAGE_ENDPOINTS,
         *FORM_ENDPOINTS,
+        *AUDIO_ENDPOINTS,
+        *TRANSCRIPT_ENDPOINTS,
     )
 }
 

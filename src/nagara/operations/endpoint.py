@@ -9,6 +9,7 @@ from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
 from nagara.dialects.exchange import OpenExchange
 from nagara.dialects.measuring import count_bytes, count_objects
+from nagara.dialects.raw_stream import RawStream
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
@@ -52,13 +53,15 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     `limit_output` is the same request with a lower cap on its output; `estimate` makes an answer of
     the request alone, for models at providers that cannot be asked. `meters` are those that its
     answers are charged by: an endpoint without any cannot be made, unless it `is_free`, which marks
-    what no provider bills. `forward_stream` of None: answers are never streamed. `dialect` is there
-    for conversations that can be translated; one that is not `is_passed_through` always is.
-    `open_exchange` is there for what is no conversation, and then stands in place of the functions
-    that read and write what passes. `find_dropped` names what of a request no answer
-    can fulfil, and `plan_links` says which pictures of an answer the caller is to be linked to.
-    `read_form` stands in for `read_request` where the body is a form, whose content type
-    `write_media_type` gives.
+    what no provider bills. `forward_stream` of None: answers are never streamed. `forward_bytes` is
+    for streams that are no events, and `choose_media_type` then says by the request and the
+    provider's type what they are, or raises `GatewayError`. `dialect` is there for conversations
+    that can be translated; one that is not `is_passed_through` always is. `open_exchange` is there
+    for what is no conversation, and then stands in place of the functions that read and write what
+    passes. `find_dropped` names what of a request no answer can fulfil, and `plan_links` says which
+    pictures of an answer the caller is to be linked to. `read_form` stands in for `read_request`
+    where the body is a form, whose content type `write_media_type` gives. `file_field` is the file
+    of a form that is not held in memory; the request is then the form described in JSON.
     """
 
     operation: Operation
@@ -72,6 +75,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     widen: Callable[[Demand, Iterable[tuple[bytes, bytes]]], Demand] | None = None
     limit_output: Callable[..., RequestView] = keep_output
     forward_stream: Callable[..., ForwardedStream] | None = None
+    forward_bytes: Callable[[RequestView], RawStream] | None = None
+    choose_media_type: Callable[[RequestView, bytes], bytes] | None = None
+    file_field: str | None = None
     forwarded_headers: frozenset[bytes] = frozenset()
     forwards_query: bool = True
     dialect: Inbound | None = None

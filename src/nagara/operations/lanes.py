@@ -44,6 +44,8 @@ class AnswerStream(Protocol):
     failure: GatewayError | None
     output_bytes: int
     text_bytes: int
+    breaks_off: bool
+    """Whether it cannot say that it failed: only a broken connection can."""
 
     @property
     def dropped(self) -> Sequence[str]:
@@ -275,6 +277,8 @@ class PassThrough:
             return self._converted(endpoint.dialect).open_stream(
                 bounds.event_bytes_max, bounds.response_bytes_max, is_event_stream=False
             )
+        if endpoint.forward_bytes is not None and not is_event_stream:
+            return endpoint.forward_bytes(self._asking.view)
         assert endpoint.forward_stream is not None
         return endpoint.forward_stream(
             bounds.event_bytes_max, self._caller_model, hides_usage=self._asks_usage

@@ -1,4 +1,4 @@
-"""Groq: chat and responses."""
+"""Groq: chat, responses, speech and transcripts."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -16,7 +16,12 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.RESPONSES: "/responses",
+        Operation.SPEECH: "/audio/speech",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
+        Operation.TRANSLATIONS: "/audio/translations",
     },
+    # https://console.groq.com/docs/speech-to-text
+    models_without={Operation.TRANSLATIONS: r"turbo"},
     # https://console.groq.com/docs/openai#currently-unsupported-openai-features; penalties are
     # taken and "not yet supported by any of our models":
     # https://console.groq.com/docs/api-reference#chat-create

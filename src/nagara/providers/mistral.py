@@ -1,4 +1,7 @@
-"""Mistral AI: chat, embeddings and moderations. Its streams end with usage without being asked."""
+"""Mistral AI: chat, embeddings, moderations and transcripts.
+
+Its streams end with usage without being asked.
+"""
 
 from nagara.dialects.embeddings.traits import Trait as EmbeddingTrait
 from nagara.dialects.moderations.traits import Form
@@ -18,6 +21,7 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.MODERATIONS: "/moderations",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
     },
     forms={Operation.MODERATIONS: {"": Form.MISTRAL}},
     # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md

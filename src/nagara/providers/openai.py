@@ -1,4 +1,4 @@
-"""OpenAI: chat, responses, embeddings, moderations and images."""
+"""OpenAI: chat, responses, embeddings, moderations, images, speech and transcripts."""
 
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -18,6 +18,9 @@ PROVIDER = Provider(
         Operation.MODERATIONS: "/moderations",
         Operation.IMAGES: "/images/generations",
         Operation.IMAGE_EDITS: "/images/edits",
+        Operation.SPEECH: "/audio/speech",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
+        Operation.TRANSLATIONS: "/audio/translations",
     },
     # https://platform.openai.com/docs/api-reference/embeddings/create
     inputs_max={Operation.EMBEDDINGS: 2048},
@@ -25,6 +28,7 @@ PROVIDER = Provider(
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py
     models_without={
         Operation.RESPONSES: r"-audio|-search-preview|-search-api",
+        Operation.TRANSLATIONS: r"transcribe",
         Operation.CHAT: r"^o\d.*-pro|^gpt-[\d.]+-pro|codex|deep-research|computer-use"
         r"|-daybreak-|-cyber|-rosalind|-law$",
     },

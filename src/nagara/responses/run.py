@@ -249,6 +249,10 @@ class RunReply:
         self.is_ended = True
         self._run.take(body, is_event_stream=self._is_event_stream)
 
+    def break_off(self) -> None:
+        """Take no more: only answers that are no events are broken off."""
+        self.is_ended = True
+
     def statements_for(self, last: bytes) -> Sequence[Statement]:  # noqa: ARG002 - kept already
         """Nothing: a run is written as it goes."""
         return ()

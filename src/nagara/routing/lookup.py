@@ -30,6 +30,9 @@ APART = frozenset(
         Operation.IMAGES,
         Operation.IMAGE_EDITS,
         Operation.IMAGE_VARIATIONS,
+        Operation.SPEECH,
+        Operation.TRANSCRIPTIONS,
+        Operation.TRANSLATIONS,
     }
 )
 """What models are made for that do nothing else."""

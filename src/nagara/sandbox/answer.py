@@ -7,14 +7,14 @@ fails because the request asked for it, with the same error that the network cli
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import IO
 
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.sandbox.operations import write_script
+from nagara.sandbox.listening import add_heard
+from nagara.sandbox.operations import ENDPOINTS, write_script
 from nagara.sandbox.script import Cut, Pause, Script
 from nagara.upstream.answer import Headers
-
-DRAWN = frozenset({Operation.IMAGES, Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS})
 
 
 class SandboxAnswer:
@@ -87,15 +87,24 @@ class Sandbox:
     """The built-in provider. It keeps nothing between requests."""
 
     async def answer(
-        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+        self,
+        operation: Operation,
+        model: str,
+        body: bytes,
+        *,
+        now_s: int,
+        request_id: str,
+        file: IO[bytes] | None = None,
     ) -> SandboxAnswer:
         """Answer in the operation's own dialect; `model` is the name that the answer carries.
 
-        Returns once the head may be seen, so a slow first byte is waited for in here.
+        `file` is that of a form, whose fields are then the body in JSON. Returns once the head may
+        be seen, so a slow first byte is waited for in here.
         """
+        if file is not None:
+            body = await asyncio.to_thread(add_heard, body, file)
         write = partial(write_script, operation, model, body, now_s=now_s, request_id=request_id)
-        # A picture takes long enough to be missed by everybody else.
-        script = await asyncio.to_thread(write) if operation in DRAWN else write()
+        script = await asyncio.to_thread(write) if ENDPOINTS[operation].is_slow else write()
         if script.delay_s:
             await asyncio.sleep(script.delay_s)
         return SandboxAnswer(script)

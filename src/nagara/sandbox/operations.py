@@ -23,6 +23,8 @@ from nagara.sandbox.request import BadRequest, Field, read_body
 from nagara.sandbox.rerank import answer_rerank
 from nagara.sandbox.responses import answer_responses
 from nagara.sandbox.script import Answered, Script
+from nagara.sandbox.speech import answer_speech
+from nagara.sandbox.transcripts import answer_transcription, answer_translation
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -32,6 +34,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     refuse: Refuse
     is_anthropic: bool = False
     read: Callable[[bytes], Field] = read_body
+    is_slow: bool = False
+    """Whether it belongs in a thread."""
 
 
 ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
@@ -42,9 +46,14 @@ ENDPOINTS: Final[Mapping[Operation, Endpoint]] = {
     Operation.EMBEDDINGS: Endpoint(answer_embeddings, refuse_openai),
     Operation.RERANK: Endpoint(answer_rerank, refuse_openai),
     Operation.MODERATIONS: Endpoint(answer_moderations, refuse_openai),
-    Operation.IMAGES: Endpoint(answer_images, refuse_openai),
-    Operation.IMAGE_EDITS: Endpoint(answer_edits, refuse_openai, read=read_form_body),
-    Operation.IMAGE_VARIATIONS: Endpoint(answer_variations, refuse_openai, read=read_form_body),
+    Operation.IMAGES: Endpoint(answer_images, refuse_openai, is_slow=True),
+    Operation.IMAGE_EDITS: Endpoint(answer_edits, refuse_openai, read=read_form_body, is_slow=True),
+    Operation.IMAGE_VARIATIONS: Endpoint(
+        answer_variations, refuse_openai, read=read_form_body, is_slow=True
+    ),
+    Operation.SPEECH: Endpoint(answer_speech, refuse_openai, is_slow=True),
+    Operation.TRANSCRIPTIONS: Endpoint(answer_transcription, refuse_openai),
+    Operation.TRANSLATIONS: Endpoint(answer_translation, refuse_openai),
 }
 
 

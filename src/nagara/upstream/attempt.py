@@ -6,13 +6,14 @@ the caller and another deployment may be tried. Every way to fail is a `GatewayE
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import IO, Protocol
 
 import msgspec
 
 from nagara import __version__
 from nagara.domain.catalog import Deployment, Operation, Transport
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.media.upload import Upload
 from nagara.operations.lanes import Asking, Lane
 from nagara.upstream.answer import Answer, Headers
 from nagara.upstream.authorization import EVERY_TIME, Authorizer, encode_credential
@@ -28,6 +29,10 @@ TARGETS_MAX = 4096
 ANSWERS_BYTES_MAX = 64 * 1024 * 1024
 """What the answers to the several calls of one request may have together, unless it is set."""
 
+ANSWER_TYPES = b"application/json, text/event-stream"
+SOUND_OPERATIONS = frozenset({Operation.SPEECH, Operation.TRANSCRIPTIONS, Operation.TRANSLATIONS})
+"""Whose answers may be of any type."""
+
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
 
@@ -38,6 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     asking: Asking
     headers: Headers
     query: bytes
+    upload: Upload | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -67,7 +73,14 @@ class Sandbox(Protocol):
     """The built-in provider, as an attempt uses it."""
 
     async def answer(
-        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+        self,
+        operation: Operation,
+        model: str,
+        body: bytes,
+        *,
+        now_s: int,
+        request_id: str,
+        file: IO[bytes] | None = None,
     ) -> Answer:
         """Begin to answer one request."""
 
@@ -112,6 +125,7 @@ class Upstreams:
                 body,
                 now_s=asking.now_s,
                 request_id=asking.request_id,
+                file=None if call.upload is None else call.upload.file,
             )
         else:
             answer = await self._send(call, lane, deployment, body)
@@ -147,6 +161,14 @@ class Upstreams:
             proof = await self._authorizer.authorize(
                 deployment, auth, target.origin, path, body, call.asking.now_s
             )
+        if call.upload is not None:
+            content_type, length, pieces = call.upload.encode(lane.body)
+            headers = build_headers(deployment, [], frozenset(), content_type, b"*/*")
+            lines = encode_lines(headers)
+            proof = [*proof, (b"content-length", str(length).encode())]
+            return await self._pool.send(
+                target.origin, b"POST", path, proof, pieces, self._timeouts, lines
+            )
         return await self._pool.send(
             target.origin, b"POST", path, proof, body, self._timeouts, lines
         )
@@ -162,7 +184,8 @@ class Upstreams:
         address, mark, query = address.partition("?")
         base = read_base_url(address)
         path = base.prefix + (mark + query).encode()
-        lines = encode_lines(build_headers(deployment, [], frozenset()))
+        accept = b"*/*" if operation in SOUND_OPERATIONS else ANSWER_TYPES
+        lines = encode_lines(build_headers(deployment, [], frozenset(), accept=accept))
         is_authorized = deployment.choose_auth() not in EVERY_TIME
         target = Target(deployment, base.origin, path, lines, is_authorized)
         if len(self._targets) >= TARGETS_MAX:
@@ -176,15 +199,16 @@ def build_headers(
     deployment: Deployment,
     caller_headers: Sequence[tuple[bytes, bytes]],
     forwarded: frozenset[bytes],
-    media_type: bytes = b"application/json",
+    content_type: bytes = b"application/json",
+    accept: bytes = ANSWER_TYPES,
 ) -> Headers:
     """The upstream request's headers: ours, the credential, and those the dialect lets through.
 
     A header of the caller's wins over the provider's default of the same name.
     """
     headers = [
-        (b"content-type", media_type),
-        (b"accept", b"application/json, text/event-stream"),
+        (b"content-type", content_type),
+        (b"accept", accept),
         # Compressing a stream delays its events, and a short answer is not worth it.
         (b"accept-encoding", b"identity"),
         (b"user-agent", _USER_AGENT),

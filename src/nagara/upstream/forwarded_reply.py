@@ -54,6 +54,10 @@ class ForwardedReply:
         """As `Reply.end`."""
         self._reply.end(body)
 
+    def break_off(self) -> None:
+        """As `Reply.break_off`."""
+        self._reply.break_off()
+
     def statements_for(self, last: bytes) -> Sequence[Statement]:
         """As `Reply.statements_for`."""
         return self._reply.statements_for(last)

@@ -11,7 +11,8 @@ all the rest. `_pump` is called at news from either side, and takes what is ther
     or something failed
 
 The head goes out with the first event. From then on every failure is an event in the caller's
-dialect: a stream that breaks off never looks complete. What ends an answer, its terminal event and
+dialect, or, where the answer is no events, a broken connection: what breaks off never looks
+complete. What ends an answer, its terminal event and
 what came in one piece with it, is held back until the answer has been settled: a caller who has
 seen the end has paid for it, whatever happens to this process then. What the upstream still sends
 after its terminal event is read only so that its connection can be used again.
@@ -91,7 +92,7 @@ class StreamRelay:
                 self.failure = error
                 last = self.stream.fail(error, self._request_id)
             await settle(last)
-            self._reply.end(last)
+            self._end(last)
             if self.failure is None:
                 await self._finish_upstream()
         finally:
@@ -101,7 +102,13 @@ class StreamRelay:
         """End the client's stream with `error`, after `run` was cancelled; no-op if it ended."""
         if not self._reply.is_ended:
             self.failure = error
-            self._reply.end(self.stream.fail(error, self._request_id))
+            self._end(self.stream.fail(error, self._request_id))
+
+    def _end(self, last: bytes) -> None:
+        if self.failure is not None and self.stream.breaks_off:
+            self._reply.break_off()
+        else:
+            self._reply.end(last)
 
     async def _pump_to_end(self) -> bytes:
         self._answer.listen(self._pump)

@@ -45,6 +45,9 @@ class Reply(Protocol):
     def end(self, body: bytes = b"") -> None:
         """Send the last piece and end the answer."""
 
+    def break_off(self) -> None:
+        """End the answer in the middle, so that nobody can take it for whole."""
+
     def statements_for(self, last: bytes) -> Sequence[Statement]:
         """What is to be committed with the charge, once `last` is all that is still to be sent."""
 

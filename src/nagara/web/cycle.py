@@ -50,6 +50,9 @@ class Connection(Protocol):
     def finish(self, cycle: "Cycle") -> None:
         """The answer has ended."""
 
+    def reset(self) -> None:
+        """Close at once, so that the other end sees an error and no end."""
+
 
 class Cycle:
     """One request and its answer; a `Reply`. The connection that made it sets what has come."""
@@ -219,6 +222,20 @@ class Cycle:
         self.connection.finish(self)
         if has_wrong_length:
             raise RuntimeError("the body was not as long as its content-length")
+
+    def break_off(self) -> None:
+        """End the answer without its end: the connection is closed in the middle of it."""
+        if self.is_ended:
+            raise RuntimeError("this answer has ended")
+        self.is_ended = True
+        if self.on_end is not None:
+            self.on_end()
+        self.keeps_alive = False
+        self.tell()
+        if not self._is_chunked and not self.is_gone:
+            # To this client any orderly end of the connection is the answer's end.
+            self.connection.reset()
+        self.connection.finish(self)
 
     def statements_for(self, last: bytes) -> Sequence[Statement]:  # noqa: ARG002 - nothing is kept
         """Nothing: what was sent is gone."""

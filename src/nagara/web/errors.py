@@ -16,7 +16,7 @@ from nagara.upstream.reply import Reply, ResponseHeaders
 GOOGLE_PATH = "/v1beta/"
 
 ABSENT: Mapping[str, str] = {
-    "audio": "it speaks and transcribes nothing yet",
+    "audio/voices": "name a voice of the provider's in /v1/audio/speech",
     "videos": "it makes no videos",
     "completions": "call /v1/chat/completions or /v1/responses instead",
     "realtime": 'call /v1/responses with "stream": true instead',

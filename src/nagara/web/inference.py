@@ -14,6 +14,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.idempotency.calls import HEADER, identify, read_key
 from nagara.idempotency.once import Once
+from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.outcomes import internal_error, interruption, shutting_down
@@ -26,6 +27,7 @@ from nagara.web.cycle import Cycle
 from nagara.web.errors import send_error
 from nagara.web.refused_keys import RefusedKeys
 from nagara.web.request_id import choose_request_id
+from nagara.web.uploads import receive_upload
 
 SETTLE_CHECK_S = 0.01
 
@@ -34,6 +36,7 @@ class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds at the edge. `drain_timeout_s` of zero stops the upstream when the client leaves."""
 
     body_bytes_max: int
+    upload_bytes_max: int
     requests_in_flight_max: int
     overload_retry_after_s: int
     drain_timeout_s: float
@@ -88,12 +91,20 @@ class InferenceEdge:
             operation=endpoint.operation,
         )
         self._in_flight += 1
+        upload: Upload | None = None
         try:
             self._check_load()
             self._refused_keys.check(cycle.connection.peername, head.headers)
-            body = await self._read_body(cycle)
-            ended.bytes_in = len(body)
-            admitted = await self._admit(endpoint, cycle, body, began_s, ended)
+            if endpoint.file_field is None:
+                body = await self._read_body(cycle)
+                ended.bytes_in = len(body)
+                upload = None
+            else:
+                await self._check_key(cycle)
+                limit = self._limits.upload_bytes_max
+                upload, ended.bytes_in = await receive_upload(cycle, endpoint.file_field, limit)
+                body = upload.describe()
+            admitted = await self._admit(endpoint, cycle, body, began_s, ended, upload)
             try:
                 if HEADER in head.named and not endpoint.is_free:
                     await self._serve_once(admitted, cycle, body, ended)
@@ -110,20 +121,38 @@ class InferenceEdge:
         except Exception as error:  # noqa: BLE001 - the outermost edge
             self._confess(endpoint, error, cycle, ended)
         finally:
+            if upload is not None:
+                upload.close()
             self._end(began_s, ended)
 
+    async def _check_key(self, cycle: Cycle) -> None:
+        """Raise `GatewayError` for whoever has no key, before anything is read."""
+        headers, peername = cycle.head.headers, cycle.connection.peername
+        try:
+            self._pipeline.check_key(headers)
+        except GatewayError as refusal:
+            if not await self._refused_keys.may_try_again(refusal, peername, headers):
+                raise
+            self._pipeline.check_key(headers)
+
     async def _admit(
-        self, endpoint: Endpoint, cycle: Cycle, body: bytes, began_s: float, ended: RequestEnded
+        self,
+        endpoint: Endpoint,
+        cycle: Cycle,
+        body: bytes,
+        began_s: float,
+        ended: RequestEnded,
+        upload: Upload | None,
     ) -> Admitted:
         head, admit = cycle.head, self._pipeline.admit
         headers, query = head.headers, head.query
         try:
-            return admit(endpoint, headers, query, body, began_s, ended)
+            return admit(endpoint, headers, query, body, began_s, ended, upload)
         except GatewayError as refusal:
             peername = cycle.connection.peername
             if not await self._refused_keys.may_try_again(refusal, peername, headers):
                 raise
-            return admit(endpoint, headers, query, body, began_s, ended)
+            return admit(endpoint, headers, query, body, began_s, ended, upload)
 
     async def _serve(
         self, admitted: Admitted, reply: Reply, cycle: Cycle, ended: RequestEnded, drain: Drain

@@ -22,6 +22,9 @@ class Sent:
     has_started = is_ended = is_full = False
     on_room: Callable[[], None] | None = None
 
+    def break_off(self) -> None:
+        raise NotImplementedError
+
     def statements_for(self, last: bytes) -> tuple[()]:
         return ()
 

@@ -25,6 +25,7 @@ PATHS = {
     "/v1/embeddings": Operation.EMBEDDINGS,
     "/v1/moderations": Operation.MODERATIONS,
     "/v1/images/generations": Operation.IMAGES,
+    "/v1/audio/speech": Operation.SPEECH,
 }
 
 Message = dict[str, Any]

@@ -28,6 +28,11 @@ def test_there_is_an_example_for_every_operation() -> None:
     google = {Operation.GENERATE_CONTENT, Operation.COUNT_CONTENT_TOKENS}
     only_upstream = {Operation.CONVERSE, *google}
     # Their examples are forms, and no JSON.
-    forms = {Operation.IMAGE_EDITS, Operation.IMAGE_VARIATIONS}
+    forms = {
+        Operation.IMAGE_EDITS,
+        Operation.IMAGE_VARIATIONS,
+        Operation.TRANSCRIPTIONS,
+        Operation.TRANSLATIONS,
+    }
     shown = {path.replace("/", ".") for path, _ in EXAMPLES}
     assert shown == set(Operation) - only_upstream - forms

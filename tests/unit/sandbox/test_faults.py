@@ -24,6 +24,9 @@ SAID = {
     Operation.EMBEDDINGS: {"input": ["one", "PROMPT"], "dimensions": 8},
     Operation.MODERATIONS: {"input": "PROMPT"},
     Operation.IMAGES: {"prompt": "PROMPT", "size": "32x16", "stream": True, "partial_images": 1},
+    Operation.SPEECH: {"input": "PROMPT", "voice": "alloy", "response_format": "wav"},
+    Operation.TRANSCRIPTIONS: {"heard": {"ms": 1000, "text": "PROMPT"}},
+    Operation.TRANSLATIONS: {"heard": {"ms": 1000, "text": "PROMPT"}},
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import IO
 
 import msgspec
 import pytest
@@ -33,7 +34,14 @@ class FakeSandbox:
         self.body = b""
 
     async def answer(
-        self, operation: Operation, model: str, body: bytes, *, now_s: int, request_id: str
+        self,
+        operation: Operation,
+        model: str,
+        body: bytes,
+        *,
+        now_s: int,
+        request_id: str,
+        file: IO[bytes] | None = None,
     ) -> Answer:
         self.body = body
         return self.reply

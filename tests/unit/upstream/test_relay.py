@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from nagara.dialects.base import ForwardedStream
+from nagara.dialects.raw_stream import RawStream
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Lane
@@ -138,3 +139,46 @@ async def test_nothing_is_sent_after_it_was_cancelled() -> None:
     relayed.relay.interrupt(GatewayError(ErrorKind.SHUTTING_DOWN, "It stops."))
     assert b"late" not in relayed.reply.body
     assert b"It stops." in relayed.reply.body
+
+
+class Ignorant:
+    """A gauge that finds nothing."""
+
+    usage = None
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+
+async def begin_raw() -> tuple[FedAnswer, FakeReply, list[bytes], asyncio.Task[None]]:
+    answer, reply, settled = FedAnswer(), FakeReply(), list[bytes]()
+
+    async def settle(last: bytes) -> None:
+        assert not reply.is_ended
+        settled.append(last)
+
+    begun = Begun(answer, b"first", False, NO_LANE)
+    relay = StreamRelay(begun, RawStream(Ignorant()), reply, "req_1")
+    running = asyncio.create_task(relay.run([], settle))
+    await asyncio.sleep(0)
+    return answer, reply, settled, running
+
+
+async def test_bare_bytes_are_sent_as_they_come_and_end_when_they_are_settled() -> None:
+    answer, reply, settled, running = await begin_raw()
+    answer.feed(b"second")
+    assert reply.pieces == [b"first", b"second"]
+    answer.feed(b"")
+    await running
+    assert settled == [b""]
+    assert reply.is_ended
+    assert not reply.is_broken_off
+
+
+async def test_bare_bytes_that_fail_are_broken_off_once_that_is_settled() -> None:
+    answer, reply, settled, running = await begin_raw()
+    answer.feed(b"second", GatewayError(ErrorKind.UPSTREAM_CUT, "It was cut."))
+    await running
+    assert settled == [b""]
+    assert reply.is_broken_off
+    assert reply.body == b"firstsecond"

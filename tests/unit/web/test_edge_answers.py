@@ -76,7 +76,7 @@ def test_wrong_path_is_told_the_right_base_url(path: str, mistake: str) -> None:
 @pytest.mark.parametrize(
     ("path", "way_out"),
     [
-        ("/v1/audio/transcriptions", "transcribes nothing yet"),
+        ("/v1/audio/voices", "/v1/audio/speech"),
         ("/v1/completions", "/v1/chat/completions"),
         ("/v1/files/file-1/content", "in the request"),
         ("/v1/messages/batches", "/v1/messages for each"),
