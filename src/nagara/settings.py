@@ -103,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_bytes_max: Annotated[int, _server("The largest form with an audio file; it is put on the disk, not into memory.", 1024, BODY_BYTES_LIMIT)] = 128 * MIB
     header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
     header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100
-    form_parts_max: Annotated[int, Row(section="server", help="The most parts of a form, such as one with images.", at_least=1, at_most=10_000, is_live=True)] = 128
+    form_parts_max: Annotated[int, Row(section="server", help="The most parts of a form with images or audio.", at_least=1, at_most=10_000, is_live=True)] = 128
     form_header_bytes_max: Annotated[int, Row(section="server", help="The most that the headers of one part of a form may take.", at_least=256, at_most=MIB, is_live=True)] = 4096
     head_timeout_s: Annotated[float, _server("How long a client may take to send the head.", 0.01, DAY_S)] = 10.0
     body_timeout_s: Annotated[float, _server("The longest pause between two pieces of a request body.", 0.01, DAY_S)] = 15.0

@@ -264,7 +264,7 @@ async def test_streamed_transcript_passes_and_its_tokens_are_charged(stage: Stag
     assert row.charge_nano <= row.held_nano
 
 
-async def test_second_provider_is_sent_the_whole_file_again(stage: Stage) -> None:
+async def test_the_same_form_becomes_the_same_bytes_each_time(stage: Stage) -> None:
     file, bodies = tone(3), list[bytes]()
 
     async def script(peer: Peer) -> None:

@@ -102,7 +102,9 @@ class InferenceEdge:
             else:
                 await self._check_key(cycle)
                 limit = self._limits.upload_bytes_max
-                upload, ended.bytes_in = await receive_upload(cycle, endpoint.file_field, limit)
+                upload, ended.bytes_in = await receive_upload(
+                    cycle, endpoint.file_field, limit, self._pipeline.limits.forms
+                )
                 body = upload.describe()
             admitted = await self._admit(endpoint, cycle, body, began_s, ended, upload)
             try:

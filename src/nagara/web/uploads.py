@@ -13,10 +13,11 @@ from nagara.web.cycle import Cycle
 
 MEMORY_BYTES_MAX: Final = 2**20
 """A file beyond this is put on the disk."""
-FORM_LIMITS: Final = FormLimits()
 
 
-async def receive_upload(cycle: Cycle, file_field: str, bytes_max: int) -> tuple[Upload, int]:
+async def receive_upload(
+    cycle: Cycle, file_field: str, bytes_max: int, forms: FormLimits
+) -> tuple[Upload, int]:
     """The form of a request, and the bytes of its body. Who gets the form has to close it.
 
     Raises `GatewayError`; nothing is left then.
@@ -26,7 +27,7 @@ async def receive_upload(cycle: Cycle, file_field: str, bytes_max: int) -> tuple
     declared = named.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > bytes_max:
         raise too_large(bytes_max)
-    reader = FormReader(named.get(b"content-type", b""), FORM_LIMITS)
+    reader = FormReader(named.get(b"content-type", b""), forms)
     upload, size = Upload(file_field, MEMORY_BYTES_MAX), 0
     try:
         while piece := await cycle.read():
