@@ -20,6 +20,7 @@ from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import Event, Response
 from nagara.domain.messages import HostedKind, Request, Signature
+from nagara.domain.usage import Usage
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +119,11 @@ class StreamDecoder:
     def take(self, data: bytes) -> Sequence[Event]:
         """The events of one wire event, whose data is never empty."""
         raise NotImplementedError
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """What was counted, where each event counts anew and only the end reports it."""
+        return None
 
     def finish(self) -> list[Event]:
         """Events still owed when a complete stream ends without a terminal event of its own."""

@@ -228,31 +228,31 @@ class NameRestorer:
         self._callers = names.callers
         self._reads_functions = names.makes_functions
         self._makes_functions = makes_functions
-        self._held: dict[tuple[int, int], _Held] = {}
+        self.held: dict[tuple[int, int], _Held] = {}
 
     def restore(self, event: Event) -> Sequence[Event]:
         """The event, or those that stand for it now."""
         if isinstance(event, PartBegan):
             if isinstance(event.part, ToolCall):
                 return self._begin(event, event.part)
-        elif not self._held:
+        elif not self.held:
             return (event,)
         elif isinstance(event, PartDelta):
-            held = self._held.get((event.choice, event.index))
+            held = self.held.get((event.choice, event.index))
             if held is not None:
                 held.pieces.append(event.text)
                 return ()
         elif isinstance(event, PartEnded):
-            held = self._held.get((event.choice, event.index))
+            held = self.held.get((event.choice, event.index))
             if held is not None and held.is_whole:
                 return (self._release(event.choice, event.index), event)
         elif isinstance(event, ChoiceEnded):
-            indexes = [index for choice, index in self._held if choice == event.choice]
+            indexes = [index for choice, index in self.held if choice == event.choice]
             return (*(self._release(event.choice, index) for index in indexes), event)
         return (event,)
 
     def _release(self, choice: int, index: int) -> PartDelta:
-        return PartDelta(index, self._held.pop((choice, index)).tell(), choice)
+        return PartDelta(index, self.held.pop((choice, index)).tell(), choice)
 
     def _begin(self, event: PartBegan, call: ToolCall) -> Sequence[Event]:
         known = self._callers.get(call.name)
@@ -265,7 +265,7 @@ class NameRestorer:
             is_free = is_held = call.kind is ToolKind.CUSTOM and self._makes_functions
             kind = ToolKind.FUNCTION if is_free else call.kind
         if is_held:
-            self._held[event.choice, event.index] = _Held([call.arguments], is_free=is_free)
+            self.held[event.choice, event.index] = _Held([call.arguments], is_free=is_free)
         part = msgspec.structs.replace(
             call,
             name=known.name,

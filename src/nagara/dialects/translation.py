@@ -151,13 +151,18 @@ class TranslatedStream:
         self._folding = Folding()
         self._dropped_count = 0
         self._named: set[str] = set()
-        self.usage: Usage | None = None
+        self._reported: Usage | None = None
         self.is_ended = False
         self.has_failed = False
         self.failure: GatewayError | None = None
         self.output_bytes = 0
         self.text_bytes = 0
         self.breaks_off = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted, so far."""
+        return self._decoder.usage_so_far or self._reported
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -188,14 +193,14 @@ class TranslatedStream:
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:  # noqa: ARG002 - the frame has it
         """The events that end this stream with an error, in the caller's dialect."""
-        return self._encoder.fail(error)
+        return self._report_usage() + self._encoder.fail(error)
 
     def _write(self, events: Iterable[Event]) -> bytes:
         pieces: list[bytes] = []
         for event in self._restoring.restore(events):
             if isinstance(event, Failed):
                 self.has_failed = self.is_ended = True
-                pieces.append(self._encoder.fail(event.error))
+                pieces += (self._report_usage(), self._encoder.fail(event.error))
                 break
             self._note(event)
             encoded = self._encoder.encode(event)
@@ -205,6 +210,11 @@ class TranslatedStream:
         written = b"".join(pieces)
         self.output_bytes += len(written)
         return written
+
+    def _report_usage(self) -> bytes:
+        """An answer that fails has no end to report at, and the caller may be told all the same."""
+        usage = self._decoder.usage_so_far
+        return b"" if usage is None else self._encoder.encode(UsageReported(usage))
 
     def _name_dropped(self) -> bytes:
         """What was dropped since this was last called and never before: for a header it is late."""
@@ -222,7 +232,7 @@ class TranslatedStream:
         if isinstance(event, PartDelta):
             self.text_bytes += len(event.text)
         elif isinstance(event, UsageReported | Began):
-            self.usage = event.usage or self.usage
+            self._reported = event.usage or self._reported
 
 
 class _Restoring:
@@ -234,7 +244,10 @@ class _Restoring:
 
     def restore(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
-            if isinstance(event, PartBegan) and isinstance(event.part, ToolCall):
+            if isinstance(event, PartDelta) and not self._names.held:
+                # Most events are these, and nothing of them is a name.
+                yield event
+            elif isinstance(event, PartBegan) and isinstance(event.part, ToolCall):
                 yield from self._names.restore(self._identify(event, event.part))
             else:
                 yield from self._names.restore(event)

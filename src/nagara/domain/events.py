@@ -340,7 +340,8 @@ class Folding:
         return self._choices[index]
 
     def _part(self, choice: int, index: int) -> _OpenPart | None:
-        return self._choice(choice).parts.get(index)
+        opened = self._choices.get(choice) or self._choice(choice)
+        return opened.parts.get(index)
 
     def _amend(self, event: PartAmended) -> None:
         part = self._part(event.choice, event.index)

@@ -38,7 +38,6 @@ class AnswerStream(Protocol):
     `dropped` and `turn` are those of `Translated`; `text_bytes` is about what the model wrote.
     """
 
-    usage: Usage | None
     is_ended: bool
     has_failed: bool
     failure: GatewayError | None
@@ -46,6 +45,10 @@ class AnswerStream(Protocol):
     text_bytes: int
     breaks_off: bool
     """Whether it cannot say that it failed: only a broken connection can."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted, so far."""
 
     @property
     def dropped(self) -> Sequence[str]:

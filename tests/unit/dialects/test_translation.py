@@ -11,8 +11,9 @@ from nagara.dialects import (
 )
 from nagara.dialects.codec import Frame, Inbound, Target
 from nagara.dialects.translation import AnswerTranslation, ask
-from nagara.domain.errors import GatewayError
+from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import Media, MediaKind, Message, Request, Role
+from nagara.domain.usage import Meter, make_usage
 
 TARGET = Target(provider="Them", model="anthropic.claude-sonnet-4-5", maker="anthropic")
 
@@ -79,3 +80,25 @@ def test_name_of_a_dropped_tool_cannot_end_the_comment() -> None:
     )
     assert b": x-nagara-dropped: a data: {} \n\n" in told
     assert b"\ndata: {}" not in told
+
+
+def counted_piece(written: int) -> bytes:
+    """A piece of an answer of Gemini's, which counts what was written so far."""
+    return (
+        b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":'
+        b'{"promptTokenCount":7,"candidatesTokenCount":%d}}\n\n' % written
+    )
+
+
+def test_what_a_stream_counted_is_known_wherever_it_is_left() -> None:
+    request = Request(dialect="openai_responses", model="m", messages=(), is_streamed=True)
+    frame = Frame(request=request, model="m", seed="0", created_s=0)
+    stream = AnswerTranslation(openai_responses, google_gemini, TARGET, frame).open_stream(
+        1 << 20, 1 << 20, is_event_stream=True
+    )
+    assert stream.usage is None
+    for written in (3, 5):
+        stream.feed(counted_piece(written))
+        assert stream.usage == make_usage((Meter.INPUT, 7), (Meter.OUTPUT, written))
+    told = stream.fail(GatewayError(ErrorKind.UPSTREAM_CUT, "It broke off."), "req_1")
+    assert b'"output_tokens":5' in told

@@ -134,8 +134,9 @@ class AnswerReader:
         self._candidates: dict[int, _Candidate] = {}
         self._has_begun = False
         self._tier: str | None = None
-        self._usage: Usage | None = None
+        self._counted: UsageWire | None = None
         self._searches = 0
+        self._is_usage_told = True
         self._feedback: msgspec.Raw = NOTHING
         self.is_complete = False
 
@@ -143,12 +144,12 @@ class AnswerReader:
         """The events of one response. Raises the `GatewayError` of one that is an error."""
         if answer.error is not None:
             raise read_refusal(answer.error, self._target)
-        counted = answer.usage_metadata
-        usage = None if counted is None else counted.to_usage()
+        if answer.usage_metadata is not None:
+            self._note_usage(answer.usage_metadata)
         events: list[Event] = []
         if not self._has_begun:
             self._has_begun = True
-            events.append(_begin(answer, usage))
+            events.append(_begin(answer, self.usage))
         try:
             for said in answer.candidates or ():
                 self._candidate(said.index or 0).take(said, events)
@@ -156,27 +157,46 @@ class AnswerReader:
                 self._take_feedback(answer.prompt_feedback, events)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed_answer() from error
-        if counted is not None:
-            self._tier = read_tier(counted.service_tier) or self._tier
-        if usage is not None:
-            self._usage = usage
         self._count_searches(answer)
-        if self._usage is not None and (usage is not None or self._searches):
-            events.append(UsageReported(add_searches(self._usage, self._searches)))
         if answer.candidates or answer.prompt_feedback:
             self.is_complete = bool(self._candidates) and not self._has_unfinished()
+        if self.is_complete:
+            self._tell_usage(events)
         return events
 
+    @property
+    def usage(self) -> Usage | None:
+        """What was counted last."""
+        usage = None if self._counted is None else self._counted.to_usage()
+        return None if usage is None else add_searches(usage, self._searches)
+
+    def _note_usage(self, counted: UsageWire) -> None:
+        # It stands in every piece, and the last one counts: only that is worth more than a look.
+        if counted.service_tier is not None:
+            self._tier = read_tier(counted.service_tier)
+        if counted.has_counts:
+            self._counted, self._is_usage_told = counted, False
+
+    def _tell_usage(self, events: list[Event]) -> None:
+        if not self._is_usage_told and (usage := self.usage) is not None:
+            self._is_usage_told = True
+            events.append(UsageReported(usage))
+
     def _count_searches(self, answer: AnswerWire) -> None:
-        found = (x.grounding_metadata for x in answer.candidates or ())
-        searches = sum(count_searches(x, answer.model_version) for x in found if x)
+        searches = 0
+        for said in answer.candidates or ():
+            if said.grounding_metadata:
+                searches += count_searches(said.grounding_metadata, answer.model_version)
         # They are told once, or again as they grow.
-        self._searches = max(self._searches, searches)
+        if searches > self._searches:
+            self._searches, self._is_usage_told = searches, False
 
     def finish(self) -> list[Event]:
         """What is still owed when all is said."""
+        events: list[Event] = []
+        self._tell_usage(events)
         extras = {"promptFeedback": self._feedback} if self._feedback else {}
-        return [Ended(service_tier=self._tier, extras=extras)]
+        return [*events, Ended(service_tier=self._tier, extras=extras)]
 
     def _has_unfinished(self) -> bool:
         # A plain loop, and it ends at the first one: this is asked for every piece of a stream.

@@ -12,6 +12,7 @@ from nagara.dialects.codec import StreamDecoder, Target
 from nagara.dialects.google_gemini.answers import AnswerReader, read_answer
 from nagara.dialects.google_gemini.refusal import read_refusal
 from nagara.domain.events import Event, Failed
+from nagara.domain.usage import Usage
 
 
 class GeminiStreamDecoder(StreamDecoder):
@@ -33,6 +34,11 @@ class GeminiStreamDecoder(StreamDecoder):
         events = self._reader.take(answer)
         self.is_complete = self._reader.is_complete
         return events
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """What the last piece counted."""
+        return self._reader.usage
 
     def finish(self) -> list[Event]:
         """The end, which this dialect has no event for."""

@@ -34,12 +34,17 @@ class UsageWire(msgspec.Struct, rename="camel", gc=False):
     tool_use_prompt_tokens_details: _Details = None
     service_tier: str | None = None
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether it counts anything."""
+        return self.prompt_token_count is not None or self.candidates_token_count is not None
+
     def to_usage(self) -> Usage | None:
         """The same as disjoint meters; None when it has no count."""
         return note_tier(self._count(), self.service_tier)
 
     def _count(self) -> Usage | None:
-        if self.prompt_token_count is None and self.candidates_token_count is None:
+        if not self.has_counts:
             return None
         cached = self.cached_content_token_count or 0
         told = (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0)
