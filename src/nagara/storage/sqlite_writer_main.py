@@ -61,8 +61,10 @@ def serve(
     identity = identify(path)
     texts: list[str] = []
     received = bytearray()
-    while piece := _receive(link):
-        received += piece
+    # One buffer for all that comes: a new one each time would have the system map its pages anew.
+    room = memoryview(bytearray(RECEIVE_BYTES))
+    while count := _receive(link, room):
+        received += room[:count]
         come = []
         for ticket, is_flushed, asked in _take_messages(received, texts):
             statements = [Statement(texts[n], params, rows) for n, params, rows in asked]
@@ -118,12 +120,12 @@ class Answers:
             self._link.sendall(framed)
 
 
-def _receive(link: socket.socket) -> bytes:
-    """What has come; empty at the end, also when the gateway died with answers unread."""
+def _receive(link: socket.socket, room: memoryview) -> int:
+    """How many bytes have come; none at the end, also when the gateway died with answers unread."""
     try:
-        return link.recv(RECEIVE_BYTES)
+        return link.recv_into(room)
     except ConnectionError:
-        return b""
+        return 0
 
 
 def _take_messages(received: bytearray, texts: list[str]) -> list[AskedBatch]:
