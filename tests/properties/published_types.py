@@ -29,7 +29,7 @@ def list_items() -> Iterator[dict[str, Any]]:
 
 def list_blocks() -> Iterator[dict[str, Any]]:
     """A content block of Messages of every type, with every form of its content."""
-    for kind in {*list_members(ContentBlock), *list_members(BetaContentBlock)}:
+    for kind in dict.fromkeys((*list_members(ContentBlock), *list_members(BetaContentBlock))):
         block = make_value(kind)
         yield block
         field = kind.model_fields.get("content")
