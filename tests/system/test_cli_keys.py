@@ -17,6 +17,7 @@ from nagara.domain.catalog import Catalogue, KeyKind, Snapshot
 from nagara.domain.errors import GatewayError
 from nagara.storage.data_folder import database_path, secret_path
 from nagara.storage.keys import load_accounts, load_keys, load_revision
+from nagara.storage.rotation import load_retired
 from nagara.storage.sqlite import SqliteDriver
 
 Done = subprocess.CompletedProcess[str]
@@ -66,7 +67,8 @@ def shell(tmp_path: Path) -> Shell:
 
 async def snapshot(folder: Path) -> Snapshot:
     driver = await SqliteDriver.open(database_path(folder))
-    keys = {key.digest: key for key in await load_keys(driver)}
+    loaded = await load_keys(driver)
+    keys = {key.digest: key for key in [*loaded, *await load_retired(driver, loaded)]}
     accounts = {account.id: account for account in await load_accounts(driver)}
     await driver.close()
     catalogue = Catalogue(0, "", (), ())
@@ -178,6 +180,52 @@ def test_limits_are_changed_one_by_one(shell: Shell) -> None:
     assert "700 tokens per minute" in shell.ok("keys", "show", "ci")
 
 
+def test_what_a_key_may_spend_and_use_is_changed_and_taken_away(shell: Shell) -> None:
+    shell.ok("keys", "create", "ci", "--requests-per-minute", "5")
+    (bound,) = shell.json(
+        *("keys", "limit", "ci", "--credit-limit", "2.50", "--limit-period", "week"),
+        *("--models", "a,b", "--expires", "2999-01-31"),
+    )["keys"]
+    assert (bound["credit_limit"], bound["credit_limit_period"]) == (2.5, "week")
+    assert bound["allowed_models"] == ["a", "b"]
+    assert bound["expires_at"] == "2999-01-31T00:00:00Z"
+    assert bound["limits"]["requests_per_minute"] == 5
+    (free,) = shell.json(
+        *("keys", "limit", "ci", "--credit-limit", "none", "--models", "any"),
+        *("--expires", "never"),
+    )["keys"]
+    assert (free["credit_limit"], free["allowed_models"], free["expires_at"]) == (None, None, None)
+
+
+def test_limits_of_calls_are_refused_for_a_key_that_makes_none_and_change_no_other(
+    shell: Shell,
+) -> None:
+    shell.ok("keys", "create", "ci")
+    shell.ok("keys", "create", "ops", "--provisioning")
+    assert "'ops', is a provisioning key" in shell.error(
+        1, "keys", "limit", "ci", "ops", "--credit-limit", "1"
+    )
+    assert shell.json("keys", "show", "ci")["credit_limit"] is None
+    shell.ok("keys", "limit", "ops", "--expires", "30d")
+
+
+async def test_rotated_key_is_the_same_key_and_its_former_secret_works_on_for_a_while(
+    shell: Shell,
+) -> None:
+    secrets = [shell.ok("keys", "create", "ci").strip()]
+    for overlap in ("7d", "0"):
+        done = shell.run("keys", "rotate", "ci", "--overlap", overlap)
+        assert done.returncode == 0, done.stderr
+        secrets.append(done.stdout.strip())
+    first, second, third = secrets
+    assert await recognise(shell.folder, first) is KeyKind.STANDARD
+    assert await recognise(shell.folder, third) is KeyKind.STANDARD
+    with pytest.raises(GatewayError, match="not known"):
+        # It was replaced without an overlap.
+        await recognise(shell.folder, second)
+    assert [key["id"] for key in shell.json("keys", "list")["keys"]] == [1]
+
+
 def test_list_is_plain_aligned_text_when_piped_and_shows_no_secret(shell: Shell) -> None:
     secrets = [shell.ok("keys", "create", name).strip() for name in ("ci", "[red]été")]
     shell.ok("keys", "disable", "ci")
@@ -265,6 +313,11 @@ def test_nothing_is_changed_when_one_key_is_unknown(shell: Shell) -> None:
         (["create", "a", "--tokens-per-minute", "1e3"], "whole number"),
         (["create", "a", "--requests-in-flight", "9" * 5000], "whole number"),
         (["limit", "a"], "nothing to change"),
+        (["limit", "a", "--credit-limit", "-1"], "negative"),
+        (["limit", "a", "--models", ","], "list of models"),
+        (["rotate", "a", "--overlap", "1y"], "no span such as"),
+        (["rotate", "a", "--overlap", "31d"], "more than 30 days"),
+        (["rotate"], "Missing argument"),
         (["limit", "--requests-per-minute", "1"], "Missing argument"),
         (["show"], "Missing argument"),
         (["frobnicate"], "No such command"),

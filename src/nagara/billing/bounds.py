@@ -62,7 +62,8 @@ class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request may cost.
 
-    `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers.
+    `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers, and no cap is
+    of use below `output_tokens_min`.
     `input_pico` is everything but output that a cap can lower, and `output_rate_pico` one more
     token in every answer, both before the markup. `unpriced` are meters that the request may use
     and that have no price.
@@ -73,6 +74,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     input_pico: int
     output_tokens_max: int
     output_rate_pico: int
+    output_tokens_min: int = 0
     markup_ppm: int = 0
     unpriced: tuple[Meter, ...] = ()
 
@@ -122,6 +124,7 @@ def bound_charge(
         input_pico=input_pico,
         output_tokens_max=cap,
         output_rate_pico=output_rate,
+        output_tokens_min=demand.output_tokens_min,
         markup_ppm=markup_ppm,
         unpriced=tuple(unpriced),
     )
@@ -290,7 +293,8 @@ def fit_output(estimate: Estimate, available_nano: int, limits: BoundLimits) -> 
     Never more than the cap that the estimate is for.
     """
     fits = find_fitting(estimate, available_nano)
-    useful = min(limits.useful_output_tokens, estimate.output_tokens_max)
+    least = max(limits.useful_output_tokens, estimate.output_tokens_min)
+    useful = min(least, estimate.output_tokens_max)
     return fits if fits is not None and fits >= useful else None
 
 

@@ -21,7 +21,14 @@ from nagara.cli.options import Place, as_json, takes_place
 from nagara.cli.printing import print_facts, print_json, print_table
 from nagara.cli.rate_options import RateChanges, takes_rates
 from nagara.cli.store import open_store
-from nagara.cli.terms import read_dollars, read_expiry, read_models, read_name
+from nagara.cli.terms import (
+    or_none,
+    read_dollars,
+    read_expiry,
+    read_models,
+    read_name,
+    read_overlap,
+)
 from nagara.config.load import read_settings
 from nagara.domain.catalog import Account, Key, KeyKind, LimitPeriod
 from nagara.domain.limits import RateLimits
@@ -35,10 +42,12 @@ from nagara.storage.keys import (
     create_key,
     delete_key,
     find_account,
+    find_key,
     load_accounts,
     load_keys,
 )
 from nagara.storage.opening import KeyTerms
+from nagara.storage.rotation import RETIRED_MAX, rotate_key
 from nagara.storage.secret import open_pepper
 from nagara.storage.spending import load_spending
 from nagara.web.account.key_views import NOTHING_SPENT
@@ -180,18 +189,116 @@ def enable(keys: tuple[str, ...], is_json: bool, place: Place) -> None:
 
 @keys.command()
 @some_keys
+@click.option(
+    "--credit-limit",
+    metavar="USD",
+    callback=or_none(read_dollars, "none"),
+    help="The most they may spend; 'none' for no limit of their own.",
+)
+@click.option(
+    "--limit-period",
+    type=click.Choice([period.value for period in LimitPeriod]),
+    help="When that begins anew, in UTC.",
+)
+@click.option(
+    "--models",
+    metavar="A,B",
+    callback=or_none(read_models, "any"),
+    help="The only models they may use; 'any' for all.",
+)
+@click.option(
+    "--expires",
+    metavar="WHEN",
+    callback=or_none(read_expiry, "never"),
+    help="12h, 30d, 8w or a date; 'never' for no end.",
+)
 @takes_rates
 @as_json
 @takes_place
-def limit(keys: tuple[str, ...], rates: RateChanges, is_json: bool, place: Place) -> None:
-    """Change how fast keys may call. What is not named stays as it is."""
-    if not rates:
-        raise click.UsageError("nothing to change: give --requests-per-minute, say")
+def limit(
+    keys: tuple[str, ...],
+    credit_limit: int | None,
+    limit_period: str | None,
+    models: frozenset[str] | None,
+    expires: int | None,
+    rates: RateChanges,
+    is_json: bool,
+    place: Place,
+) -> None:
+    """Change what keys may spend and use, how fast, and for how long.
+
+    What is not named stays as it is. A credit limit may be set below what was spent already: the
+    key is then exhausted, and what runs is not cut off.
+    """
+    terms = KeyChanges(
+        credit_limit_nano=credit_limit,
+        limit_period=LimitPeriod(limit_period) if limit_period else msgspec.UNSET,
+        allowed_models=models,
+        expires_at_s=expires,
+    )
+    if not rates and terms == KeyChanges():
+        raise click.UsageError("nothing to change: give --credit-limit, say")
 
     def change(key: Key) -> KeyChanges:
-        return KeyChanges(limits=msgspec.structs.replace(key.limits, **rates))
+        if key.kind is KeyKind.PROVISIONING and (rates or _limits_calls(terms)):
+            raise click.ClickException(
+                f"the key {key.id}, {key.name!r}, is a provisioning key and calls no models: "
+                "it has no limits of calls"
+            )
+        if not rates:
+            return terms
+        return msgspec.structs.replace(terms, limits=msgspec.structs.replace(key.limits, **rates))
 
     _change(place, keys, is_json, change, "Changed")
+
+
+def _limits_calls(terms: KeyChanges) -> bool:
+    return msgspec.structs.replace(terms, expires_at_s=msgspec.UNSET) != KeyChanges()
+
+
+@keys.command()
+@click.argument("key", metavar="ID")
+@click.option(
+    "--overlap",
+    metavar="SPAN",
+    default="24h",
+    show_default=True,
+    callback=read_overlap,
+    help="How long the present secret works on: 30m, 24h, 7d, or 0.",
+)
+@as_json
+@takes_place
+def rotate(key: str, overlap: int, is_json: bool, place: Place) -> None:
+    """Give a key another secret and print it, once.
+
+    It stays the same key, with what it spent and its limits. Only the secret goes to stdout.
+    """
+    (chosen,) = _choose(asyncio.run(_load(place)), [key])
+    rotated, secret = asyncio.run(_rotate(place, chosen.key, overlap))
+    if is_json:
+        print_json({**view_key(msgspec.structs.replace(chosen, key=rotated)), "key": secret})
+        return
+    until = f"works for {overlap} s more" if overlap else "works no more"
+    click.echo(
+        f"The new secret of key {rotated.id}, {rotated.name!r}, shown this once; "
+        f"the former one {until}:",
+        err=True,
+    )
+    click.echo(secret)
+
+
+async def _rotate(place: Place, key: Key, overlap_s: int) -> tuple[Key, str]:
+    async with open_store(place) as driver:
+        pepper = await open_pepper(driver, place.data, os.environ.get(SECRET_VARIABLE))
+        issued = issue_key(key.kind, os.urandom(RANDOM_BYTES), pepper)
+        now_s = int(time.time())
+        if not await rotate_key(driver, key, issued, now_s=now_s, overlap_s=overlap_s):
+            raise click.ClickException(
+                f"the key {key.id} was rotated or deleted at the same time, or has {RETIRED_MAX} "
+                "former secrets that still work: with --overlap 0 the present one is not kept"
+            )
+        rotated = await find_key(driver, key.id)
+    return rotated or key, issued.secret.reveal()
 
 
 def _switch(place: Place, given: Sequence[str], is_json: bool, *, is_enabled: bool) -> None:
@@ -206,11 +313,15 @@ def _change(
     choose: Callable[[Key], KeyChanges],
     done: str,
 ) -> None:
+    chosen = _choose(asyncio.run(_load(place)), given)
+    # Before any is changed, since one of them may be refused.
+    changes = {shown.key.id: choose(shown.key) for shown in chosen}
+
     async def change(driver: Driver, shown: ShownKey) -> ShownKey | None:
-        key = await change_key(driver, shown.key.id, choose(shown.key))
+        key = await change_key(driver, shown.key.id, changes[shown.key.id])
         return None if key is None else msgspec.structs.replace(shown, key=key)
 
-    changed = asyncio.run(_each(place, _choose(asyncio.run(_load(place)), given), change))
+    changed = asyncio.run(_each(place, chosen, change))
     if is_json:
         print_json({"keys": [view_key(each) for each in changed]})
         return

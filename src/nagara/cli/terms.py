@@ -5,19 +5,47 @@ that was not given as None.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import click
+import msgspec
 
 from nagara.domain.money import MARKUP_PPM_MAX, is_markup, parse_dollars
+from nagara.storage.rotation import OVERLAP_MAX_S
 from nagara.web.times import TIME_S_MAX, parse_time
 
 NAME_CHARS_MAX = 255
 
 # To a ten-thousandth.
 _PERCENT = re.compile(r"(-?)([0-9]{1,7})(?:\.([0-9]{1,4}))?", re.ASCII)
+Reader = Callable[[click.Context, click.Parameter, Any], Any]
+
 _SPAN = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _SPAN_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def or_none(read: Reader, word: str) -> Reader:
+    """For what can be changed: `word` takes it away (None), and what is not given stays (UNSET)."""
+
+    def read_change(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return msgspec.UNSET
+        return None if value == word else read(context, option, value)
+
+    return read_change
+
+
+def read_overlap(_: click.Context, __: click.Parameter, value: str) -> int:
+    """Seconds, from a span such as `24h`; `0` for none."""
+    span = _SPAN.fullmatch(value)
+    if span is None and value != "0":
+        raise click.BadParameter(f"{value!r} is no span such as 30m, 24h or 7d, nor 0")
+    overlap_s = 0 if span is None else int(span[1]) * _SPAN_S[span[2]]
+    if overlap_s > OVERLAP_MAX_S:
+        raise click.BadParameter(f"{value!r} is more than {OVERLAP_MAX_S // 86_400} days")
+    return overlap_s
 
 
 def read_name(_: click.Context, __: click.Parameter, value: str) -> str:

@@ -61,6 +61,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     file_searches_max: int = 0
     containers_max: int = 0
     output_tokens_max: int | None = None
+    output_tokens_min: int = 0
+    """The least that the cap can be lowered to: below it the request would be no valid one."""
     choice_count: int = 1
     predicted_tokens_max: int = 0
     """Tokens of each answer that are billed as output beside those that it may have."""

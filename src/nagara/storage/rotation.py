@@ -15,6 +15,9 @@ from nagara.domain.catalog import Key
 from nagara.storage.driver import Driver, ExpectationError, Statement
 from nagara.storage.keys import KEYS_CHANGED
 
+OVERLAP_MAX_S = 30 * 86_400
+"""How long a former secret may work on."""
+
 RETIRED_MAX = 10
 """Former secrets of one key that work at once, at most."""
 

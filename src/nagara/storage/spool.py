@@ -42,6 +42,9 @@ class Entry(msgspec.Struct, array_like=True):
     cards: tuple[UsedCard, ...] = ()
 
 
+# Every entry begins with this: an array of so many fields (MessagePack's fixarray).
+_ENTRY_MARK = bytes([0x90 | len(Entry.__struct_fields__)])
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
@@ -217,21 +220,36 @@ def _read(path: Path, data: bytes) -> Spooled:
     while at + HEAD_BYTES <= len(data):
         begin = at + HEAD_BYTES
         end = begin + int.from_bytes(data[at : at + NUMBER_BYTES], "big")
-        if end > len(data):
-            # Cut by a crash; or a length that is none, and then what follows cannot be found.
-            break
         check = int.from_bytes(data[begin - NUMBER_BYTES : begin], "big")
-        settlement = _decode(data[begin:end], check)
-        if settlement is None:
-            damaged += 1
-        else:
+        settlement = _decode(data[begin:end], check) if end <= len(data) else None
+        if settlement is not None:
             settlements.append(settlement)
-        at = end
+            at = end
+            continue
+        # Its content is damaged, or its length, and then the next one is elsewhere.
+        following = _find_record(data, at + 1)
+        if following is None and end > len(data):
+            # Cut by a crash.
+            break
+        damaged += 1
+        at = end if following is None else following
     problem = None
     if damaged:
         kept = path.with_suffix(DAMAGED)
         problem = f"{damaged} charges in {path} are damaged and lost: it is kept as {kept.name}"
     return Spooled(settlements, problem, len(data))
+
+
+def _find_record(data: bytes, at: int) -> int | None:
+    """Where the next record begins that is as it was written; None if there is none."""
+    while (begin := data.find(_ENTRY_MARK, at + HEAD_BYTES)) != -1:
+        at = begin - HEAD_BYTES
+        end = begin + int.from_bytes(data[at : at + NUMBER_BYTES], "big")
+        check = int.from_bytes(data[begin - NUMBER_BYTES : begin], "big")
+        if end <= len(data) and _decode(data[begin:end], check) is not None:
+            return at
+        at += 1
+    return None
 
 
 def _decode(data: bytes, check: int) -> Settlement | None:

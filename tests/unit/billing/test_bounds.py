@@ -130,6 +130,9 @@ def test_less_than_is_useful_does_not_fit_unless_no_more_was_asked_for() -> None
     assert fit_output(bound, price_output(bound, 16), limits) == 16
     small = estimate(Demand(text_bytes=0, output_tokens_max=3))
     assert fit_output(small, price_output(small, 3), limits) == 3
+    thoughtful = estimate(Demand(text_bytes=0, output_tokens_max=100, output_tokens_min=40))
+    assert fit_output(thoughtful, price_output(thoughtful, 39), limits) is None
+    assert fit_output(thoughtful, price_output(thoughtful, 40), limits) == 40
 
 
 def test_402_says_what_is_needed_what_is_there_and_what_fits() -> None:

@@ -242,3 +242,33 @@ def test_lowered_cap_of_gemini_replaces_both_spellings() -> None:
     sent = json.loads(GEMINI.write_request(GEMINI.limit_output(asked, 7), "m", asks_usage=False))
     assert sent["generationConfig"] == {"temperature": 1, "maxOutputTokens": 7}
     assert "generation_config" not in sent
+
+
+THOUGHTFUL = {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 4000, "x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("cap", "budget"), [(8000, 4000), (4001, 4000), (4000, 2976), (2049, 1025), (1025, 1024)]
+)
+def test_budget_for_thinking_is_lowered_with_the_cap_that_it_lies_below(
+    cap: int, budget: int
+) -> None:
+    asked = view(MESSAGES, messages=[{"role": "user", "content": "Hi"}], **THOUGHTFUL)
+    sent = json.loads(
+        MESSAGES.write_request(MESSAGES.limit_output(asked, cap), "m", asks_usage=False)
+    )
+    assert sent["max_tokens"] == cap
+    assert sent["thinking"] == {"type": "enabled", "budget_tokens": budget, "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("thinking", "least"),
+    [
+        ({"type": "enabled", "budget_tokens": 4000}, 1025),
+        ({"type": "adaptive"}, 0),
+        ({"type": "enabled", "budget_tokens": "many"}, 0),
+        (None, 0),
+    ],
+)
+def test_less_output_than_thinking_needs_is_no_use(thinking: Any, least: int) -> None:
+    assert said(MESSAGES, max_tokens=9000, thinking=thinking).output_tokens_min == least

@@ -11,7 +11,7 @@ from tests.books import make_settlement
 
 from nagara.storage.driver import Statement, StorageError
 from nagara.storage.ledger_statements import Settlement
-from nagara.storage.spool import FOLDER, Spool
+from nagara.storage.spool import FOLDER, NUMBER_BYTES, Spool
 
 FULL_AT_BYTES = 100
 """Less than a settlement takes."""
@@ -88,6 +88,21 @@ def test_a_damaged_record_is_told_and_its_file_kept(spool: Spool, tmp_path: Path
     assert dead.with_suffix(".damaged").read_bytes() == bytes(data)
     assert not dead.exists()
     assert not list(spool.adopt())
+
+
+@pytest.mark.parametrize("length", [0xFFFF_FFFF, 0, 7])
+def test_a_length_that_is_damaged_takes_no_other_record_with_it(
+    spool: Spool, tmp_path: Path, length: int
+) -> None:
+    dead = leave_behind(tmp_path, spool, *[make_settlement(f"r{n}") for n in range(3)])
+    data = bytearray(dead.read_bytes())
+    second = NUMBER_BYTES * 2 + int.from_bytes(data[:NUMBER_BYTES], "big")
+    data[second : second + NUMBER_BYTES] = length.to_bytes(NUMBER_BYTES, "big")
+    dead.write_bytes(data)
+    (left,) = spool.adopt()
+    assert [each.record.id for each in left.settlements] == ["r0", "r2"]
+    assert left.problem is not None
+    assert "1 charges" in left.problem
 
 
 def test_a_file_that_cannot_be_read_is_told_and_keeps_nobody_waiting(

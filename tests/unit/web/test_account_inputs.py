@@ -10,10 +10,10 @@ from nagara.domain.limits import RateLimits
 from nagara.storage.activity import Grouping
 from nagara.storage.keys import KeyChanges
 from nagara.storage.request_pages import Position
+from nagara.storage.rotation import OVERLAP_MAX_S
 from nagara.storage.transfer_pages import Place, TransferType
 from nagara.web.account.key_bodies import (
     OVERLAP_DEFAULT_S,
-    OVERLAP_MAX_S,
     read_changes,
     read_new_key,
     read_overlap,

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from nagara.dialects.anthropic_messages.thinking import BUDGET_TOKENS_MIN, fit_budget
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import Fields, encode_raw
+from nagara.dialects.json_fields import Fields, encode_raw, read_fields, write_fields
 from nagara.dialects.measuring import (
     CALLS_MAX,
     ROUNDS_MAX,
@@ -63,6 +64,13 @@ _CLIENT_TOOL_TOKENS_MAX = 1500
 
 _COMPACTING = b"compact"
 
+
+class _Thinking(msgspec.Struct, gc=False):
+    budget_tokens: int | None = None
+
+
+_thinking = msgspec.json.Decoder(_Thinking)
+
 # https://docs.anthropic.com/en/docs/build-with-claude/context-windows#1m-token-context-window
 _BETA, _LONG_CONTEXT, _LONG_CONTEXT_TOKENS = b"anthropic-beta", b"context-1m", 1_000_000
 
@@ -88,6 +96,7 @@ def measure(view: RequestView) -> Demand:
         rounds_max=_bound_rounds(hosted, has_servers=has_servers),
         searches_max=sum(_uses(x) for x in hosted if str(x.type).startswith("web_search")),
         output_tokens_max=view.output_tokens_max,
+        output_tokens_min=0 if _find_budget(fields) is None else BUDGET_TOKENS_MIN + 1,
         service_tier=fast or billed_tier(read_text(fields, "service_tier")),
         side_calls=tuple(_find_side_calls(fields, hosted)),
     )
@@ -130,5 +139,26 @@ def limit_output(
     cap: int,
     traits: frozenset[str] = frozenset(),  # noqa: ARG001 - the dialects' signature
 ) -> RequestView:
-    """The request with `cap` on its answer."""
-    return view.with_cap(cap, {"max_tokens": encode_raw(cap)})
+    """The request with `cap` on its answer. A budget for thinking is lowered to fit below it.
+
+    https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#max-tokens-and-context-window-size
+    """
+    lowered: Fields = {"max_tokens": encode_raw(cap)}
+    budget = _find_budget(view.fields)
+    if budget is not None and (fits := fit_budget(budget, cap)) not in (None, budget):
+        thinking = read_fields(bytes(view.fields["thinking"]))
+        thinking["budget_tokens"] = encode_raw(fits)
+        lowered["thinking"] = msgspec.Raw(write_fields(thinking))
+    return view.with_cap(cap, lowered)
+
+
+def _find_budget(fields: Fields) -> int | None:
+    """How much of its answer the request lets the model think; None where it says no number."""
+    raw = fields.get("thinking")
+    if raw is None or b"budget_tokens" not in bytes(raw):
+        return None
+    try:
+        return _thinking.decode(raw).budget_tokens
+    except msgspec.DecodeError:
+        # Whatever it is, the provider says what is wrong with it.
+        return None

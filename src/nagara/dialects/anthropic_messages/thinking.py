@@ -117,9 +117,13 @@ def _wants_thinking(options: ReasoningOptions, *, is_own: bool) -> bool:
 
 
 def _fit_budget(options: ReasoningOptions, output_tokens: int) -> int | None:
-    """A budget below the cap on all output; None if there is no room for thinking."""
     effort = options.effort or DEFAULT_EFFORT
     budget = max(options.budget_tokens or EFFORTS[effort].budget_tokens, BUDGET_TOKENS_MIN)
+    return fit_budget(budget, output_tokens)
+
+
+def fit_budget(budget: int, output_tokens: int) -> int | None:
+    """A budget below the cap on all output; None if there is no room for thinking."""
     if budget < output_tokens:
         return budget
     # The cap on the output holds the thinking too, so the budget gives way and never the cap:

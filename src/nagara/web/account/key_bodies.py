@@ -23,13 +23,13 @@ from nagara.domain.limits import AS_SETTINGS_SAY, RATE_MAX, RateLimits
 from nagara.domain.money import parse_dollars
 from nagara.storage.keys import KeyChanges
 from nagara.storage.opening import KeyTerms
+from nagara.storage.rotation import OVERLAP_MAX_S
 from nagara.web.times import TIME_S_MAX, parse_time
 
 NAME_CHARS_MAX = 255
 MODELS_MAX = 1000
 MODEL_CHARS_MAX = 256
 OVERLAP_DEFAULT_S = 86_400
-OVERLAP_MAX_S = 30 * 86_400
 
 _TERMS = ("name", "credit_limit", "credit_limit_period", "expires_at", "allowed_models", "limits")
 _NUMBER = re.compile(rb"-?[0-9]+(\.[0-9]+)?")
