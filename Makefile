@@ -26,8 +26,9 @@ serve: export NAGARA_DATA ?= data
 serve: install
 	@exec $(BIN)/nagara serve
 
+# Files side by side, a process a core: most tests wait for processes that they have started.
 test: install-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: install-test
 	@$(BIN)/ruff format --check .

@@ -19,6 +19,9 @@ class Place(NamedTuple):
     model: str
 
 
+PROMPT: Final = "Make the two files, and tell me what is in them."
+"""What agents are asked; the played providers then have them run their tools."""
+
 PLACES: Final = {
     "chat": Place("compatible", "/v1", "chat.completions", "their-model-2"),
     "deepseek": Place("deepseek", "", "chat.completions", "deepseek-reasoner"),

@@ -16,8 +16,8 @@ from google import genai
 from google.genai import types
 
 from tests.system.gateway import GatewayProcess
+from tests.system.played_stage import PROMPT
 
-PROMPT: Final = "Make the two files, and tell me what is in them."
 OUTPUT_TOKENS_MAX: Final = 8000
 TURNS_MAX: Final = 6
 TOOL_TIMEOUT_S: Final = 10.0

@@ -13,8 +13,13 @@ import pytest
 
 from tests.system.client_page import Client
 from tests.system.npm_packages import find_file, find_node
-from tests.system.played_stage import PlayedStage, has_thought, model_on, played_stage
-from tests.system.sdk_agents import PROMPT
+from tests.system.played_stage import (
+    PROMPT,
+    PlayedStage,
+    has_thought,
+    model_on,
+    played_stage,
+)
 
 SET_UP: Final = 0
 TURNS: Final = 3
