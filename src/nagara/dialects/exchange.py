@@ -21,6 +21,8 @@ CALLS_MAX = 2048
 """The most calls that one request may become: as many inputs as OpenAI takes, one at a time."""
 
 _BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN_MIN = 2
+"""On an average of many texts: English has some 4, code 3, and a Chinese letter is 3 bytes."""
 
 Answer = TypeVar("Answer")
 
@@ -30,7 +32,8 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider` is its display name, for messages, and `model` its own name for the model. `form` and
     `traits` are its own ways, explained in the operation's folder. `inputs_max` is how many inputs
-    it takes in a call. `seed` is unique to the answer.
+    it takes in a call, and `tokens_max` how many tokens they may have together. `seed` is unique to
+    the answer.
     """
 
     provider: str
@@ -40,6 +43,7 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     form: str | None = None
     traits: frozenset[str] = frozenset()
     inputs_max: int | None = None
+    tokens_max: int | None = None
 
 
 class Exchange(Protocol):
@@ -68,19 +72,39 @@ def take_present(fields: Fields, names: Mapping[str, str]) -> Fields:
 
 
 def split_inputs(
-    inputs: Sequence[msgspec.Raw], inputs_max: int | None
+    inputs: Sequence[msgspec.Raw], inputs_max: int | None, tokens_max: int | None = None
 ) -> list[Sequence[msgspec.Raw]]:
-    """The inputs of each call, in order. Raises `GatewayError` for more calls than are made."""
-    if inputs_max is None or len(inputs) <= inputs_max:
-        return [inputs]
-    if len(inputs) > inputs_max * CALLS_MAX:
+    """The inputs of each call, in order. Raises `GatewayError` for more calls than are made.
+
+    Tokens are bounded from the bytes, so that calls rather have fewer than they may. An input that
+    is too large alone is a call by itself, and its provider says so.
+    """
+    batches: list[Sequence[msgspec.Raw]] = []
+    start = tokens = 0
+    for at, each in enumerate(inputs):
+        own = 0 if tokens_max is None else _bound_tokens(each)
+        is_full = inputs_max is not None and at - start >= inputs_max
+        if at > start and (is_full or (tokens_max is not None and tokens + own > tokens_max)):
+            batches.append(inputs[start:at])
+            start, tokens = at, 0
+        tokens += own
+    batches.append(inputs[start:])
+    if len(batches) > CALLS_MAX:
         raise GatewayError(
             ErrorKind.INVALID_REQUEST,
-            f"'input' has {len(inputs)} items, and no more than {inputs_max * CALLS_MAX} can be "
-            "asked of this provider at once. Send them in several requests.",
+            f"'input' has {len(inputs)} items, which would be {len(batches)} calls of this "
+            f"provider, and no more than {CALLS_MAX} are made. Send them in several requests.",
             param="input",
         )
-    return [inputs[start : start + inputs_max] for start in range(0, len(inputs), inputs_max)]
+    return batches
+
+
+def _bound_tokens(item: msgspec.Raw) -> int:
+    """So many tokens, or fewer, of a text or an array of token ids."""
+    data = bytes(item)
+    if data.startswith(b"["):
+        return data.count(b",") + 1
+    return len(data) // BYTES_PER_TOKEN_MIN + 1
 
 
 def cannot_be_given(aim: Aim, what: str, param: str) -> GatewayError:

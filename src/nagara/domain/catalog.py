@@ -7,7 +7,7 @@ request sees from its start to its end; a change of keys, models or settings mak
 import enum
 import re
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 from nagara.domain.abilities import Abilities
 from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
 from nagara.domain.rates import RateCard
+
+T = TypeVar("T")
 
 
 class Secret:
@@ -181,6 +183,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """
     inputs_max: Mapping[Operation, int] = {}
     """How many inputs it takes in one call, where callers may send more."""
+    tokens_max: Mapping[Operation, Mapping[str, int]] = {}
+    """How many tokens they may have together, by regular expressions as those of `forms`."""
     headers: tuple[tuple[str, str], ...] = ()
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
@@ -223,10 +227,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     def form_of(self, operation: Operation, model: str) -> str | None:
         """How it puts an operation for the model of that name; None for the usual format."""
-        for pattern, form in self.forms.get(operation, {}).items():
-            if re.search(pattern, model):
-                return form
-        return None
+        return _find_by_model(self.forms.get(operation, {}), model)
+
+    def tokens_max_of(self, operation: Operation, model: str) -> int | None:
+        """How many tokens one call may have for the model of that name; None where nothing says."""
+        return _find_by_model(self.tokens_max.get(operation, {}), model)
 
     def choose_auth(self, credential: Secret | None) -> Auth:
         """How this credential is presented, by what it looks like."""
@@ -235,6 +240,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             if re.match(form, text):
                 return auth
         return self.auth
+
+
+def _find_by_model(found: Mapping[str, T], model: str) -> T | None:
+    for pattern, value in found.items():
+        if re.search(pattern, model):
+            return value
+    return None
 
 
 class ConfiguredProvider(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ def aim_at(deployment: Deployment, operation: Operation, caller_model: str, seed
         form=provider.form_of(operation, deployment.model),
         traits=provider.traits,
         inputs_max=provider.inputs_max.get(operation),
+        tokens_max=provider.tokens_max_of(operation, deployment.model),
     )
 
 

@@ -22,6 +22,9 @@ PROVIDER = Provider(
         Operation.IMAGES: "/images/generations",
         Operation.IMAGE_EDITS: "/images/edits",
     },
+    # https://platform.openai.com/docs/api-reference/embeddings/create
+    inputs_max={Operation.EMBEDDINGS: 2048},
+    tokens_max={Operation.EMBEDDINGS: {"": 300_000}},
     # Names of deployments are one's own, and most people keep the model's in them. What others
     # than OpenAI made has chat, and only some of it Responses:
     # https://learn.microsoft.com/azure/foundry/foundry-models/how-to/generate-responses

@@ -23,6 +23,10 @@ PROVIDER = Provider(
         Operation.MODERATIONS: "/moderations",
         Operation.TRANSCRIPTIONS: "/audio/transcriptions",
     },
+    # https://github.com/raphaelmansuy/edgequake-llm/pull/74 and
+    # https://github.com/aurelio-labs/semantic-router/issues/297
+    inputs_max={Operation.EMBEDDINGS: 512},
+    tokens_max={Operation.EMBEDDINGS: {"": 16_384}},
     forms={Operation.MODERATIONS: {"": Form.MISTRAL}},
     # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md
     lacks=Abilities(

@@ -24,6 +24,7 @@ PROVIDER = Provider(
     },
     # https://platform.openai.com/docs/api-reference/embeddings/create
     inputs_max={Operation.EMBEDDINGS: 2048},
+    tokens_max={Operation.EMBEDDINGS: {"": 300_000}},
     # The endpoints of each: https://platform.openai.com/docs/models. What only Responses has is a
     # list in the SDK: https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py
     models_without={

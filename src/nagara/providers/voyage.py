@@ -18,11 +18,19 @@ PROVIDER = Provider(
     forms={Operation.RERANK: {"": Form.VOYAGE}},
     # https://docs.voyageai.com/reference/embeddings-api
     inputs_max={Operation.EMBEDDINGS: 1000},
+    tokens_max={
+        Operation.EMBEDDINGS: {
+            r"-lite": 1_000_000,
+            r"^voyage-(4|3\.5|3|2)$": 320_000,
+            "": 120_000,
+        }
+    },
     traits=frozenset({Trait.OUTPUT_DIMENSION, Trait.FLOAT_UNSAID, Trait.TEXT_ONLY, Trait.NO_USER}),
     evidence=Evidence(
         # OpenAI's `dimensions` is a 400 there (its own is `output_dimension`), and so is
         # `encoding_format: float`; base64, which OpenAI's SDK asks for by itself, is taken.
         pages=(
+            "https://docs.voyageai.com/reference/embeddings-api",
             "https://github.com/voyage-ai/voyageai-python",
             "https://github.com/garrytan/gbrain/pull/735",
             "https://github.com/vectorize-io/hindsight/pull/928",

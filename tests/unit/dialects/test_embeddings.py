@@ -29,6 +29,7 @@ def open_(name: str, model: str = "m", inputs_max: int | None = None, **fields: 
         form=provider.form_of(operation, model),
         traits=provider.traits,
         inputs_max=inputs_max or provider.inputs_max.get(operation),
+        tokens_max=provider.tokens_max_of(operation, model),
     )
     return open_exchange(read_request(json.dumps({"model": "ours", **fields}).encode()), aim)
 
@@ -186,6 +187,25 @@ def test_inputs_beyond_the_limit_are_asked_for_in_several_calls_and_joined_in_or
     assert read.usage is not None
     assert read.usage.quantities == {Meter.INPUT: 7}
     assert not read.usage.is_estimated
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "item", "batches"),
+    [
+        # 16,384 tokens of two bytes each.
+        ("mistral", "mistral-embed", "a" * 15_000, [2, 2, 1]),
+        ("mistral", "mistral-embed", "a" * 40_000, [1, 1, 1, 1, 1]),
+        ("voyage", "voyage-code-3", "a" * 100_000, [2, 2, 1]),
+        ("voyage", "voyage-4", "a" * 100_000, [5]),
+        ("openai", "text-embedding-3-small", [7] * 8_000, [5]),
+        ("openai", "text-embedding-3-small", [7] * 100_000, [3, 2]),
+    ],
+)
+def test_inputs_of_more_tokens_than_a_call_takes_are_asked_for_in_several_calls(
+    name: str, model: str, item: Any, batches: list[int]
+) -> None:
+    exchange = open_(name, model, input=[item] * 5)
+    assert [len(json.loads(body)["input"]) for body in exchange.bodies] == batches
 
 
 def test_titan_is_asked_for_one_text_at_a_time() -> None:

@@ -110,7 +110,7 @@ class OpenAIExchange:
         if Trait.TEXT_ONLY in aim.traits:
             _check_kind(request, aim)
         self._request, self._aim = request, aim
-        self._batches = split_inputs(request.inputs, aim.inputs_max)
+        self._batches = split_inputs(request.inputs, aim.inputs_max, aim.tokens_max)
         is_same = openai.adapt_fields(request, aim) == request.fields
         self.is_pass_through = is_same and len(self._batches) == 1
         if self.is_pass_through:
@@ -167,7 +167,7 @@ class WireExchange:
         if wire.DIMENSIONS is not None and request.dimensions is not None:
             extras[wire.DIMENSIONS] = request.dimensions
         limits = [limit for limit in (wire.INPUTS_MAX, aim.inputs_max) if limit is not None]
-        self._batches = split_inputs(request.inputs, min(limits, default=None))
+        self._batches = split_inputs(request.inputs, min(limits, default=None), aim.tokens_max)
         self.bodies: Sequence[bytes] = [
             wire.encode_call(batch, request, extras, aim) for batch in self._batches
         ]
