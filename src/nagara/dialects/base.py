@@ -154,7 +154,7 @@ def malformed_answer() -> GatewayError:
     """The error of an answer, or an event of one, that cannot be read."""
     return GatewayError(
         ErrorKind.UPSTREAM_PROTOCOL,
-        "The provider sent an answer that is not valid JSON. Send the request again.",
+        "The provider sent an answer that cannot be read. Send the request again.",
     )
 
 

@@ -20,7 +20,7 @@ from nagara.dialects.bedrock_converse.wire import (
     WireCitation,
     decode_wire,
 )
-from nagara.dialects.json_fields import decode_untyped, encode_raw
+from nagara.dialects.json_fields import NULL, decode_untyped, encode_raw
 from nagara.domain.messages import (
     Citation,
     CitationKind,
@@ -51,7 +51,7 @@ _result_decoder = msgspec.json.Decoder(ToolResultContent)
 
 def decode_call(use: ToolUse, raw: msgspec.Raw) -> ToolCall | HostedCall:
     """A call, for whoever is to run it; `raw` is its whole block."""
-    arguments = bytes(use.input).decode() or "{}"
+    arguments = bytes(use.input).decode() if use.input and use.input != NULL else "{}"
     # The type is all that tells a call which Bedrock runs from one which the caller must run.
     if use.type != SERVER_TOOL_USE:
         return ToolCall(id=use.tool_use_id, name=use.name, arguments=arguments)

@@ -48,7 +48,7 @@ def decode_response(body: bytes, target: Target) -> Response:
     """A whole answer. Raises `GatewayError` (UPSTREAM_PROTOCOL) for what cannot be read."""
     answer = decode_wire(body, _answer_decoder)
     message = answer.output.message if answer.output is not None else None
-    blocks = message.content if message is not None else []
+    blocks = (message.content if message is not None else None) or []
     decoded = (decode_block(block, target.maker) for block in blocks)
     parts = tuple(part for part in decoded if part is not None)
     has_calls = any(isinstance(part, ToolCall) for part in parts)

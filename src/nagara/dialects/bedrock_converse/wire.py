@@ -138,7 +138,7 @@ class ContentBlock(Wire):
 class WireMessage(Wire):
     """The model's turn."""
 
-    content: list[msgspec.Raw] = []
+    content: list[msgspec.Raw] | None = None
 
 
 class Output(Wire):

@@ -33,7 +33,7 @@ from nagara.dialects.google_gemini.wire import (
     Wire,
     read,
 )
-from nagara.dialects.json_fields import decode_untyped
+from nagara.dialects.json_fields import NULL, decode_untyped
 from nagara.dialects.service_tier import read_tier
 from nagara.domain.events import (
     Began,
@@ -260,7 +260,7 @@ class _Candidate:
         if said.logprobs_result is not None:
             self._take_logprobs(said.logprobs_result, events)
         for attribute, name in _CARRIED:
-            if raw := getattr(said, attribute):
+            if (raw := getattr(said, attribute)) and raw != NULL:
                 self._extras[name] = msgspec.Raw(raw)
         if said.finish_reason and not self.is_finished:
             self._finish(said.finish_reason, events)

@@ -46,7 +46,7 @@ class ChunkWire(msgspec.Struct, rename="camel", gc=False):
 class SegmentWire(msgspec.Struct, rename="camel", gc=False):
     """A stretch of the text, in bytes."""
 
-    start_index: int = 0
+    start_index: int | None = None
     end_index: int | None = None
     text: str | None = None
 
@@ -82,7 +82,7 @@ class UrlContextWire(msgspec.Struct, rename="camel", gc=False):
 class RecitedWire(msgspec.Struct, rename="camel", gc=False):
     """A source that the text recites, in bytes of the text."""
 
-    start_index: int = 0
+    start_index: int | None = None
     end_index: int | None = None
     uri: str | None = None
     title: str | None = None
@@ -153,7 +153,7 @@ class _Places:
 
     def find(self, segment: SegmentWire) -> tuple[int, int | None, int | None]:
         """The number of the text, and where in it."""
-        start, end = max(0, segment.start_index), segment.end_index
+        start, end = max(0, segment.start_index or 0), segment.end_index
         quoted = segment.text.encode(errors="replace") if segment.text else b""
         end = min(len(self._whole) if end is None else end, len(self._whole))
         if quoted and self._whole[start:end] != quoted:

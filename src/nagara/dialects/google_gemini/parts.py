@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from nagara.dialects.base import NOTHING
 from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.wire import (
     NAME,
@@ -25,7 +26,7 @@ from nagara.dialects.google_gemini.wire import (
     read,
     write,
 )
-from nagara.dialects.json_fields import Fields
+from nagara.dialects.json_fields import NULL, Fields
 from nagara.domain.messages import (
     Extras,
     HostedCall,
@@ -114,7 +115,7 @@ class PartReader:
         return ToolCall(
             id=id_,
             name=call.name,
-            arguments=bytes(call.args).decode() if call.args else "{}",
+            arguments=bytes(args).decode() if (args := _present(call.args)) else "{}",
             signature=signature,
             extras=_extras(raw),
         )
@@ -124,11 +125,12 @@ class PartReader:
         call_id = result.id or (waiting[0] if waiting else result.name)
         if call_id in waiting:
             waiting.remove(call_id)
-        text, is_error = _read_output(result.response)
+        response = _present(result.response)
+        text, is_error = _read_output(response)
         # The very object goes back to Gemini, where the text alone would not make it again.
         extras: Extras = {}
-        if result.response and not _makes(text or "", result.response, is_error=is_error):
-            extras = {"response": msgspec.Raw(result.response)}
+        if response and not _makes(text or "", response, is_error=is_error):
+            extras = {"response": msgspec.Raw(response)}
         parts: list[Text | Media | Opaque] = [Text(text)] if text is not None else []
         for raw_part in result.parts or ():
             part = read(raw_part, _part_decoder)
@@ -164,7 +166,7 @@ class PartReader:
                 id=self._hosted_id(call.id),
                 kind=HOSTED_KINDS.get(call.tool_type or "", HostedKind.OTHER),
                 name=(call.tool_type or "tool").lower(),
-                arguments=_read_query(call.args),
+                arguments=_read_query(_present(call.args)),
                 dialect=NAME,
                 raw=kept,
                 signature=signature,
@@ -174,7 +176,7 @@ class PartReader:
                 call_id=result.id or self._last_hosted_id,
                 kind=HOSTED_KINDS.get(result.tool_type or "", HostedKind.OTHER),
                 name=(result.tool_type or "tool").lower(),
-                output=bytes(result.response).decode() if result.response else None,
+                output=bytes(given).decode() if (given := _present(result.response)) else None,
                 dialect=NAME,
                 raw=kept,
                 signature=signature,
@@ -235,6 +237,11 @@ def kind_of(media_type: str | None, url: str | None) -> MediaKind:
         return MediaKind.VIDEO if url else MediaKind.DOCUMENT
     family = media_type.partition("/")[0]
     return MediaKind(family) if family in ("image", "audio", "video") else MediaKind.DOCUMENT
+
+
+def _present(raw: msgspec.Raw) -> msgspec.Raw:
+    """An object that may be null, which says no more than nothing."""
+    return NOTHING if raw == NULL else raw
 
 
 def _extras(raw: msgspec.Raw) -> Extras:

@@ -84,9 +84,10 @@ class AnswerDecoder:
             if choice.finish_reason == FAILED:
                 return [*events, self._fail(NULL)]
         # With the last chunk, after it, or growing with each: the last one counts.
-        said = answer.usage or (answer.x_groq.usage if answer.x_groq is not None else None)
-        if said and said != NULL:
-            self._usage = _read_usage(said) or self._usage
+        for said in (answer.usage, answer.x_groq.usage if answer.x_groq is not None else NULL):
+            if said and said != NULL:
+                self._usage = _read_usage(said) or self._usage
+                break
         if answer.service_tier is not None:
             self._service_tier = answer.service_tier
         # Perplexity repeats its whole list in every chunk.

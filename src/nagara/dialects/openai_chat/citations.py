@@ -12,9 +12,9 @@ from nagara.domain.messages import NO_EXTRAS, Citation, CitationKind
 
 
 def decode_annotation(said: AnnotationWire) -> Citation | None:
-    """The citation; None for an annotation of a kind that cites nothing."""
+    """The citation; None for an annotation that names no page."""
     cited = said.url_citation
-    if cited is None:
+    if cited is None or cited.url is None:
         return None
     # OpenRouter writes 0 and 0 where it does not know the place.
     is_placed = bool(cited.end_index)
@@ -34,7 +34,11 @@ def cite_found(found: list[FoundWire] | None, urls: list[str] | None) -> list[Ci
     https://docs.perplexity.ai/api-reference/chat-completions-post
     """
     pages = found or [FoundWire(url) for url in urls or ()]
-    return [Citation(kind=CitationKind.URL, url=page.url, title=page.title) for page in pages]
+    return [
+        Citation(kind=CitationKind.URL, url=page.url, title=page.title)
+        for page in pages
+        if page.url is not None
+    ]
 
 
 def encode_annotation(citation: Citation, offset: int, length: int) -> dict[str, object] | None:

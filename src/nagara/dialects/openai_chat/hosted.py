@@ -75,7 +75,7 @@ def decode_executed(said: ExecutedWire, raw: msgspec.Raw) -> tuple[HostedCall, H
         call_id=call_id,
         kind=kind,
         name=name,
-        sources=tuple(Source(page.url, page.title) for page in found),
+        sources=tuple(Source(page.url, page.title) for page in found if page.url is not None),
         output=said.output,
         dialect=NAME,
     )

@@ -61,7 +61,7 @@ class CallWire(msgspec.Struct, gc=False):
 class UrlCitation(msgspec.Struct, omit_defaults=True, gc=False):
     """Where a page is cited: characters of the text. OpenRouter adds the page's `content`."""
 
-    url: str
+    url: str | None = None
     title: str | None = None
     start_index: int | None = None
     end_index: int | None = None
@@ -175,7 +175,7 @@ class ChoiceWire(msgspec.Struct, gc=False):
 class FoundWire(msgspec.Struct, gc=False):
     """One of Perplexity's `search_results`."""
 
-    url: str
+    url: str | None = None
     title: str | None = None
 
 
