@@ -42,6 +42,40 @@ async def dial(
     return await _start_tls(tunnel, origin, tls, make_connection())
 
 
+async def dial_address(
+    origin: Origin,
+    address: str,
+    proxy: Proxy | None,
+    tls: TlsSettings,
+    make_connection: Callable[[], Connection],
+) -> Connection:
+    """Connect to `origin` at this one of its addresses; no name is resolved, but the proxy's own.
+
+    A proxy is asked for a tunnel to the address, for plain HTTP too.
+    """
+    place = Origin(origin.scheme, address, origin.port)
+    context = _context_for(origin, tls)
+    if proxy is not None:
+        tunnel = await _open_tunnel(place, proxy, tls)
+        connection = make_connection()
+        if context is not None:
+            return await _start_tls(tunnel, origin, tls, connection)
+        tunnel.set_protocol(connection)
+        connection.connection_made(tunnel)
+        return connection
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            make_connection,
+            address,
+            origin.port,
+            ssl=context,
+            server_hostname=origin.host if context is not None else None,
+        )
+    except CONNECTING_ERRORS as error:
+        raise map_failure(error, CONNECTING) from error
+    return connection
+
+
 async def _dial_directly(
     origin: Origin, tls: TlsSettings, make_connection: Callable[[], Connection]
 ) -> Connection:
