@@ -12,9 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from nagara.dialects import google_gemini
+from nagara.dialects.addresses import FetchedFile
 from nagara.dialects.envelope import PREFIX
+from nagara.dialects.media_types import FileType
 from nagara.domain.catalog import Deployment, Provider
 from nagara.domain.errors import GatewayError
+from nagara.domain.messages import MediaKind
 from nagara.operations import ENDPOINTS, Endpoint
 from nagara.operations.conversation import DIALECTS
 from nagara.operations.google import make_endpoint
@@ -27,6 +30,13 @@ FOLDER: Final = Path(__file__).parent
 INPUTS: Final = frozenset({"request.json", "answer.json", "answer.sse", "answer.jsonl"})
 
 _MODEL: Final = "golden"
+_FETCHED: Final = {
+    MediaKind.IMAGE: ("image/jpeg", "/9j/4AAQSkZJRgABAQ=="),
+    MediaKind.DOCUMENT: ("application/pdf", "JVBERi0xLjcKJSVFT0YK"),
+    MediaKind.AUDIO: ("audio/mpeg", "SUQzBAAAAAAAAA=="),
+    MediaKind.VIDEO: ("video/mp4", "AAAAGGZ0eXBtcDQy"),
+}
+"""What is found at every address that a provider does not fetch itself."""
 _BOUNDS: Final = Bounds(event_bytes_max=1 << 20, response_bytes_max=1 << 20)
 
 DEPLOYMENTS: Final[Mapping[str, tuple[Provider, str]]] = {
@@ -150,6 +160,11 @@ def _endpoint(caller: str, *, is_streamed: bool) -> Endpoint:
     return next(each for each in ENDPOINTS.values() if each.operation is operation)
 
 
+def _fetch(kind: MediaKind) -> FetchedFile:
+    media_type, data = _FETCHED[kind]
+    return FetchedFile(FileType(kind, media_type), data)
+
+
 def open_lane(caller: str, upstream: str, body: bytes, case: str, *, is_streamed: bool) -> Lane:
     """The lane of a caller to the provider of a dialect."""
     endpoint, operation = _endpoint(caller, is_streamed=is_streamed), OPERATIONS[upstream]
@@ -164,8 +179,14 @@ def open_lane(caller: str, upstream: str, body: bytes, case: str, *, is_streamed
         now_s=1_750_000_000,
         is_enveloped=PREFIX.encode() in body,
         recall=lambda _: None,
+        fetched={},
     )
-    return choose_lane(asking, Deployment(name=provider.name, provider=only, model=model))
+    deployment = Deployment(name=provider.name, provider=only, model=model)
+    lane = choose_lane(asking, deployment)
+    if not lane.wanted:
+        return lane
+    fetched = {wanted.url: _fetch(wanted.kind) for wanted in lane.wanted}
+    return choose_lane(msgspec.structs.replace(asking, fetched=fetched), deployment)
 
 
 def _show_request(caller: str, upstream: str, body: bytes, case: str) -> str:

@@ -19,7 +19,7 @@ from nagara.dialects.sse import SseSplitter, read_data
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.events import Event, Response
-from nagara.domain.messages import HostedKind, Request, Signature
+from nagara.domain.messages import HostedKind, Media, MediaKind, Request, Signature
 from nagara.domain.usage import Usage
 
 
@@ -70,6 +70,19 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         """An id such as `msg_…` for the answer, or for part `number` of it: the same each time."""
         # With `call_` in front these are 40 characters, the most that OpenAI takes of a call's id.
         return f"{prefix}{self.seed}" if number is None else f"{prefix}{self.seed}{number:03x}"
+
+
+class AddressField(msgspec.Struct, frozen=True):
+    """Where a dialect's requests may hold an address of media of one kind.
+
+    `mark` is a piece of JSON without which there is none; `names` are the fields with addresses.
+    They are forwarded to servers that have `ability`, or else as `Outbound.needs_bytes` says.
+    """
+
+    kind: MediaKind
+    mark: bytes
+    names: tuple[str, ...]
+    ability: Ability | None = None
 
 
 class StreamDecoder:
@@ -195,6 +208,15 @@ class Outbound(Protocol):
     NAME: str
     ABILITIES: Abilities
     """What the dialect's own provider can be asked for; others vary it in their files."""
+
+    ADDRESS_FIELDS: tuple[AddressField, ...]
+    """Where its callers give media by addresses, which not every provider of it fetches."""
+
+    def needs_bytes(self, media: Media, target: Target) -> bool:
+        """Whether the target can be given this media only as bytes, not by its web address.
+
+        False where it cannot be given it at all, which is for `encode_request` to say.
+        """
 
     def encode_request(self, request: Request, target: Target) -> Encoded:
         """The body for the provider. Raises `GatewayError` for what must not be left out."""

@@ -38,6 +38,8 @@ class Ability(enum.Enum):
     REASONING_BUDGET = "a budget of reasoning tokens"
     MESSAGE_NAMES = "names of participants"
     SYSTEM_MIDWAY = "system messages in the middle of a conversation"
+    IMAGE_URLS = "images and videos by their address, which it fetches itself"
+    FILE_URLS = "documents by their address, which it fetches itself"
 
 
 class Abilities(msgspec.Struct, frozen=True):

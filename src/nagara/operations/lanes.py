@@ -10,15 +10,23 @@ from typing import Protocol
 
 import msgspec
 
+from nagara.dialects.addresses import (
+    Fetched,
+    Wanted,
+    conversation_field,
+    has_untaken,
+    may_need_bytes,
+    resolve_media,
+)
 from nagara.dialects.base import RequestView
-from nagara.dialects.codec import Frame, Inbound, Outbound, Target
+from nagara.dialects.codec import AddressField, Frame, Inbound, Outbound, Target
 from nagara.dialects.json_fields import NULL, replace_model, write_fields
 from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
 from nagara.dialects.turns import Recall, Turn, restore_turns
 from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.messages import Request
+from nagara.domain.messages import Media, Request
 from nagara.domain.usage import Usage
 from nagara.operations.conversation import DIALECTS
 from nagara.operations.endpoint import Endpoint
@@ -85,6 +93,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
     is_enveloped: bool
     recall: Recall
+    fetched: Fetched | None = None
+    """The files that were fetched for it, by their addresses; None where nothing can be fetched."""
 
 
 class Lane(Protocol):
@@ -99,6 +109,8 @@ class Lane(Protocol):
     more_bodies: Sequence[bytes]
     dropped: Sequence[str]
     is_pass_through: bool
+    wanted: Sequence[Wanted]
+    """Files to fetch before the lane can be taken: then it has to be chosen again."""
 
     def read_whole(self, body: bytes, bounds: Bounds, *, is_event_stream: bool) -> Translated:
         """The answer for a caller who wants it whole, however it came. Raises `GatewayError`."""
@@ -124,20 +136,58 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
         return TextLane(
             operation, asking.endpoint.open_exchange, asking.view, deployment, asking.seed
         )
-    if caller is None or (is_passed and deployment.has(operation)):
+    if caller is None:
+        return PassThrough(asking, deployment)
+    is_passed = is_passed and deployment.has(operation)
+    if is_passed and not needs_files(asking, caller, deployment):
         return PassThrough(asking, deployment)
     refusal: GatewayError | None = None
+    waiting: Lane | None = None
     request = read_request(asking, caller)
     for spoken in spoken_operations(deployment, operation):
         try:
-            return TranslatedLane(asking, deployment, request, caller, spoken)
+            lane = TranslatedLane(asking, deployment, request, caller, spoken)
         except GatewayError as error:
             if error.kind is not ErrorKind.UNSUPPORTED:
                 raise
             refusal = refusal or error
+            continue
+        # What one dialect has to be given as bytes, the next may take by its address.
+        if not lane.wanted:
+            return lane
+        waiting = waiting or lane
+    if waiting is not None:
+        return waiting
     raise refusal or GatewayError(
         ErrorKind.UNSUPPORTED, f"{deployment.name} cannot hold a conversation.", param="model"
     )
+
+
+def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool:
+    """Whether a request in the provider's own dialect has media that its server does not fetch.
+
+    Such a request is not forwarded as it is: it is written anew, with the files in it.
+    """
+    upstream = DIALECTS.get(asking.endpoint.operation)
+    raw = asking.view.fields.get(conversation_field(caller.NAME))
+    if upstream is None or raw is None or asking.fetched is None:
+        return False
+
+    def is_taken(field: AddressField) -> bool:
+        target = aim(deployment, upstream)
+        if field.ability is not None:
+            return target.can(field.ability)
+        return not upstream.needs_bytes(Media(kind=field.kind, url="https://"), target)
+
+    if not may_need_bytes(bytes(raw), upstream.ADDRESS_FIELDS, is_taken):
+        return False
+    try:
+        request = read_request(asking, caller)
+    except GatewayError:
+        # What is wrong with it the provider says best.
+        return False
+    target = aim(deployment, upstream)
+    return has_untaken(request, upstream, target)
 
 
 def check_model(view: RequestView, deployment: Deployment) -> None:
@@ -247,6 +297,7 @@ class PassThrough:
 
     is_pass_through = True
     more_bodies: Sequence[bytes] = ()
+    wanted: Sequence[Wanted] = ()
     dropped: Sequence[str] = ()
 
     def __init__(self, asking: Asking, deployment: Deployment) -> None:
@@ -300,6 +351,7 @@ class TranslatedLane:
     is_pass_through = False
     more_bodies: Sequence[bytes] = ()
     dropped: Sequence[str]
+    wanted: Sequence[Wanted]
 
     def __init__(
         self,
@@ -312,10 +364,13 @@ class TranslatedLane:
         """Raises `GatewayError` (UNSUPPORTED) for what this dialect or provider cannot carry."""
         upstream = DIALECTS[operation]
         target = aim(deployment, upstream)
-        restored = restore_turns(request, upstream.NAME, asking.recall)
-        asked = ask(restored, caller, upstream, target)
         self.operation = operation
-        self.body = asked.body
+        restored = restore_turns(request, upstream.NAME, asking.recall)
+        resolved = resolve_media(restored, upstream, target, asking.fetched, asking.view.fields)
+        self.wanted = resolved.wanted
+        # Asked even before its files are there: what is refused anyway is not fetched for.
+        asked = ask(resolved.request, caller, upstream, target)
+        self.body = b"" if self.wanted else asked.body
         self.dropped = asked.dropped
         frame = frame_of(asking, request)
         self._answer = AnswerTranslation(caller, upstream, target, frame, asked.names)

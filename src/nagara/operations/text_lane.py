@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
+from nagara.dialects.addresses import Wanted
 from nagara.dialects.base import RequestView, malformed_answer
 from nagara.dialects.exchange import Aim, OpenExchange
 from nagara.dialects.translation import Translated
@@ -57,6 +58,7 @@ class TextLane:
         self.body = self._exchange.bodies[0]
         self.more_bodies: Sequence[bytes] = self._exchange.bodies[1:]
         self.dropped: Sequence[str] = self._exchange.dropped
+        self.wanted: Sequence[Wanted] = ()
         self.is_pass_through = self._exchange.is_pass_through
 
     def read_whole(self, body: bytes, bounds: object, *, is_event_stream: bool) -> Translated:  # noqa: ARG002 - the lanes' signature

@@ -30,8 +30,11 @@ PROVIDER = Provider(
         pages=(
             "https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",
             "https://ai.google.dev/api/embeddings",
+            "https://ai.google.dev/gemini-api/docs/file-input-methods",
+            "https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits",
         ),
         checked_on="2026-11-30",
-        unverified="the most texts of a call for embeddings, beyond what others say (100)",
+        unverified="the most texts of a call for embeddings, beyond what others say (100); that it "
+        "fetches sound by its address, which is therefore done here",
     ),
 )

@@ -27,7 +27,8 @@ PROVIDER = Provider(
     is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
-    lacks=Abilities(OPENAI_ONLY),
+    # It would fetch images, from inside the operator's network and by no rules.
+    lacks=Abilities(OPENAI_ONLY | {Ability.IMAGE_URLS, Ability.FILE_URLS}),
     traits=frozenset({Trait.EARLIER_REASONING_CONTENT}),
     evidence=Evidence(
         pages=(

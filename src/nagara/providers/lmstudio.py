@@ -22,12 +22,15 @@ PROVIDER = Provider(
     is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
-    lacks=Abilities(OPENAI_ONLY),
+    # "'url' field must be a base64 encoded image":
+    # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1120
+    lacks=Abilities(OPENAI_ONLY | {Ability.IMAGE_URLS, Ability.FILE_URLS}),
     traits=frozenset({Trait.EARLIER_REASONING}),
     evidence=Evidence(
         pages=(
             "https://lmstudio.ai/docs/api/openai-api",
             "https://lmstudio.ai/docs/developer/anthropic-compat",
+            "https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1120",
         ),
         checked_on="2026-11-23",
         unverified="`top_k`",

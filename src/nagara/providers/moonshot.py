@@ -19,11 +19,18 @@ PROVIDER = Provider(
     },
     # https://platform.moonshot.ai/docs/api/chat
     lacks=Abilities(
-        OPENAI_ONLY | {Ability.LOGPROBS, Ability.PARALLEL_SWITCH, Ability.SEED, Ability.USER}
+        OPENAI_ONLY
+        | {Ability.LOGPROBS, Ability.PARALLEL_SWITCH, Ability.SEED, Ability.USER}
+        # Pictures and videos are base64, or files that it keeps (`ms://…`).
+        # https://platform.moonshot.ai/docs/guide/use-kimi-vision-model
+        | {Ability.IMAGE_URLS, Ability.FILE_URLS}
     ),
     traits=frozenset({Trait.THINKING_SWITCH, Trait.EARLIER_REASONING_CONTENT, Trait.VIDEO_URL}),
     evidence=Evidence(
-        pages=("https://www.developersdigest.tech/reference/api-compatibility/moonshot",),
+        pages=(
+            "https://www.developersdigest.tech/reference/api-compatibility/moonshot",
+            "https://platform.moonshot.ai/docs/guide/use-kimi-vision-model",
+        ),
         checked_on="2026-11-23",
         unverified="that it lacks `seed`, `user` and log probabilities",
     ),

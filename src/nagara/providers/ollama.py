@@ -21,13 +21,20 @@ PROVIDER = Provider(
     },
     is_credential_optional=True,
     has_open_models=True,
-    lacks=Abilities(OPENAI_ONLY | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}),
+    lacks=Abilities(
+        OPENAI_ONLY
+        | {Ability.CHOICES, Ability.PARALLEL_SWITCH, Ability.USER}
+        # Images are `data:` URLs or base64 in every dialect; it fetches nothing.
+        # https://github.com/ollama/ollama/blob/main/openai/openai.go
+        | {Ability.IMAGE_URLS, Ability.FILE_URLS}
+    ),
     # https://docs.ollama.com/api/openai-compatibility: no arrays of tokens, no `user`.
     traits=frozenset({Trait.EARLIER_REASONING, EmbeddingTrait.TEXT_ONLY, EmbeddingTrait.NO_USER}),
     evidence=Evidence(
         pages=(
             "https://docs.ollama.com/api/openai-compatibility",
             "https://docs.ollama.com/api/anthropic-compatibility",
+            "https://github.com/ollama/ollama/blob/main/openai/openai.go",
         ),
         checked_on="2026-11-23",
         unverified="that it ignores `n` and `user`",

@@ -1,5 +1,6 @@
 """The sandbox: every endpoint, inside this process, with no upstream and no credential."""
 
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Auth, Operation, Provider, Transport
 
 _GOOGLES_AND_AMAZONS = frozenset(
@@ -17,4 +18,6 @@ PROVIDER = Provider(
     paths={operation: "" for operation in Operation if operation not in _GOOGLES_AND_AMAZONS},
     transport=Transport.SANDBOX,
     is_credential_optional=True,
+    # It looks at no file, so none is fetched for it.
+    adds=Abilities(frozenset({Ability.IMAGE_URLS, Ability.FILE_URLS})),
 )

@@ -24,7 +24,9 @@ PROVIDER = Provider(
     is_self_hosted=True,
     has_open_models=True,
     adds=Abilities(frozenset({Ability.TOP_K})),
-    lacks=Abilities(OPENAI_ONLY),
+    # It would fetch them, from inside the operator's network and by no rules unless it is told
+    # some: https://docs.vllm.ai/en/stable/usage/security
+    lacks=Abilities(OPENAI_ONLY | {Ability.IMAGE_URLS, Ability.FILE_URLS}),
     traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
     evidence=Evidence(
         pages=("https://docs.vllm.ai/en/stable/serving/online_serving.html",),

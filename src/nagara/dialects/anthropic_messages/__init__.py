@@ -5,6 +5,7 @@ Source: https://docs.anthropic.com/en/api/messages
 
 from nagara.dialects.anthropic_messages.demand import limit_output, measure, widen
 from nagara.dialects.anthropic_messages.error import encode_error
+from nagara.dialects.anthropic_messages.media import ADDRESS_FIELDS, needs_bytes
 from nagara.dialects.anthropic_messages.request import (
     forwarded_headers,
     read_request,
@@ -36,6 +37,8 @@ ABILITIES = Abilities(
             Ability.REASONING,
             Ability.REASONING_BUDGET,
             Ability.SYSTEM_MIDWAY,
+            Ability.IMAGE_URLS,
+            Ability.FILE_URLS,
         }
     ),
     hosted=frozenset(
@@ -56,6 +59,7 @@ NEEDED_EXTRAS: frozenset[str] = frozenset()
 
 __all__ = [
     "ABILITIES",
+    "ADDRESS_FIELDS",
     "NAME",
     "NEEDED_EXTRAS",
     "SILENT_EXTRAS",
@@ -70,6 +74,7 @@ __all__ = [
     "forwarded_headers",
     "limit_output",
     "measure",
+    "needs_bytes",
     "read_request",
     "read_usage",
     "widen",

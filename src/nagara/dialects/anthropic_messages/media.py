@@ -14,8 +14,9 @@ import msgspec
 
 from nagara.dialects.anthropic_messages.documents import PDF, PLAIN_TEXT, encode_document
 from nagara.dialects.anthropic_messages.wire import NAME, encode_mark
-from nagara.dialects.codec import Target
+from nagara.dialects.codec import AddressField, Target
 from nagara.dialects.fit import cannot_take
+from nagara.domain.abilities import Ability
 from nagara.domain.messages import Media, MediaKind, Request
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -28,6 +29,22 @@ _BEGINNINGS = {
     "UklGR": "image/webp",
 }
 _SPELLINGS = {"image/jpg": "image/jpeg"}
+
+
+ADDRESS_FIELDS: tuple[AddressField, ...] = (
+    AddressField(MediaKind.IMAGE, b'"image"', ("url",)),
+    AddressField(MediaKind.DOCUMENT, b'"document"', ("url",)),
+)
+
+
+def needs_bytes(media: Media, target: Target) -> bool:
+    """Whether the provider takes this media, but does not fetch it by its address."""
+    match media.kind:
+        case MediaKind.IMAGE:
+            return not target.can(Ability.IMAGE_URLS)
+        case MediaKind.DOCUMENT:
+            return not target.can(Ability.FILE_URLS)
+    return False
 
 
 def encode_media(

@@ -11,7 +11,7 @@ import base64
 import re
 from typing import Any
 
-from nagara.dialects.codec import Target, cannot_carry
+from nagara.dialects.codec import AddressField, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
 from nagara.domain.messages import Media, MediaKind, Request
 
@@ -74,6 +74,15 @@ _BEGINNINGS = {
 }
 _UNFIT = re.compile(r"[^A-Za-z0-9\s\-()\[\]]+")
 _BLANKS = re.compile(r"\s+")
+
+
+# Nobody speaks this dialect to us.
+ADDRESS_FIELDS: tuple[AddressField, ...] = ()
+
+
+def needs_bytes(media: Media, target: Target) -> bool:  # noqa: ARG001 - the dialects' signature
+    """Always: Converse fetches nothing from the web."""
+    return True
 
 
 class MediaEncoder:

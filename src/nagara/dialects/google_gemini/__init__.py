@@ -7,6 +7,7 @@ Source: https://ai.google.dev/api/generate-content
 """
 
 from nagara.dialects.google_gemini.abilities import ABILITIES
+from nagara.dialects.google_gemini.content_encoder import ADDRESS_FIELDS, needs_bytes
 from nagara.dialects.google_gemini.demand import limit_output, measure
 from nagara.dialects.google_gemini.refusal import encode_error
 from nagara.dialects.google_gemini.request import forwarded_headers, read_request, write_request
@@ -25,6 +26,7 @@ NEEDED_EXTRAS: frozenset[str] = frozenset()
 
 __all__ = [
     "ABILITIES",
+    "ADDRESS_FIELDS",
     "NAME",
     "NEEDED_EXTRAS",
     "SILENT_EXTRAS",
@@ -39,6 +41,7 @@ __all__ = [
     "forwarded_headers",
     "limit_output",
     "measure",
+    "needs_bytes",
     "read_request",
     "read_usage",
     "write_request",

@@ -21,6 +21,8 @@ ABILITIES = Abilities(
             Ability.ALLOWED_TOOLS,
             Ability.REASONING,
             Ability.REASONING_BUDGET,
+            Ability.IMAGE_URLS,
+            Ability.FILE_URLS,
         }
     ),
     # Searches of files, computers and the like are the caller's own if they come in this dialect;

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from nagara.dialects.codec import Target, can_read
+from nagara.dialects.codec import AddressField, Target, can_read
 from nagara.dialects.fit import cannot_take
 from nagara.dialects.google_gemini.parts import ON_TEXT
 from nagara.dialects.google_gemini.signatures import STAND_IN
 from nagara.dialects.google_gemini.thinking import is_strict
 from nagara.dialects.google_gemini.wire import NAME, read
 from nagara.dialects.json_fields import Fields
+from nagara.domain.abilities import Ability
 from nagara.domain.messages import (
     HostedCall,
     HostedResult,
@@ -51,9 +52,30 @@ _TYPES_BY_ENDING = {
     "mov": "video/quicktime", "webm": "video/webm", "mpeg": "video/mpeg",
 }  # fmt: skip
 
+# A file's MIME type stands beside its address, where its caller has to know it.
+ADDRESS_FIELDS: tuple[AddressField, ...] = ()
+
 _fields_decoder = msgspec.json.Decoder(Fields)
 
 Wired = dict[str, Any]
+
+
+def needs_bytes(media: Media, target: Target) -> bool:
+    """Whether Gemini can be given this media only as bytes.
+
+    It fetches pictures, videos and documents, and wants to be told of what type each is. A video
+    without a type is a page of YouTube, of which there are no bytes.
+    https://ai.google.dev/gemini-api/docs/file-input-methods
+    """
+    said = media.media_type or _ending_type(media.url or "") or ""
+    match media.kind:
+        case MediaKind.VIDEO:
+            return not target.can(Ability.IMAGE_URLS)
+        case MediaKind.AUDIO:
+            return True
+        case MediaKind.IMAGE:
+            return not (target.can(Ability.IMAGE_URLS) and said.startswith("image/"))
+    return not (target.can(Ability.FILE_URLS) and said)
 
 
 class ContentEncoder:
@@ -298,10 +320,16 @@ def _speaks_as_model(message: Message) -> bool:
 
 def _type_of_address(address: str, kind: MediaKind) -> str | None:
     """The MIME type that a file's ending tells; a video without one may be a page of YouTube."""
+    found = _ending_type(address)
+    if kind is MediaKind.IMAGE and found is not None and not found.startswith("image/"):
+        # What is held for is an image, and a document would be read as one if it were said to be.
+        found = None
+    return found if kind is MediaKind.VIDEO else found or _TYPES[kind]
+
+
+def _ending_type(address: str) -> str | None:
     ending = address.partition("?")[0].rpartition(".")[2].lower()
-    if kind is MediaKind.VIDEO:
-        return _TYPES_BY_ENDING.get(ending)
-    return _TYPES_BY_ENDING.get(ending, _TYPES[kind])
+    return _TYPES_BY_ENDING.get(ending)
 
 
 def _as_object(arguments: str) -> Any:

@@ -6,6 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat
 from nagara.dialects.openai_chat.abilities import ABILITIES
 from nagara.dialects.openai_chat.demand import limit_output, measure
 from nagara.dialects.openai_chat.hosted import NAME
+from nagara.dialects.openai_chat.part_encoder import ADDRESS_FIELDS, needs_bytes
 from nagara.dialects.openai_chat.request import (
     forwarded_headers,
     read_request,
@@ -26,6 +27,7 @@ NEEDED_EXTRAS: frozenset[str] = frozenset()
 
 __all__ = [
     "ABILITIES",
+    "ADDRESS_FIELDS",
     "NAME",
     "NEEDED_EXTRAS",
     "SILENT_EXTRAS",
@@ -40,6 +42,7 @@ __all__ = [
     "forwarded_headers",
     "limit_output",
     "measure",
+    "needs_bytes",
     "read_request",
     "read_usage",
     "write_request",

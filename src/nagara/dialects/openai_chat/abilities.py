@@ -15,6 +15,7 @@ ABILITIES = Abilities(
             Ability.CACHE_KEY,
             Ability.CHOICES,
             Ability.CUSTOM_TOOLS,
+            Ability.IMAGE_URLS,
             Ability.JSON_OBJECT,
             Ability.JSON_SCHEMA,
             Ability.LOGPROBS,

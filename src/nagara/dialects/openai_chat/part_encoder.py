@@ -4,11 +4,12 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create
 https://openrouter.ai/docs/features/multimodal/overview https://docs.mistral.ai/api
 """
 
-from nagara.dialects.codec import Target
+from nagara.dialects.codec import AddressField, Target
 from nagara.dialects.fit import cannot_take
 from nagara.dialects.openai_chat.hosted import NAME
 from nagara.dialects.openai_chat.media import audio_format, join_data_url
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.domain.abilities import Ability
 from nagara.domain.messages import CacheMark, Media, MediaKind, Request, Text
 
 OPENAI_TTLS = frozenset({"30m", "12h"})
@@ -20,6 +21,28 @@ _UNSAID_TYPES = {
     MediaKind.DOCUMENT: "application/pdf",
     MediaKind.AUDIO: "audio/wav",
 }
+
+
+ADDRESS_FIELDS: tuple[AddressField, ...] = (
+    AddressField(MediaKind.IMAGE, b'"image_url"', ("image_url", "url")),
+    AddressField(MediaKind.DOCUMENT, b'"file_data"', ("file_data",)),
+    # Not OpenAI's own: who takes them at all fetches them, if it fetches anything.
+    AddressField(MediaKind.VIDEO, b'"video_url"', ("video_url", "url"), Ability.IMAGE_URLS),
+    AddressField(MediaKind.AUDIO, b'"audio_url"', ("audio_url", "url"), Ability.IMAGE_URLS),
+)
+_DOCUMENTS_BY_URL = frozenset({Trait.FILE_URL, Trait.DOCUMENT_URL})
+
+
+def needs_bytes(media: Media, target: Target) -> bool:
+    """Whether the provider takes this media, but does not fetch it by its address."""
+    match media.kind:
+        case MediaKind.IMAGE:
+            return not target.can(Ability.IMAGE_URLS)
+        case MediaKind.VIDEO:
+            return Trait.VIDEO_URL in target.traits and not target.can(Ability.IMAGE_URLS)
+        case MediaKind.AUDIO:
+            return True
+    return not (target.can(Ability.FILE_URLS) or _DOCUMENTS_BY_URL & target.traits)
 
 
 def encode_cache(mark: CacheMark | None, target: Target) -> dict[str, object]:
@@ -86,7 +109,8 @@ def _shape_document(media: Media, request: Request, target: Target) -> dict[str,
     if Trait.DOCUMENT_URL in target.traits:
         part = {"type": "document_url", "document_url": _address(media)}
         return _with(part, document_name=media.filename)
-    if media.url is not None and Trait.FILE_URL not in target.traits:
+    by_url = Trait.FILE_URL in target.traits or target.can(Ability.FILE_URLS)
+    if media.url is not None and not by_url:
         raise cannot_take("a document by its address", request, target)
     # OpenAI wants a name beside the data.
     name = media.filename or NAMELESS

@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/responses
 
 from nagara.dialects.openai_error import encode_error
 from nagara.dialects.openai_responses.abilities import ABILITIES
+from nagara.dialects.openai_responses.content import ADDRESS_FIELDS, needs_bytes
 from nagara.dialects.openai_responses.demand import limit_output, measure
 from nagara.dialects.openai_responses.request import (
     forwarded_headers,
@@ -27,6 +28,7 @@ from nagara.dialects.openai_responses.wire import NAME
 
 __all__ = [
     "ABILITIES",
+    "ADDRESS_FIELDS",
     "NAME",
     "NEEDED_EXTRAS",
     "SILENT_EXTRAS",
@@ -41,6 +43,7 @@ __all__ = [
     "forwarded_headers",
     "limit_output",
     "measure",
+    "needs_bytes",
     "read_request",
     "read_usage",
     "write_request",

@@ -26,6 +26,8 @@ ABILITIES = Abilities(
             Ability.NAMESPACES,
             Ability.REASONING,
             Ability.SYSTEM_MIDWAY,
+            Ability.IMAGE_URLS,
+            Ability.FILE_URLS,
         }
     ),
     frozenset(

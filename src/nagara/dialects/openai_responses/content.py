@@ -12,9 +12,12 @@ from typing import Any
 
 import msgspec
 
+from nagara.dialects.codec import AddressField, Target
 from nagara.dialects.json_fields import encode_raw
+from nagara.dialects.openai_responses.traits import Trait
 from nagara.dialects.openai_responses.wire import NAME, Reader
 from nagara.dialects.request_fields import wrong_field
+from nagara.domain.abilities import Ability
 from nagara.domain.events import TokenLogprob
 from nagara.domain.messages import (
     CacheMark,
@@ -34,6 +37,24 @@ CONTENT = "content."
 
 # What the API says of itself: https://platform.openai.com/docs/guides/prompt-caching
 _CACHE_TTLS = ("30m", "12h")
+
+
+ADDRESS_FIELDS: tuple[AddressField, ...] = (
+    AddressField(MediaKind.IMAGE, b'"image_url"', ("image_url",)),
+    AddressField(MediaKind.DOCUMENT, b'"input_file"', ("file_url", "file_data")),
+)
+
+
+def needs_bytes(media: Media, target: Target) -> bool:
+    """Whether the provider takes this media, but does not fetch it by its address."""
+    match media.kind:
+        case MediaKind.IMAGE:
+            return not target.can(Ability.IMAGE_URLS)
+        case MediaKind.AUDIO:
+            return Trait.AUDIO_INPUT in target.traits
+        case MediaKind.VIDEO:
+            return False
+    return not target.can(Ability.FILE_URLS)
 
 
 def decode_content(parts: Iterable[Reader]) -> tuple[Part, ...]:

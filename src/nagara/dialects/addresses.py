@@ -1,0 +1,291 @@
+"""Media that a request gives by an address or as base64: what has to be fetched, and put in.
+
+A part that is given by its address on the web is handed on so where the provider fetches it; where
+it does not, the file has to be fetched first, and stands in the request as base64 from then on.
+Who fetches is no matter here: `resolve_media` names what it wants, and is asked again with it. A
+`data:` URL is no address but the file itself. What is no base64 is refused before it is sent, and
+so is a part that is said to be an image and is something else: what is held for is an image.
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
+
+import msgspec
+
+from nagara.dialects.codec import AddressField, Outbound, Target
+from nagara.dialects.fit import PARAMETERS, map_parts, name_parameter
+from nagara.dialects.json_fields import Fields, decode_untyped
+from nagara.dialects.media_types import FileType, sniff_base64
+from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.messages import Media, MediaKind, Opaque, Part, Request, Text, ToolResult
+
+SHOWN_CHARACTERS_MAX = 80
+"""How much of an address an error repeats."""
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BLANKS = b" \t\r\n"
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A file to fetch: its address, the kind that it must be of, and the caller's parameter.
+
+    A document may turn out to be of any kind.
+    """
+
+    url: str
+    kind: MediaKind
+    param: str
+
+
+class FetchedFile(msgspec.Struct, frozen=True):
+    """A file that was fetched: what it is by its first bytes, and all of them in base64."""
+
+    type: FileType
+    data: str
+
+
+Fetched = Mapping[str, FetchedFile]
+"""Files by their addresses."""
+
+
+_STAND_INS = {
+    MediaKind.IMAGE: "image/png",
+    MediaKind.AUDIO: "audio/wav",
+    MediaKind.VIDEO: "video/mp4",
+    MediaKind.DOCUMENT: "application/pdf",
+}
+_STAND_IN_DATA = "AAAA"
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A request whose media the target can be given, unless something is `wanted` first.
+
+    Then a few bytes stand in for that, so that the rest of the request can be tried already.
+    """
+
+    request: Request
+    wanted: tuple[Wanted, ...] = ()
+
+
+def is_web(url: str | None) -> bool:
+    """Whether it is an address on the web."""
+    return url is not None and url[:8].lower().startswith(("https://", "http://"))
+
+
+def resolve_media(
+    request: Request, upstream: Outbound, target: Target, fetched: Fetched | None, fields: Fields
+) -> Resolved:
+    """The request with the files that were fetched in it, and what else has to be.
+
+    `fetched` of None says that nothing can be: an address stays one, for the encoder to refuse.
+    `fields` are those of the caller's body, in whose words an error names the parameter. Raises
+    `GatewayError` (INVALID_REQUEST) for base64 that is none, or an image that is none.
+    """
+    resolving = _Resolving(request, upstream, target, fetched, fields)
+    messages = map_parts(request.messages, resolving.resolve)
+    same = all(new is old for new, old in zip(messages, request.messages, strict=True))
+    resolved = request if same else msgspec.structs.replace(request, messages=messages)
+    return Resolved(resolved, tuple(resolving.wanted.values()))
+
+
+def has_untaken(request: Request, upstream: Outbound, target: Target) -> bool:
+    """Whether there is media by an address that the target does not take so."""
+    return any(
+        is_web(media.url) and upstream.needs_bytes(media, target)
+        for message in request.messages
+        for part in message.parts
+        for media in (part.parts if isinstance(part, ToolResult) else (part,))
+        if isinstance(media, Media)
+    )
+
+
+class _Resolving:
+    def __init__(
+        self,
+        request: Request,
+        upstream: Outbound,
+        target: Target,
+        fetched: Fetched | None,
+        fields: Fields,
+    ) -> None:
+        self.wanted: dict[tuple[str, MediaKind], Wanted] = {}
+        self._request = request
+        self._upstream = upstream
+        self._target = target
+        self._fetched = fetched
+        self._fields = fields
+
+    def resolve(self, part: Part) -> Part:
+        """The part, or the same with its file in it."""
+        if isinstance(part, Media):
+            return self._resolve_media(part)
+        if isinstance(part, ToolResult) and any(isinstance(inner, Media) for inner in part.parts):
+            return msgspec.structs.replace(part, parts=tuple(map(self._resolve_inner, part.parts)))
+        return part
+
+    def _resolve_inner(self, part: Text | Media | Opaque) -> Text | Media | Opaque:
+        return self._resolve_media(part) if isinstance(part, Media) else part
+
+    def _resolve_media(self, media: Media) -> Media:
+        if media.url is not None and media.url[:5].lower() == "data:":
+            return self._check_data(self._read_data_url(media, media.url), media.url)
+        if media.data is not None:
+            return self._check_data(media, media.data)
+        if self._fetched is None or media.url is None or not is_web(media.url):
+            return media
+        if not self._upstream.needs_bytes(media, self._target):
+            return media
+        file = self._fetched.get(media.url)
+        if file is None:
+            wanted = Wanted(media.url, media.kind, self._locate(media.url))
+            self.wanted.setdefault((media.url, media.kind), wanted)
+            return msgspec.structs.replace(
+                media, media_type=_STAND_INS[media.kind], data=_STAND_IN_DATA, url=None
+            )
+        found = file.type
+        if media.kind not in (found.kind, MediaKind.DOCUMENT):
+            check_kind(found, media.kind, self._locate(media.url), media.url)
+        return msgspec.structs.replace(
+            media, kind=found.kind, media_type=found.media_type, data=file.data, url=None
+        )
+
+    def _read_data_url(self, media: Media, url: str) -> Media:
+        head, comma, data = url[5:].partition(",")
+        if not comma:
+            raise self._wrong(url, "is no data: URL: there is no comma before its data.")
+        media_type = head.partition(";")[0].strip() or media.media_type
+        if not head.lower().endswith(";base64"):
+            data = binascii.b2a_base64(unquote_to_bytes(data), newline=False).decode()
+        return msgspec.structs.replace(media, url=None, data=data, media_type=media_type)
+
+    def _check_data(self, media: Media, given: str) -> Media:
+        """The media with base64 that every provider reads. `given` is the caller's text of it."""
+        data = media.data or ""
+        if "%" in data:
+            # In an address its padding may be escaped.
+            data = unquote(data)
+        left = data.encode(errors="replace").translate(None, _ALPHABET)
+        padding = left.translate(None, _BLANKS).decode()
+        if len(padding) != len(left):
+            data = re.sub(r"[ \t\r\n]+", "", data)
+        if padding not in ("", "=", "==") or not data.endswith(padding):
+            raise self._wrong(given, "is not base64: there are other characters in it.")
+        digits = len(data) - len(padding)
+        if not digits:
+            raise self._wrong(given, "is empty; it must be a file in base64.")
+        if digits % 4 == 1 or (padding and len(data) % 4):
+            raise self._wrong(given, "is not base64: it is not whole.")
+        # Without its padding it is still clear, but not every provider reads it.
+        data += "=" * (-len(data) % 4)
+        if media.kind is MediaKind.IMAGE:
+            media = self._check_image(media, data, given)
+        return media if data == media.data else msgspec.structs.replace(media, data=data)
+
+    def _check_image(self, media: Media, data: str, given: str) -> Media:
+        said = (media.media_type or "").partition(";")[0].strip().lower()
+        found = sniff_base64(data, media.kind)
+        if found is not None and found.kind is not MediaKind.IMAGE:
+            raise self._wrong(given, f"must be an image, and is {found.media_type}.")
+        if said and not said.startswith("image/"):
+            if found is None:
+                raise self._wrong(given, f"must be an image, and is said to be {said[:80]!r}.")
+            return msgspec.structs.replace(media, media_type=found.media_type)
+        if said.startswith("image/svg"):
+            raise self._wrong(given, "is an SVG, which no model reads; send it as PNG or JPEG.")
+        return media
+
+    def _locate(self, text: str) -> str:
+        return locate(self._fields, text) or name_parameter("messages", self._request)
+
+    def _wrong(self, text: str, what: str) -> GatewayError:
+        param = self._locate(text)
+        return GatewayError(ErrorKind.INVALID_REQUEST, f"{param!r} {what}", param=param)
+
+
+def check_kind(found: FileType, asked: MediaKind, param: str, url: str) -> None:
+    """Raise `GatewayError` for a file that is not of the kind that its part is of.
+
+    A document may be a file of any kind: clients send pictures and sound as files, too.
+    """
+    if asked in (found.kind, MediaKind.DOCUMENT):
+        return
+    article = "an" if asked.value[0] in "aeiou" else "a"
+    raise GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        f"{param!r} must be {article} {asked.value} file, and {show(url)} is {found.media_type}.",
+        param=param,
+    )
+
+
+def show(url: str) -> str:
+    """An address as an error may repeat it: without its query, which may hold a signature."""
+    plain = re.split(r"[?#]", url, maxsplit=1)[0]
+    if "@" in plain:
+        # A password, perhaps.
+        plain = re.sub(r"//[^/]*@", "//…@", plain)
+    cut = plain[:SHOWN_CHARACTERS_MAX]
+    return repr(cut if cut == plain else cut + "…")
+
+
+def locate(fields: Fields, text: str) -> str | None:
+    """Where in a body a text stands, such as `messages[0].content[1].image_url.url`.
+
+    It is the value itself, or the data of a `data:` URL. None if it is nowhere.
+    """
+    for name, raw in fields.items():
+        try:
+            value = decode_untyped(bytes(raw))
+        except ValueError:
+            continue
+        found = _find(value, text, name)
+        if found is not None:
+            return found
+    return None
+
+
+def _find(value: Any, text: str, path: str) -> str | None:
+    rest = [(path, value)]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, str):
+            is_held = value.startswith("data:") and value.endswith("," + text)
+            if value == text or is_held:
+                return path
+        elif isinstance(value, dict):
+            rest += [(f"{path}.{name}", item) for name, item in reversed(value.items())]
+        elif isinstance(value, list):
+            rest += [(f"{path}[{i}]", item) for i, item in reversed(list(enumerate(value)))]
+    return None
+
+
+def may_need_bytes(
+    conversation: bytes,
+    address_fields: tuple[AddressField, ...],
+    is_taken: Callable[[AddressField], bool],
+) -> bool:
+    """Whether a conversation seems to have an address that its provider does not take.
+
+    Asked of every request that is forwarded as it is, so it is told from the bytes: to be certain
+    the request has to be decoded.
+    """
+    return any(
+        field.mark in conversation
+        and not is_taken(field)
+        and _pattern(field.names).search(conversation) is not None
+        for field in address_fields
+    )
+
+
+@lru_cache
+def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    either = "|".join(map(re.escape, names))
+    return re.compile(rf'"(?:{either})"\s*:\s*"https?:'.encode(), re.IGNORECASE)
+
+
+def conversation_field(dialect: str) -> str:
+    """What a dialect calls its messages."""
+    return PARAMETERS["messages"].get(dialect, "messages")
