@@ -22,8 +22,10 @@ from nagara.idempotency.once import Once
 from nagara.limits.failed_keys import FailedKeys
 from nagara.limits.gate import Gate
 from nagara.limits.memory import MemoryLimiter
+from nagara.media.fetching import FileFetcher
 from nagara.observe.log import Log
 from nagara.parts import (
+    make_fetcher,
     make_log,
     make_pool,
     read_background_limits,
@@ -139,7 +141,7 @@ class Gateway:
         for warning in self.config.warnings:
             logging.getLogger("nagara.config").warning("configuration: %s", warning)
         self._take_config(self.config)
-        self._open_edge(pool)
+        self._open_edge(pool, make_fetcher(settings, environment, self._clock))
         watch = ConfigWatch(self.config, self._reload, self._apply)
         self._background.keep_running("watch keys", self.snapshots.watch)
         self._background.keep_running("watch configuration", watch.run)
@@ -192,7 +194,7 @@ class Gateway:
         reaper = Reaper(self._driver, ledger, self._clock, settings.hold_lease_s)
         self._reaping = Reaping(reaper, self._driver, self._clock, self._log, settings.hold_lease_s)
 
-    def _open_edge(self, pool: Pool) -> None:
+    def _open_edge(self, pool: Pool, fetcher: FileFetcher) -> None:
         """What serves: the pipeline, and the application over it."""
         settings = self.config.settings
         self._files = KeptFiles(
@@ -206,6 +208,7 @@ class Gateway:
             self._settlements,
             KeptTurns(settings.kept_turns_bytes_max),
             self._files,
+            fetcher,
             read_pipeline_limits(settings),
             self._clock,
             self._log,

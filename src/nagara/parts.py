@@ -8,8 +8,12 @@ import logging
 import sys
 from collections.abc import Mapping
 
+import msgspec
+
+from nagara import __version__
 from nagara.billing import BoundLimits
 from nagara.idempotency.once import IdempotencyLimits
+from nagara.media.fetching import Fetcher, FetchLimits
 from nagara.observe.log import Log, LogHandler
 from nagara.operations.forms import FormLimits
 from nagara.pipeline import PipelineLimits
@@ -18,8 +22,10 @@ from nagara.responses.keeper import KeeperLimits
 from nagara.runtime import Clock
 from nagara.settings import DAY_S, Settings
 from nagara.upstream.bounds import PoolLimits, Timeouts
+from nagara.upstream.one_off import OneOffClient, OneOffLimits
 from nagara.upstream.pool import Pool
 from nagara.upstream.proxy import ProxySettings, read_proxy_settings
+from nagara.upstream.public_addresses import read_networks
 from nagara.upstream.tls import TlsSettings
 from nagara.web.bounds import ConnectionLimits
 from nagara.web.inference import InferenceLimits
@@ -51,7 +57,12 @@ def make_pool(settings: Settings, environment: Mapping[str, str], clock: Clock) 
     """The client for providers. Raises `ValueError` for a CA bundle or proxy that is no such."""
     trusts = settings.trust_proxy_environment
     proxies = read_proxy_settings(environment) if trusts else ProxySettings()
-    limits = PoolLimits(
+    return Pool(read_pool_limits(settings), TlsSettings(settings.ca_bundle or None), proxies, clock)
+
+
+def read_pool_limits(settings: Settings) -> PoolLimits:
+    """The settings, as the client for providers takes them."""
+    return PoolLimits(
         connections_per_origin_max=settings.connections_per_origin_max,
         waiting_max=settings.connections_waiting_max,
         wait_s=settings.connection_wait_s,
@@ -61,7 +72,38 @@ def make_pool(settings: Settings, environment: Mapping[str, str], clock: Clock) 
         buffer_bytes_high=settings.stream_buffer_bytes_high,
         body_bytes_max=None,
     )
-    return Pool(limits, TlsSettings(settings.ca_bundle or None), proxies, clock)
+
+
+def make_fetcher(settings: Settings, environment: Mapping[str, str], clock: Clock) -> Fetcher:
+    """Who fetches files. Raises `ValueError` as `make_pool` does."""
+    trusts = settings.trust_proxy_environment
+    timeouts = Timeouts(
+        connect_s=settings.connect_timeout_s,
+        first_byte_s=settings.fetch_timeout_s,
+        idle_s=settings.fetch_timeout_s,
+        total_s=settings.fetch_timeout_s,
+    )
+    pool = msgspec.structs.replace(
+        read_pool_limits(settings), body_bytes_max=settings.fetch_file_bytes_max
+    )
+    networks = read_networks(settings.fetch_networks_allowed)
+    client = OneOffClient(
+        OneOffLimits(pool=pool, timeouts=timeouts, networks_allowed=networks),
+        TlsSettings(settings.ca_bundle or None),
+        read_proxy_settings(environment) if trusts else ProxySettings(),
+        clock,
+        f"nagara/{__version__}".encode(),
+    )
+    limits = FetchLimits(
+        files_max=settings.fetch_files_max,
+        file_bytes_max=settings.fetch_file_bytes_max,
+        files_bytes_max=settings.fetch_request_bytes_max,
+        redirects_max=settings.fetch_redirects_max,
+        timeout_s=settings.fetch_timeout_s,
+        at_once_max=settings.fetch_at_once_max,
+        allows_http=settings.fetch_plain_http,
+    )
+    return Fetcher(client, limits)
 
 
 def read_timeouts(settings: Settings) -> Timeouts:

@@ -3,6 +3,7 @@
     admit   who calls, what they ask for, may they, where to, can they pay                 (pure)
     allow   not too fast: taken before it is served, ended after it                         (I/O)
     serve   hold the money, try candidates until one begins to answer, relay it, settle     (I/O)
+            files that a candidate does not fetch itself are fetched before it is asked
 
 No stage calls back up. Every way out of `admit`, and out of `serve` before the head of its answer
 is sent, is a `GatewayError` for the edge to render; after that, errors are events in the stream.
@@ -29,12 +30,14 @@ from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
+from nagara.media.fetching import FileFetcher
+from nagara.media.request_files import RequestFiles
 from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.forms import FormLimits, read_form
 from nagara.operations.image_links import write_links
-from nagara.operations.lanes import AnswerStream, Asking, Bounds, choose_lane, next_lane
+from nagara.operations.lanes import AnswerStream, Asking, Bounds
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
@@ -99,6 +102,7 @@ class Pipeline:
         settlements: Settlements,
         turns: KeptTurns,
         files: KeptFiles,
+        fetcher: FileFetcher,
         limits: PipelineLimits,
         clock: Clock,
         observe: Observe,
@@ -110,6 +114,7 @@ class Pipeline:
         self._settlements = settlements
         self._turns = turns
         self._files = files
+        self._fetcher = fetcher
         self._clock = clock
         self._observe = observe
         self._absences = Absences()
@@ -261,6 +266,7 @@ class Pipeline:
     ) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
+        files = RequestFiles(self._fetcher)
         for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
@@ -270,7 +276,7 @@ class Pipeline:
                     call = admitted.fit(call, deployment)
                 if bill.output_cap is not None:
                     call = lower_output(call, deployment, bill.output_cap)
-                return await self._ask(call, deployment, ended), deployment
+                return await self._ask(call, deployment, files, ended), deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
@@ -281,11 +287,13 @@ class Pipeline:
                 break
         raise sum_up(failed, ended.attempts)
 
-    async def _ask(self, call: Call, deployment: Deployment, ended: RequestEnded) -> Begun:
+    async def _ask(
+        self, call: Call, deployment: Deployment, files: RequestFiles, ended: RequestEnded
+    ) -> Begun:
         """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
         now_s = call.asking.now_s
         spoken = self._absences.narrow(deployment, now_s)
-        lane = choose_lane(call.asking, spoken)
+        lane = await files.choose_lane(call.asking, spoken)
         refusal: GatewayError | None = None
         while True:
             ended.provider_operation = lane.operation
@@ -296,7 +304,7 @@ class Pipeline:
                     raise
                 refusal = refusal or error
                 spoken = spoken.without(lane.operation)
-                other = next_lane(call.asking, spoken)
+                other = await files.next_lane(call.asking, spoken)
                 if other is None or ended.attempts >= self.limits.attempts_max:
                     # All were refused alike: it is not the dialect, and the caller's own says why.
                     raise refusal from None

@@ -23,6 +23,7 @@ OTHER_VARIABLES = (CONFIG_VARIABLE, SECRET_VARIABLE)
 SECTIONS: Mapping[str, str] = {
     "server": "Where it listens, and what it takes from clients.",
     "upstream": "How providers are called.",
+    "media": "Files that a request gives by their addresses, where the provider does not fetch them.",
     "storage": "Where everything is kept.",
     "keys": "Keys and accounts.",
     "billing": "What is held for a call, and how it is booked.",
@@ -70,6 +71,10 @@ def _upstream(help_: str, at_least: float | None = None, at_most: float | None =
 
 def _storage(help_: str, at_least: float, at_most: float) -> Row:
     return Row(section="storage", help=help_, at_least=at_least, at_most=at_most)
+
+
+def _media(help_: str, at_least: float, at_most: float) -> Row:
+    return Row(section="media", help=help_, at_least=at_least, at_most=at_most)
 
 
 def _limit(help_: str, at_most: float) -> Row:
@@ -141,6 +146,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     discover_local_servers: Annotated[tuple[str, ...], _upstream("Local model servers to look for at start, such as ollama.")] = ()
 
     discovery_timeout_s: Annotated[float, _upstream("How long they have to answer.", 0.01, 60)] = 0.5
+
+    fetch_files_max: Annotated[int, _media("The most files that are fetched for one request; 0 fetches none.", 0, 1000)] = 20
+    fetch_file_bytes_max: Annotated[int, _media("The largest file that is fetched.", 1024, 2**30)] = 20 * MIB
+    fetch_request_bytes_max: Annotated[int, _media("The most that all files of one request may have together.", 1024, BODY_BYTES_LIMIT)] = 48 * MIB
+    fetch_timeout_s: Annotated[float, _media("How long all files of one request may take together.", 0.01, DAY_S)] = 30.0
+    fetch_redirects_max: Annotated[int, _media("The most redirects on the way to a file.", 0, 100)] = 5
+    fetch_at_once_max: Annotated[int, _media("How many files of one request are fetched at once.", 1, 100)] = 4
+    fetch_plain_http: Annotated[bool, Row(section="media", help="Fetch from http:// too, which anybody on the way can read and change.")] = False
+    fetch_networks_allowed: Annotated[tuple[str, ...], Row(section="media", help="Networks that files may be fetched from although they are not public.", is_networks=True)] = ()
 
     database_url: Annotated[str, Row(section="storage", help="The PostgreSQL database, such as postgresql://user:password@host/nagara; empty for an SQLite file in the data folder.", schemes=("postgresql://", "postgres://"))] = ""
     storage_connect_timeout_s: Annotated[float, _storage("How long a connection to PostgreSQL may take.", 1, 600)] = 5.0

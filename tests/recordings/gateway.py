@@ -27,7 +27,11 @@ API_FILES: Final = {"bedrock-mantle": "compatible", "crusoe": "compatible"}
 CREDENTIAL: Final = "RECORDED_CREDENTIAL"
 NAMES: Final = "RECORDED_PROVIDERS"
 TOKEN_AUTHS: Final = frozenset({"BEARER", "X_API_KEY", "API_KEY", "X_GOOG_API_KEY"})
-SETTINGS: Final[Mapping[str, object]] = {"log_level": "error"}
+SETTINGS: Final[Mapping[str, object]] = {
+    "log_level": "error",
+    # What an address leads to was not recorded.
+    "fetch_files_max": 0,
+}
 
 
 def make_providers(names: Iterable[str]) -> Iterator[Provider]:

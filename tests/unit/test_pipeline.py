@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from nagara.access import issue_key
+from nagara.dialects.addresses import FetchedFile, Wanted
+from nagara.dialects.media_types import FileType
 from nagara.domain.catalog import (
     Account,
     Catalogue,
@@ -23,6 +25,7 @@ from nagara.domain.catalog import (
 )
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.limits import AS_SETTINGS_SAY, RateLimits
+from nagara.domain.messages import MediaKind
 from nagara.domain.money import NANO_PER_DOLLAR
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter
@@ -121,8 +124,10 @@ class FakeUpstreams(Upstreams):
     def __init__(self, **outcomes: GatewayError | Begun) -> None:
         self.outcomes = outcomes
         self.asked: list[str] = []
+        self.lanes: list[Lane] = []
 
     async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
+        self.lanes.append(lane)
         self.asked.append(deployment.name)
         outcome = self.outcomes[deployment.name]
         if isinstance(outcome, GatewayError):
@@ -164,6 +169,25 @@ class FakeSettlements(Settlements):
         self.settled.append(settlement)
 
 
+class FakeFetcher:
+    """Gives a file of its kind for every address, or fails; counts how often it is asked."""
+
+    is_enabled = True
+
+    def __init__(self, failure: GatewayError | None = None) -> None:
+        self.failure = failure
+        self.asked: list[tuple[str, ...]] = []
+
+    async def fetch(
+        self, wanted: Sequence[Wanted], known: Mapping[str, FetchedFile]
+    ) -> Mapping[str, FetchedFile]:
+        self.asked.append(tuple(each.url for each in wanted))
+        if self.failure is not None:
+            raise self.failure
+        jpeg = FetchedFile(FileType(MediaKind.IMAGE, "image/jpeg"), "/9j/4AAQ")
+        return {**known, **{each.url: jpeg for each in wanted}}
+
+
 class Gateway:
     """A pipeline with everything around it, and what it said and sent."""
 
@@ -173,11 +197,13 @@ class Gateway:
         upstreams: FakeUpstreams | None = None,
         key_limits: RateLimits = AS_SETTINGS_SAY,
         attempts_max: int = 3,
+        fetcher: FakeFetcher | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.said: list[Observation] = []
         self.reply = FakeReply()
         self.upstreams = upstreams or FakeUpstreams()
+        self.fetcher = fetcher or FakeFetcher()
         self.ended = RequestEnded(request_id="req_1", method="POST", path=CHAT.path)
         self.settlements = FakeSettlements({1: 100 * NANO_PER_DOLLAR, 2: 5 * NANO_PER_DOLLAR})
         self.snapshots = Snapshots(
@@ -215,6 +241,7 @@ class Gateway:
             self.settlements,
             KeptTurns(0),
             KeptFiles(Path("nowhere"), 0, 0, self.clock),
+            self.fetcher,
             limits,
             self.clock,
             self.said.append,
@@ -432,6 +459,65 @@ async def test_nothing_else_is_tried_when_it_cannot_help(kind: ErrorKind) -> Non
     assert caught.value.kind is kind
     assert upstreams.asked == ["a"]
     assert not gateway.reply.has_started
+
+
+PICTURES: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": f"https://a.example/{n}"}}
+                for n in (1, 2, 1)
+            ],
+        }
+    ]
+}
+
+
+def local(name: str, priority: int = 0) -> Deployment:
+    """A server that fetches nothing itself."""
+    provider = PROVIDERS["ollama"]
+    return Deployment(name=name, provider=provider, model="mini", priority=priority)
+
+
+async def test_files_are_fetched_once_whoever_is_asked_for_an_answer() -> None:
+    upstreams = FakeUpstreams(a=failing(ErrorKind.UPSTREAM_ERROR), b=whole())
+    gateway = Gateway(local("a"), local("b", 1), upstreams=upstreams)
+    assert await gateway.serve(**PICTURES)
+    assert upstreams.asked == ["a", "b"]
+    assert gateway.fetcher.asked == [("https://a.example/1", "https://a.example/2")]
+    for lane in upstreams.lanes:
+        assert lane.body.count(b"data:image/jpeg;base64,/9j/4AAQ") == 3
+
+
+async def test_files_are_fetched_only_for_who_does_not_do_it() -> None:
+    upstreams = FakeUpstreams(a=failing(ErrorKind.UPSTREAM_ERROR), b=whole())
+    gateway = Gateway(deployment("a"), local("b", 1), upstreams=upstreams)
+    await gateway.serve(**PICTURES)
+    assert len(gateway.fetcher.asked) == 1
+    first, second = upstreams.lanes
+    assert b"https://a.example/1" in first.body
+    assert b"https://a.example" not in second.body
+    untouched = Gateway(deployment("openai"), upstreams=FakeUpstreams(openai=whole()))
+    await untouched.serve(**PICTURES)
+    assert not untouched.fetcher.asked
+
+
+async def test_file_that_cannot_be_had_is_the_callers_and_costs_nothing() -> None:
+    error = GatewayError(ErrorKind.INVALID_REQUEST, "No such file.", param="messages[0]")
+    upstreams = FakeUpstreams(a=whole(), b=whole())
+    gateway = Gateway(local("a"), local("b", 1), upstreams=upstreams, fetcher=FakeFetcher(error))
+    with pytest.raises(GatewayError) as caught:
+        await gateway.serve(**PICTURES)
+    assert (caught.value.status, caught.value.param) == (400, "messages[0]")
+    assert caught.value.message == "No such file."
+    assert upstreams.asked == []
+    assert len(gateway.fetcher.asked) == 1
+    assert not gateway.said
+    # What was held for it is given back.
+    assert len(gateway.settlements.held) == 1
+    [settled] = gateway.settlements.settled
+    assert settled.record.charge is None
 
 
 async def test_attempts_are_bounded_and_the_error_says_what_was_tried() -> None:

@@ -61,7 +61,9 @@ def test_every_setting_can_be_set_in_the_environment() -> None:
     texts = {
         s.variable: {bool: "true", tuple[str, ...]: "ollama"}.get(s.type, str(s.default))  # type: ignore[call-overload]
         for s in TABLE.values()
-    } | {"NAGARA_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}
+    } | dict.fromkeys(
+        ("NAGARA_TRUSTED_PROXIES", "NAGARA_FETCH_NETWORKS_ALLOWED"), "10.0.0.0/8, ::1"
+    )
     sources = load_config(None, texts).sources
     # An empty text cannot be told from a variable that is not set.
     assert {n for n, s in sources.items() if s == "default"} == {
