@@ -87,8 +87,9 @@ def resolve_media(
     """
     resolving = _Resolving(request, upstream, target, fetched, fields)
     messages = map_parts(request.messages, resolving.resolve)
-    same = all(new is old for new, old in zip(messages, request.messages, strict=True))
-    resolved = request if same else msgspec.structs.replace(request, messages=messages)
+    if not resolving.is_changed:
+        return Resolved(request)
+    resolved = msgspec.structs.replace(request, messages=messages)
     return Resolved(resolved, tuple(resolving.wanted.values()))
 
 
@@ -113,6 +114,7 @@ class _Resolving:
         fields: Fields,
     ) -> None:
         self.wanted: dict[tuple[str, MediaKind], Wanted] = {}
+        self.is_changed = False
         self._request = request
         self._upstream = upstream
         self._target = target
@@ -122,8 +124,11 @@ class _Resolving:
     def resolve(self, part: Part) -> Part:
         """The part, or the same with its file in it."""
         if isinstance(part, Media):
-            return self._resolve_media(part)
+            media = self._resolve_media(part)
+            self.is_changed |= media is not part
+            return media
         if isinstance(part, ToolResult) and any(isinstance(inner, Media) for inner in part.parts):
+            self.is_changed = True
             return msgspec.structs.replace(part, parts=tuple(map(self._resolve_inner, part.parts)))
         return part
 

@@ -238,7 +238,11 @@ def map_parts(
         if roles and message.role not in roles:
             changed.append(message)
             continue
-        parts = tuple(change(part) for part in message.parts)
-        same = all(new is old for new, old in zip(parts, message.parts, strict=True))
-        changed.append(message if same else msgspec.structs.replace(message, parts=parts))
+        # Every request comes here more than once, and nothing of most is changed: plain loops.
+        parts, is_same = list[Part](), True
+        for part in message.parts:
+            new = change(part)
+            is_same = is_same and new is part
+            parts.append(new)
+        changed.append(message if is_same else msgspec.structs.replace(message, parts=tuple(parts)))
     return tuple(changed)

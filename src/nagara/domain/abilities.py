@@ -12,7 +12,7 @@ import msgspec
 from nagara.domain.messages import HostedKind
 
 
-class Ability(enum.Enum):
+class Ability(enum.StrEnum):
     """Something that a request may ask for and not every provider has."""
 
     CHOICES = "several answers to one request"
