@@ -1,7 +1,8 @@
-"""An independent decoder for the pictures and sounds that come out: FFmpeg's `ffprobe` and `ffmpeg`.
+"""An independent decoder for the pictures and sounds that come out: `ffprobe` and `ffmpeg`.
 
 None of it is in Nagara's own process: what Pillow or PyAV wrote is read here by other programs,
-Debian's. Tests skip, saying so, where they are missing; TEST_AGENTS_REQUIRED=1 makes that a failure.
+Debian's. Tests skip, saying so, where they are missing, and TEST_AGENTS_REQUIRED=1 makes that a
+failure.
 """
 
 import json
@@ -43,7 +44,7 @@ class Decoders:
         self._run(self._ffmpeg, *strict, "-i", "-", "-f", "null", "-", content=content)
 
     def _run(self, *command: str, content: bytes) -> bytes:
-        done = subprocess.run(  # noqa: S603 - the programs' own paths
+        done = subprocess.run(
             command, input=content, capture_output=True, timeout=TIMEOUT_S, check=False
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")

@@ -20,8 +20,9 @@ import pytest
 import requests
 from PIL import Image
 
-from nagara.operations.forms import FormLimits, read_form
+from nagara.operations.forms import FormLimits
 from tests.fakes import Peer, Received
+from tests.forms import read_form
 from tests.system.caller import Head, call
 from tests.system.gateway import GatewayProcess
 from tests.system.scripts import CALLER_MODEL, UPSTREAM_MODEL, begin_stream

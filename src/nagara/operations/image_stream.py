@@ -10,12 +10,21 @@ Source: https://platform.openai.com/docs/api-reference/images-streaming
 import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
-from nagara.dialects.json_fields import NULL, Fields, replace_model
+from nagara.dialects.images.usage import ImageUsage, make_usage
+from nagara.dialects.json_fields import (
+    NULL,
+    Fields,
+    encode_raw,
+    read_fields,
+    replace_model,
+    write_fields,
+)
 from nagara.dialects.openai_error import error_fields
 from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Meter, Usage
-from nagara.operations.image_usage import ImageUsage, make_usage
+
+GENERATION = "image_generation"
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -36,8 +45,11 @@ _whole_decoder = msgspec.json.Decoder(_Whole)
 class ImageStream(ForwardedStream):
     """One stream of images, of generations or of edits."""
 
-    def __init__(self, event_bytes_max: int, caller_model: str | None) -> None:
+    def __init__(
+        self, event_bytes_max: int, caller_model: str | None, family: str = GENERATION
+    ) -> None:
         super().__init__(event_bytes_max, caller_model)
+        self._family = family
         self._finished: dict[Meter, int] = {}
 
     def take_event(self, event: bytes, data: bytes) -> bytes:
@@ -68,12 +80,9 @@ class ImageStream(ForwardedStream):
         if self.is_complete or not rest.lstrip().startswith(b"{"):
             return b""
         whole = read_view(rest, _whole_decoder, _Whole)
-        events: list[bytes] = []
-        for item in whole.data or ():
-            self._finish(whole.usage if not events else None)
-            said = {"type": "image_generation.completed", "usage": whole.usage, **item}
-            events.append(encode_event(msgspec.json.encode(said), "image_generation.completed"))
-        return b"".join(events)
+        for place in range(len(whole.data or ())):
+            self._finish(None if place else whole.usage)
+        return tell_images(rest, family=self._family)
 
     def _finish(self, reported: ImageUsage | None) -> None:
         usage = make_usage(1, reported)
@@ -94,6 +103,23 @@ def forward_stream(
     caller_model: str | None,
     *,
     hides_usage: bool,  # noqa: ARG001 - usage always comes, with each finished image
+    family: str = GENERATION,
 ) -> ForwardedStream:
-    """The stream of one answer."""
-    return ImageStream(event_bytes_max, caller_model)
+    """The stream of one answer, of events whose types begin with `family`."""
+    return ImageStream(event_bytes_max, caller_model, family)
+
+
+def tell_images(body: bytes, *, family: str = GENERATION) -> bytes:
+    """A whole answer as the events of its finished images; the first has the usage of all."""
+    fields = read_fields(body)
+    whole = read_view(body, _whole_decoder, _Whole)
+    about = {name: fields[name] for name in ("output_format", "size", "quality") if name in fields}
+    usage, created = fields.get("usage", NULL), fields.get("created", NULL)
+    kind = f"{family}.completed"
+    events: list[bytes] = []
+    for item in whole.data or ():
+        said = {"type": encode_raw(kind), "created_at": created, **about, **item}
+        if not events and usage != NULL:
+            said["usage"] = usage
+        events.append(encode_event(write_fields(said), kind))
+    return b"".join(events)

@@ -1,4 +1,4 @@
-"""The endpoint that makes images of a prompt. OpenAI's, passed through.
+"""The endpoint that makes images of a prompt. OpenAI's, passed through or exchanged.
 
 What is held is for each image that is asked for: by its number where a model is priced by the
 image, and by the tokens that it may take where it is priced by those. No cap lowers either, so a
@@ -12,6 +12,8 @@ import re
 import msgspec
 
 from nagara.dialects.base import RequestView
+from nagara.dialects.images import open_exchange
+from nagara.dialects.images.usage import read_usage
 from nagara.dialects.json_fields import NULL, Fields, encode_raw, read_fields, write_fields
 from nagara.dialects.measuring import count_bytes, read_text
 from nagara.dialects.openai_error import encode_error
@@ -28,8 +30,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.image_links import find_dropped, find_format, plan_links
-from nagara.operations.image_stream import forward_stream
-from nagara.operations.image_usage import read_usage
+from nagara.operations.image_stream import forward_stream, tell_images
 
 NONE = (NULL, msgspec.Raw(b"0"))
 METERS = INPUT_METERS | OUTPUT_METERS | {Meter.IMAGES}
@@ -54,9 +55,7 @@ def read_request(body: bytes) -> RequestView:
     """The view of a request for images. Raises `GatewayError` that names the wrong field."""
     fields = read_fields(body)
     model = read_model(fields)
-    require_kind(fields, "prompt", "string")
-    if read_text(fields, "prompt") == "":
-        raise wrong_field("prompt", "must not be empty.")
+    read_prompt(fields)
     check_options(fields)
     return RequestView(
         fields=fields,
@@ -64,6 +63,13 @@ def read_request(body: bytes) -> RequestView:
         is_streamed=read_flag(fields, "stream"),
         choice_count=read_count(fields, "n"),
     )
+
+
+def read_prompt(fields: Fields) -> None:
+    """Refuse a request that does not say what is to be drawn. Raises `GatewayError`."""
+    require_kind(fields, "prompt", "string")
+    if read_text(fields, "prompt") == "":
+        raise wrong_field("prompt", "must not be empty.")
 
 
 def check_options(fields: Fields) -> None:
@@ -133,7 +139,10 @@ IMAGE_ENDPOINTS = (
         encode_error=encode_error,
         measure=measure,
         forward_stream=forward_stream,
+        tell_whole=tell_images,
         find_dropped=find_dropped,
         plan_links=plan_links,
+        open_exchange=open_exchange,
+        passes_usual_form=True,
     ),
 )

@@ -1,5 +1,6 @@
-"""OpenRouter: chat, responses, messages and embeddings for the models of many makers."""
+"""OpenRouter: chat, responses, messages, embeddings and images for the models of many makers."""
 
+from nagara.dialects.images.traits import Form
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -17,6 +18,13 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
+        # https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts
+        Operation.IMAGES: "/images",
+        Operation.IMAGE_EDITS: "/images",
+    },
+    forms={
+        Operation.IMAGES: {"": Form.OPENROUTER},
+        Operation.IMAGE_EDITS: {"": Form.OPENROUTER},
     },
     # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
     adds=Abilities(
@@ -40,8 +48,12 @@ PROVIDER = Provider(
     # https://openrouter.ai/docs/features/model-routing and /docs/features/presets
     picks_model_by=frozenset({"models", "preset"}),
     evidence=Evidence(
-        pages=("https://github.com/OpenRouterTeam/python-sdk",),
-        checked_on="2026-11-23",
-        unverified="that it lacks `n` and metadata",
+        pages=(
+            "https://github.com/OpenRouterTeam/python-sdk",
+            "https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts",
+            "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
+        ),
+        checked_on="2026-11-30",
+        unverified="that its chat lacks `n` and metadata; the events of its streamed images",
     ),
 )

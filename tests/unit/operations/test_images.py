@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from nagara.billing import BoundLimits, bound_charge, complete_images, price
+from nagara.dialects.images.usage import read_usage
 from nagara.domain.catalog import Model
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import QUANTITY_MAX, Meter, Usage
 from nagara.operations.image_stream import ImageStream
-from nagara.operations.image_usage import read_usage
 from nagara.operations.images import measure, read_request, write_request
 
 MODEL = Model(id="m", startup="s", display_name="M", output_tokens_max=10_000)

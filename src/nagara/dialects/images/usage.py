@@ -26,26 +26,52 @@ class OutputDetails(msgspec.Struct, gc=False):
     text_tokens: int | None = None
 
 
+class ChatDetails(msgspec.Struct, gc=False):
+    """`completion_tokens_details`: parts of `completion_tokens`."""
+
+    image_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
 class ImageUsage(msgspec.Struct, gc=False):
-    """`usage` of an answer with images."""
+    """`usage` of an answer with images, in the words of OpenAI's images or of its chat.
+
+    OpenRouter has the latter:
+    https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/models/imagegenerationusage.ts
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: ChatDetails | None = None
 
     def to_counts(self) -> dict[Meter, int]:
         """The same as disjoint meters."""
         counts: dict[Meter, int] = {}
-        rest = max(self.input_tokens or 0, 0)
-        inputs = self.input_tokens_details or InputDetails()
+        said = self.prompt_tokens if self.input_tokens is None else self.input_tokens
+        rest = max(said or 0, 0)
+        inputs = self.input_tokens_details or self.prompt_tokens_details or InputDetails()
         rest = _take(counts, rest, Meter.CACHE_READ, inputs.cached_tokens)
         rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
         _take(counts, rest, Meter.INPUT, rest)
+        if self.output_tokens is None and self.completion_tokens is not None:
+            return counts | self._count_completion(self.completion_tokens)
         rest = max(self.output_tokens or 0, 0)
         outputs = self.output_tokens_details or OutputDetails()
         rest = _take(counts, rest, Meter.OUTPUT, outputs.text_tokens)
         _take(counts, rest, Meter.OUTPUT_IMAGE, rest)
+        return counts
+
+    def _count_completion(self, tokens: int) -> dict[Meter, int]:
+        counts: dict[Meter, int] = {}
+        details = self.completion_tokens_details or ChatDetails(image_tokens=tokens)
+        rest = _take(counts, max(tokens, 0), Meter.OUTPUT_IMAGE, details.image_tokens)
+        rest = _take(counts, rest, Meter.REASONING, details.reasoning_tokens)
+        _take(counts, rest, Meter.OUTPUT, rest)
         return counts
 
 
@@ -80,3 +106,17 @@ def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) 
     if taken:
         counts[meter] = taken
     return left - taken
+
+
+def write_usage(usage: Usage) -> dict[str, object]:
+    """The same in OpenAI's words, for an answer that came in others."""
+    counts = usage.quantities
+    drawn, seen = counts.get(Meter.OUTPUT_IMAGE, 0), counts.get(Meter.INPUT_IMAGE, 0)
+    told, written = usage.input_tokens, usage.output_tokens
+    return {
+        "input_tokens": told,
+        "input_tokens_details": {"text_tokens": told - seen, "image_tokens": seen},
+        "output_tokens": written,
+        "output_tokens_details": {"text_tokens": written - drawn, "image_tokens": drawn},
+        "total_tokens": told + written,
+    }

@@ -1,0 +1,54 @@
+"""Sizes of images in the words of providers that have no pixels: a shape and a class of resolution.
+
+Their sizes are steps: `1:1` in `1K` is 1024x1024, `16:9` is 1344x768. So a size in pixels has an
+equivalent if a shape is within a few percent of its own; what is left of the difference is less
+than between the providers' own tables and the names in them.
+
+Sources: https://ai.google.dev/gemini-api/docs/image-generation#aspect_ratios
+"""
+
+import math
+import re
+
+import msgspec
+
+SIZE = re.compile(r"(\d{1,5})\s*[xX]\s*(\d{1,5})")
+RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+RATIO_ERROR_MAX = 0.03
+CLASS_PIXELS = {"1K": 1_048_576, "2K": 4_194_304, "4K": 16_777_216}
+"""What a square of each class has."""
+CLASS_SHARE = 0.45
+"""How much of its pixels a size has from which on it is of that class: 3840x2160 is 4K."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A size in steps. `is_smaller` says that less was asked for than the least class has."""
+
+    ratio: str
+    resolution: str
+    is_smaller: bool
+
+
+def read_size(size: str) -> tuple[int, int] | None:
+    """Width and height; None for `auto` and anything else that names no pixels."""
+    found = SIZE.fullmatch(size)
+    if found is None:
+        return None
+    width, height = int(found[1]), int(found[2])
+    return (width, height) if width and height else None
+
+
+def find_shape(width: int, height: int) -> Shape | None:
+    """The equivalent of so many pixels; None where no shape is near."""
+    wanted = math.log(width / height)
+    ratio = min(RATIOS, key=lambda name: abs(_log_of(name) - wanted))
+    if abs(_log_of(ratio) - wanted) > RATIO_ERROR_MAX:
+        return None
+    pixels = width * height
+    reached = [name for name, full in CLASS_PIXELS.items() if pixels >= full * CLASS_SHARE]
+    return Shape(ratio, reached[-1] if reached else "1K", pixels * 2 < CLASS_PIXELS["1K"])
+
+
+def _log_of(ratio: str) -> float:
+    width, height = map(int, ratio.split(":"))
+    return math.log(width / height)
