@@ -28,7 +28,14 @@ PROVIDER = Provider(
     },
     # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
     adds=Abilities(
-        frozenset({Ability.TOP_K, Ability.REASONING_BUDGET, Ability.CACHE_MARKS}),
+        frozenset(
+            {
+                Ability.TOP_K,
+                Ability.REASONING_BUDGET,
+                Ability.CACHE_MARKS,
+                Ability.IMAGE_OUTPUT,
+            }
+        ),
         frozenset({HostedKind.WEB_SEARCH}),
     ),
     lacks=Abilities(
