@@ -143,6 +143,7 @@ def _apply_rule(model: Model, rule: Rule) -> Model:
         output_tokens_max=rule.output_tokens_max,
         output_images_max=rule.output_images_max,
         image_tokens_max=rule.image_tokens_max,
+        drawn_tokens_max=rule.drawn_tokens_max,
         has_own_tools=bool(rule.has_own_tools),
         input_modalities=rule.input or model.input_modalities,
         output_modalities=rule.output or model.output_modalities,

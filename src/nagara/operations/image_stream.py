@@ -10,6 +10,7 @@ Source: https://platform.openai.com/docs/api-reference/images-streaming
 import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
+from nagara.dialects.images.dimensions import read_item_size
 from nagara.dialects.images.usage import ImageUsage, make_usage
 from nagara.dialects.json_fields import (
     NULL,
@@ -22,7 +23,7 @@ from nagara.dialects.json_fields import (
 from nagara.dialects.openai_error import error_fields
 from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import DrawnImage, Meter, Usage
 
 GENERATION = "image_generation"
 
@@ -30,12 +31,16 @@ GENERATION = "image_generation"
 class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     usage: ImageUsage | None = None
+    size: str | None = None
+    quality: str | None = None
     error: msgspec.Raw = NOTHING
 
 
 class _Whole(msgspec.Struct, gc=False):
     data: list[Fields] | None = None
     usage: ImageUsage | None = None
+    size: str | None = None
+    quality: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -51,6 +56,7 @@ class ImageStream(ForwardedStream):
         super().__init__(event_bytes_max, caller_model)
         self._family = family
         self._finished: dict[Meter, int] = {}
+        self._drawn: tuple[DrawnImage, ...] = ()
 
     def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one event."""
@@ -66,10 +72,11 @@ class ImageStream(ForwardedStream):
         elif kind.endswith(".partial_image"):
             self.text_bytes += 1
             begun = {**self._finished, Meter.IMAGES: self._finished.get(Meter.IMAGES, 0) + 1}
-            self.usage = Usage(begun)
+            self.usage = Usage(begun, drawn=self._drawn)
         elif kind.endswith(".completed"):
             self.text_bytes += 1
-            self._finish(view.usage)
+            size = view.size if view.size not in (None, "auto") else read_item_size(data)
+            self._finish(view.usage, DrawnImage(size, view.quality))
         if self._caller_model is None:
             return event
         return replace_data(event, replace_model(data, self._caller_model))
@@ -80,16 +87,19 @@ class ImageStream(ForwardedStream):
         if self.is_complete or not rest.lstrip().startswith(b"{"):
             return b""
         whole = read_view(rest, _whole_decoder, _Whole)
-        for place in range(len(whole.data or ())):
-            self._finish(None if place else whole.usage)
+        for place, item in enumerate(whole.data or ()):
+            size = whole.size or read_item_size(write_fields(item))
+            reported = None if place else whole.usage
+            self._finish(reported, DrawnImage(size, whole.quality))
         return tell_images(rest, family=self._family)
 
-    def _finish(self, reported: ImageUsage | None) -> None:
-        usage = make_usage(1, reported)
+    def _finish(self, reported: ImageUsage | None, drawn: DrawnImage) -> None:
+        usage = make_usage([drawn], reported)
         assert usage is not None
+        self._drawn = (*self._drawn, drawn)
         for meter, count in usage.quantities.items():
             self._finished[meter] = self._finished.get(meter, 0) + count
-        self.usage = Usage(dict(self._finished))
+        self.usage = Usage(dict(self._finished), drawn=self._drawn)
         self.is_complete = True
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:  # noqa: ARG002 - the dialects' signature

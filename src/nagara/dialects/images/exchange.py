@@ -10,6 +10,7 @@ from typing import Final
 from nagara.dialects.base import RequestView
 from nagara.dialects.exchange import Aim, Exchange, find_names_without_place, unreadable
 from nagara.dialects.images import google, openrouter, together, xai
+from nagara.dialects.images.dimensions import HEAD_CHARACTERS, read_base64_size
 from nagara.dialects.images.pictures import MEDIA_TYPES
 from nagara.dialects.images.request import NAMED, Drawn, ImageRequest, Wire, decode_request
 from nagara.dialects.images.traits import Form
@@ -17,7 +18,7 @@ from nagara.dialects.images.usage import write_usage
 from nagara.dialects.json_fields import encode_raw
 from nagara.dialects.translation import Translated
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.usage import DrawnImage, Meter, Usage
 
 WIRES: Final[Mapping[str, Wire]] = {
     Form.GOOGLE: google,
@@ -69,7 +70,7 @@ class ImageExchange:
         media_type = next((x.media_type for x in drawn if x.media_type), "")
         if media_type in _FORMATS:
             answer["output_format"] = _FORMATS[media_type]
-        usage = sum_usage(drawn, len(items))
+        usage = sum_usage(drawn, items)
         if usage.input_tokens or usage.output_tokens:
             answer["usage"] = write_usage(usage)
         return Translated(bytes(encode_raw(answer)), usage)
@@ -93,12 +94,16 @@ def split_count(count: int, count_max: int) -> list[int]:
     return [count_max] * whole + [rest] * (rest > 0)
 
 
-def sum_usage(drawn: Sequence[Drawn], images: int) -> Usage:
+def sum_usage(drawn: Sequence[Drawn], items: Sequence[Mapping[str, str]]) -> Usage:
     """What all calls used, and the images that there are, however they were counted."""
     counts: dict[Meter, int] = {}
     for each in drawn:
         for meter, count in () if each.usage is None else each.usage.quantities.items():
             counts[meter] = counts.get(meter, 0) + count
-    counts[Meter.IMAGES] = images
-    usage = Usage(counts)
-    return usage if usage.is_possible else Usage({Meter.IMAGES: images})
+    images = tuple(
+        DrawnImage(read_base64_size(item.get("b64_json", "")[:HEAD_CHARACTERS].encode()))
+        for item in items
+    )
+    counts[Meter.IMAGES] = len(images)
+    usage = Usage(counts, drawn=images)
+    return usage if usage.is_possible else Usage({Meter.IMAGES: len(images)}, drawn=images)

@@ -6,6 +6,7 @@ from nagara.dialects.base import read_view
 from nagara.dialects.exchange import decode_answer
 from nagara.dialects.images.request import Drawn
 from nagara.dialects.images.usage import ImageUsage, make_usage
+from nagara.domain.usage import DrawnImage
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -36,4 +37,4 @@ def read_drawn(body: bytes) -> Drawn:
         # An empty one says nothing: xAI sends both names.
         items.append({name: value for name, value in said.items() if value})
     reported = read_view(bytes(answer.usage), _usage_decoder, ImageUsage)
-    return Drawn(items, make_usage(len(items), reported), media_type)
+    return Drawn(items, make_usage([DrawnImage()] * len(items), reported), media_type)

@@ -8,9 +8,9 @@ import msgspec
 from nagara.dialects.base import RequestView
 from nagara.dialects.exchange import Aim
 from nagara.dialects.images.pictures import Picture, PicturesView
-from nagara.dialects.images.sizes import read_size
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.dialects.measuring import read_text
+from nagara.domain.sizes import read_size
 from nagara.domain.usage import Usage
 
 NAMED = frozenset({"model", "prompt", "n", "size", "stream", "partial_images", "response_format"})

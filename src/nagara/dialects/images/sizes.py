@@ -8,17 +8,13 @@ Sources: https://ai.google.dev/gemini-api/docs/image-generation#aspect_ratios
 """
 
 import math
-import re
 
 import msgspec
 
-SIZE = re.compile(r"(\d{1,5})\s*[xX]\s*(\d{1,5})")
+from nagara.domain.sizes import CLASS_PIXELS, class_of
+
 RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 RATIO_ERROR_MAX = 0.03
-CLASS_PIXELS = {"1K": 1_048_576, "2K": 4_194_304, "4K": 16_777_216}
-"""What a square of each class has."""
-CLASS_SHARE = 0.45
-"""How much of its pixels a size has from which on it is of that class: 3840x2160 is 4K."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -29,15 +25,6 @@ class Shape(msgspec.Struct, frozen=True):
     is_smaller: bool
 
 
-def read_size(size: str) -> tuple[int, int] | None:
-    """Width and height; None for `auto` and anything else that names no pixels."""
-    found = SIZE.fullmatch(size)
-    if found is None:
-        return None
-    width, height = int(found[1]), int(found[2])
-    return (width, height) if width and height else None
-
-
 def find_shape(width: int, height: int) -> Shape | None:
     """The equivalent of so many pixels; None where no shape is near."""
     wanted = math.log(width / height)
@@ -45,8 +32,8 @@ def find_shape(width: int, height: int) -> Shape | None:
     if abs(_log_of(ratio) - wanted) > RATIO_ERROR_MAX:
         return None
     pixels = width * height
-    reached = [name for name, full in CLASS_PIXELS.items() if pixels >= full * CLASS_SHARE]
-    return Shape(ratio, reached[-1] if reached else "1K", pixels * 2 < CLASS_PIXELS["1K"])
+    found = class_of(pixels)
+    return Shape(ratio, "1K" if found == "512" else found, pixels * 2 < CLASS_PIXELS["1K"])
 
 
 def _log_of(ratio: str) -> float:

@@ -7,10 +7,13 @@ lie inside the totals, and an output that is not taken apart is all image.
 Source: https://platform.openai.com/docs/api-reference/images/object
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from nagara.dialects.base import read_view
-from nagara.domain.usage import Meter, Usage
+from nagara.dialects.images.dimensions import read_item_size
+from nagara.domain.usage import DrawnImage, Meter, Usage
 
 
 class InputDetails(msgspec.Struct, gc=False):
@@ -78,6 +81,8 @@ class ImageUsage(msgspec.Struct, gc=False):
 class _Answer(msgspec.Struct, gc=False):
     data: list[msgspec.Raw] | None = None
     usage: ImageUsage | None = None
+    size: str | None = None
+    quality: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -86,18 +91,22 @@ _decoder = msgspec.json.Decoder(_Answer)
 def read_usage(body: bytes) -> Usage | None:
     """What a whole answer used; None if there is no image in it and no count."""
     answer = read_view(body, _decoder, _Answer)
-    return make_usage(len(answer.data or ()), answer.usage)
+    drawn = [
+        DrawnImage(answer.size or read_item_size(bytes(item)), answer.quality)
+        for item in answer.data or ()
+    ]
+    return make_usage(drawn, answer.usage)
 
 
-def make_usage(images: int, reported: ImageUsage | None) -> Usage | None:
-    """Usage of so many images, with the tokens that were reported; None for neither."""
+def make_usage(drawn: Sequence[DrawnImage], reported: ImageUsage | None) -> Usage | None:
+    """Usage of these images, with the tokens that were reported; None for neither."""
     counts = {} if reported is None else reported.to_counts()
     if not Usage(counts).is_possible:
         # The images are there all the same, and are charged by our own count.
         counts = {}
-    if images:
-        counts[Meter.IMAGES] = images
-    return Usage(counts) if counts else None
+    if drawn:
+        counts[Meter.IMAGES] = len(drawn)
+    return Usage(counts, drawn=tuple(drawn)) if counts else None
 
 
 def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int | None) -> int:
