@@ -101,6 +101,32 @@ async def test_request_and_answer_pass_and_are_charged_by_their_tokens(stage: St
     assert head.header("x-nagara-cost") == COST
 
 
+OPTIONS: dict[str, Any] = {
+    "n": 2, "size": "1536x864", "quality": "xhigh", "background": "opaque", "moderation": "low",
+    "output_format": "webp", "output_compression": 80, "user": "u", "safety_identifier": "s",
+    "complexity": "high", "style": "vivid", "response_format": "b64_json",
+}  # fmt: skip
+
+
+async def test_every_option_of_the_sdk_arrives_as_it_was_sent(stage: Stage) -> None:
+    got: list[Received] = []
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.read_request():
+            got.append(request)
+            await peer.answer(json.dumps(ANSWER).encode())
+
+    async with stage.upstream(script):
+        address, key = f"{stage.gateway.url}/v1", stage.gateway.key
+        async with openai.AsyncOpenAI(base_url=address, api_key=key, max_retries=0) as client:
+            await client.images.generate(
+                model=CALLER_MODEL, prompt="A cat", extra_body={"x_new": [1]}, **OPTIONS
+            )
+    (request,) = got
+    sent = {"model": UPSTREAM_MODEL, "prompt": "A cat", "x_new": [1], **OPTIONS}
+    assert json.loads(request.body) == sent
+
+
 async def test_repetition_by_idempotency_key_is_not_asked_again(stage: Stage) -> None:
     first, _, answer = await exchange(stage, ASKED, idempotency_key="picture-1")
     again, head, replayed = await exchange(stage, ASKED, idempotency_key="picture-1")
