@@ -138,11 +138,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider's facts were held against, told in `docs/providers.md`.
 
     `pages` are addresses: documentation, a published SDK's types, a maintainer's answer.
-    `checked_on` is the day, as `YYYY-MM-DD`. `unverified` says in words what none of them tells.
+    `checked_on` is the day, as `YYYY-MM-DD`; `later` has the pages that facts were added from
+    since, by their day. `unverified` says in words what none of them tells.
     """
 
     pages: tuple[str, ...]
     checked_on: str
+    later: Mapping[str, tuple[str, ...]] = {}
     unverified: str = ""
 
 

@@ -55,12 +55,14 @@ PROVIDER = Provider(
     # https://openrouter.ai/docs/features/model-routing and /docs/features/presets
     picks_model_by=frozenset({"models", "preset"}),
     evidence=Evidence(
-        pages=(
-            "https://github.com/OpenRouterTeam/python-sdk",
-            "https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts",
-            "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
-        ),
-        checked_on="2026-11-30",
+        pages=("https://github.com/OpenRouterTeam/python-sdk",),
+        checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts",
+                "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
+            )
+        },
         unverified="that its chat lacks `n` and metadata; the events of its streamed images",
     ),
 )

@@ -25,11 +25,13 @@ PROVIDER = Provider(
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
     evidence=Evidence(
-        pages=(
-            "https://docs.together.ai/docs/inference/openai-compatibility",
-            "https://github.com/vercel/ai/blob/main/packages/togetherai/src/togetherai-image-model.ts",
-        ),
-        checked_on="2026-11-30",
+        pages=("https://docs.together.ai/docs/inference/openai-compatibility",),
+        checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/vercel/ai/blob/main/packages/togetherai/src/togetherai-image-model.ts",
+            )
+        },
         unverified="`top_k`",
     ),
 )

@@ -51,10 +51,12 @@ PROVIDER = Provider(
     # The same models with the same signatures as at the Gemini API.
     signature_maker="google",
     evidence=Evidence(
-        pages=(
-            "https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",
-            "https://github.com/googleapis/python-genai/blob/main/google/genai/types.py",
-        ),
-        checked_on="2026-11-30",
+        pages=("https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",),
+        checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/googleapis/python-genai/blob/main/google/genai/types.py",
+            )
+        },
     ),
 )

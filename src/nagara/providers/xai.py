@@ -32,10 +32,14 @@ PROVIDER = Provider(
         pages=(
             "https://docs.x.ai/developers/model-capabilities/text/comparison",
             "https://docs.x.ai/developers/rest-api-reference/inference/legacy",
-            "https://docs.x.ai/developers/model-capabilities/images/generation",
-            "https://github.com/vercel/ai/blob/main/packages/xai/src/xai-image-model.ts",
         ),
-        checked_on="2026-11-30",
+        checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://docs.x.ai/developers/model-capabilities/images/generation",
+                "https://github.com/vercel/ai/blob/main/packages/xai/src/xai-image-model.ts",
+            )
+        },
         unverified="which fields its chat refuses; the field for several images of an edit",
     ),
 )
