@@ -226,6 +226,42 @@ async def test_upload_goes_to_the_next_deployment_in_its_own_format(stage: Stage
 
 
 @pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, b"PROHIBITED_CONTENT"),
+        (
+            {"candidates": [{"content": {"parts": [{"text": "I draw no cats."}]}}]},
+            b"I draw no cats.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("stream", ["false", "true"])
+async def test_refusal_to_draw_says_why_and_costs_nothing(
+    stage: Stage, answer: dict[str, Any], said: bytes, stream: str
+) -> None:
+    async def script(peer: Peer) -> None:
+        while await peer.read_request():
+            await peer.answer(json.dumps(answer).encode())
+
+    name = f"refused-{stream}-{len(said)}"
+    body = write_form(PNG + b"x", "gemini-painter", stream=stream)
+    async with stage.upstream(script), Caller(stage.gateway) as caller:
+        caller.writer.write(write_head(stage, len(body), name) + body)
+        await caller.writer.drain()
+        head = await caller.read_head()
+        told = b""
+        async with asyncio.timeout(10):
+            while said not in told:
+                piece = await caller.reader.read(MIB)
+                assert piece, told
+                told += piece
+    # A stream has begun by then, and ends with the error.
+    assert head.status == (200 if stream == "true" else 400)
+    assert b"invalid_request_error" in told
+    assert wait_for_row(stage.gateway, name).charge_nano in (None, 0)
+
+
+@pytest.mark.parametrize(
     ("fields", "cost"),
     [
         ({"size": "1024x1024"}, "0.02"),

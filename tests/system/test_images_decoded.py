@@ -199,6 +199,18 @@ def test_edit_by_json_is_the_edit_by_a_form(client: openai.OpenAI, decoders: Dec
     assert left != right
 
 
+def test_models_that_draw_in_conversations_draw_here_too(
+    client: openai.OpenAI, decoders: Decoders
+) -> None:
+    raw = client.images.with_raw_response.generate(
+        model="gemini-3-pro-image", prompt="A cat", size=SIZE, response_format="b64_json"
+    )
+    assert decoders.read_size(contents(raw.parse())[0]) == ("png", WIDTH, HEIGHT)
+    assert float(raw.headers["x-nagara-cost"]) > 0
+    with pytest.raises(openai.APIStatusError):
+        client.images.generate(model="gemini-2.5-flash", prompt="A cat")
+
+
 def test_web_address_is_refused_where_nobody_fetches(client: openai.OpenAI) -> None:
     body = {
         "model": MODEL, "prompt": "x", "images": [{"image_url": "https://pictures.example/a.png"}],
