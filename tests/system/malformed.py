@@ -82,6 +82,7 @@ VALID_BODIES: Mapping[str, dict[str, Any]] = {
     "/v1/images/edits": {
         "model": "gpt-image-2",
         "prompt": "Hello.",
+        "size": "32x32",
         "images": [{"image_url": f"data:image/gif;base64,{_GIF}"}],
         "mask": {"image_url": f"data:image/gif;base64,{_GIF}"},
     },
