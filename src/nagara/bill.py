@@ -218,7 +218,7 @@ class Bill:
                 usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
         if terms.demand.images_max:
             came = estimate_input(terms.demand, self._input_tokens_max)
-            usage = complete_images(usage, terms.card, came)
+            usage = complete_images(usage, terms.card, terms.demand, came)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         priced = partial(

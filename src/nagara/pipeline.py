@@ -22,7 +22,6 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
-from nagara.dialects.base import RequestView
 from nagara.dialects.translation import Translated
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
@@ -35,7 +34,7 @@ from nagara.media.request_files import RequestFiles
 from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.forms import FormLimits, read_form
+from nagara.operations.forms import FormLimits
 from nagara.operations.image_links import write_links
 from nagara.operations.lanes import AnswerStream, Asking, Bounds
 from nagara.outcomes import describe_failure, interruption, sum_up
@@ -138,7 +137,10 @@ class Pipeline:
         snapshot, key = self._snapshots.authenticate(headers)
         ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
         require_standard(key)
-        view = self._read_view(endpoint, headers, body)
+        is_form = upload is not None and endpoint.read_form is not None
+        read = endpoint.read_form if is_form else endpoint.read_request
+        assert read is not None
+        view = read(body)
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
         candidates = plan(route, endpoint, random.random())  # noqa: S311 - spreads load
@@ -168,16 +170,10 @@ class Pipeline:
                 key,
                 route.model.id,
                 endpoint,
-                # The files of a form are no text.
-                len(body) if endpoint.read_form is None else demand.text_bytes,
+                # Pictures are no text, in a form or in JSON.
+                len(body) if endpoint.files is None else demand.text_bytes,
             ),
         )
-
-    def _read_view(self, endpoint: Endpoint, headers: Headers, body: bytes) -> RequestView:
-        if endpoint.read_form is None:
-            return endpoint.read_request(body)
-        content_type = next((value for name, value in headers if name == b"content-type"), b"")
-        return endpoint.read_form(read_form(content_type, body, self.limits.forms))
 
     def _open_allowance(
         self, account: Account, key: Key, model_id: str, endpoint: Endpoint, body_bytes: int

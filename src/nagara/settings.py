@@ -105,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Annotated[str, _server("The folder of the database; empty for ./data if a gateway began there, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara.")] = ""
     workers: Annotated[int, _server("How many processes serve on that address.", 1, 256)] = 1
     body_bytes_max: Annotated[int, _server("The largest request body.", 1024, BODY_BYTES_LIMIT)] = 32 * MIB
-    upload_bytes_max: Annotated[int, _server("The largest form with an audio file; it is put on the disk, not into memory.", 1024, BODY_BYTES_LIMIT)] = 128 * MIB
+    upload_bytes_max: Annotated[int, _server("The largest form with images or audio; its files are put on the disk, not into memory.", 1024, BODY_BYTES_LIMIT)] = 128 * MIB
     header_bytes_max: Annotated[int, _server("The largest request head.", 1024, 16 * MIB)] = 65_536
     header_count_max: Annotated[int, _server("The most headers in a request.", 8, 10_000)] = 100
     form_parts_max: Annotated[int, Row(section="server", help="The most parts of a form with images or audio.", at_least=1, at_most=10_000, is_live=True)] = 128

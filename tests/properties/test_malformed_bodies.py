@@ -13,10 +13,13 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.operations import ENDPOINTS, Endpoint
 
 MESSAGE_LENGTH_MAX = 4000
-JSON_PATHS = [path for path, endpoint in ENDPOINTS.items() if endpoint.read_form is None]
+JSON_PATHS = [path for path in ENDPOINTS if not path.endswith("/variations")]
+"""One takes nothing but forms."""
+
 WHOLE = (
     b'{"model":"m","input":"a","messages":[{}],"contents":[{}],"max_tokens":1,"prompt":"a",'
-    b'"query":"a","documents":["a"],"voice":"v","\\ud83d":7}'
+    b'"query":"a","documents":["a"],"voice":"v","images":[{"image_url":"https://a.example"}],'
+    b'"\\ud83d":7}'
 )
 """Whatever any endpoint needs, and half a surrogate pair."""
 

@@ -29,6 +29,9 @@ MODEL = "gpt-4.1-mini"
 _TOOL_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _FUNCTION = {"name": "weather", "description": "Looks it up.", "parameters": _TOOL_SCHEMA}
 
+_GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+"""One pixel that lets through."""
+
 VALID_BODIES: Mapping[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "model": MODEL,
@@ -76,6 +79,13 @@ VALID_BODIES: Mapping[str, dict[str, Any]] = {
     },
     "/v1/moderations": {"model": "omni-moderation-latest", "input": ["one", "two"]},
     "/v1/images/generations": {"model": "gpt-image-2", "prompt": "Hello.", "size": "32x32"},
+    "/v1/images/edits": {
+        "model": "gpt-image-2",
+        "prompt": "Hello.",
+        "size": "32x32",
+        "images": [{"image_url": f"data:image/gif;base64,{_GIF}"}],
+        "mask": {"image_url": f"data:image/gif;base64,{_GIF}"},
+    },
 }
 
 READ_PATHS = (

@@ -20,8 +20,9 @@ import pytest
 import requests
 from PIL import Image
 
-from nagara.operations.forms import FormLimits, read_form
+from nagara.operations.forms import FormLimits
 from tests.fakes import Peer, Received
+from tests.forms import read_form
 from tests.system.caller import Head, call
 from tests.system.gateway import GatewayProcess
 from tests.system.scripts import CALLER_MODEL, UPSTREAM_MODEL, begin_stream
@@ -98,6 +99,32 @@ async def test_request_and_answer_pass_and_are_charged_by_their_tokens(stage: St
     assert json.loads(request.body) == {**ASKED, "model": UPSTREAM_MODEL}
     assert json.loads(answer) == ANSWER
     assert head.header("x-nagara-cost") == COST
+
+
+OPTIONS: dict[str, Any] = {
+    "n": 2, "size": "1536x864", "quality": "xhigh", "background": "opaque", "moderation": "low",
+    "output_format": "webp", "output_compression": 80, "user": "u", "safety_identifier": "s",
+    "complexity": "high", "style": "vivid", "response_format": "b64_json",
+}  # fmt: skip
+
+
+async def test_every_option_of_the_sdk_arrives_as_it_was_sent(stage: Stage) -> None:
+    got: list[Received] = []
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.read_request():
+            got.append(request)
+            await peer.answer(json.dumps(ANSWER).encode())
+
+    async with stage.upstream(script):
+        address, key = f"{stage.gateway.url}/v1", stage.gateway.key
+        async with openai.AsyncOpenAI(base_url=address, api_key=key, max_retries=0) as client:
+            await client.images.generate(
+                model=CALLER_MODEL, prompt="A cat", extra_body={"x_new": [1]}, **OPTIONS
+            )
+    (request,) = got
+    sent = {"model": UPSTREAM_MODEL, "prompt": "A cat", "x_new": [1], **OPTIONS}
+    assert json.loads(request.body) == sent
 
 
 async def test_repetition_by_idempotency_key_is_not_asked_again(stage: Stage) -> None:

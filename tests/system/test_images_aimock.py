@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -70,3 +71,13 @@ def test_edit_reaches_the_upstream_as_a_form_that_it_reads(
 def test_upstreams_refusal_is_the_callers(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         client.images.generate(model=MODEL, prompt="nothing is recorded for this")
+
+
+def test_every_option_of_the_sdk_is_taken(client: openai.OpenAI) -> None:
+    options: dict[str, Any] = {
+        "n": 2, "size": "1536x864", "quality": "high", "background": "opaque", "moderation": "low",
+        "output_format": "webp", "output_compression": 80, "user": "u", "safety_identifier": "s",
+    }  # fmt: skip
+    answer = client.images.generate(model=MODEL, prompt="a cat", **options)
+    assert answer.data
+    assert base64.b64decode(answer.data[0].b64_json or "").startswith(b"\x89PNG")

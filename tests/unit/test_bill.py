@@ -6,7 +6,8 @@ import pytest
 from nagara.access import issue_key
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits
-from nagara.billing.prices import TOKENS_PER_DRAWN_IMAGE, TOKENS_PER_IMAGE
+from nagara.billing.images import TOKENS_PER_DRAWN_IMAGE
+from nagara.billing.prices import TOKENS_PER_IMAGE
 from nagara.domain.catalog import (
     Account,
     Catalogue,

@@ -13,8 +13,8 @@ from nagara.billing.bounds import (
     not_enough_credit,
     price_output,
 )
+from nagara.billing.images import complete_images
 from nagara.billing.prices import (
-    complete_images,
     complete_usage,
     estimate_input,
     estimate_usage,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from nagara.billing.images import bound_images
 from nagara.billing.prices import FindCard, resolve_rates
 from nagara.billing.sound import bound_quantities
 from nagara.domain.catalog import Model
@@ -109,7 +110,9 @@ def bound_charge(
         input_pico = _bound_rest(demand, rates, tokens, unpriced)
         output_rate = _bound_output_rate(demand, rates, unpriced) if is_written else 0
     if demand.images_max:
-        input_pico += _bound_images(demand, model, card, limits, unpriced)
+        whole = msgspec.structs.replace(demand, output_tokens_max=None)
+        drawn = bound_output(whole, model, limits)
+        input_pico += bound_images(demand, model, card, drawn, unpriced)
     for side in demand.side_calls:
         other = find_card(side.model) if find_card is not None and side.model else None
         once = side.input_tokens_max
@@ -230,24 +233,6 @@ def _bound_rest(
 def _bound_output_rate(demand: Demand, rates: Sequence[Rates], unpriced: list[Meter]) -> int:
     meters = _MEDIA_OUTPUT if demand.has_media_output else TEXT_OUTPUT_METERS
     return _dearest(rates, meters, unpriced)
-
-
-def _bound_images(
-    demand: Demand, model: Model, card: RateCard, limits: BoundLimits, unpriced: list[Meter]
-) -> int:
-    """Pico-dollars for all images that are drawn: by their number, by their tokens, or by both."""
-    tokens = bound_output(msgspec.structs.replace(demand, output_tokens_max=None), model, limits)
-    if demand.image_tokens_max is not None:
-        tokens = min(tokens, demand.image_tokens_max)
-    rates = [card.rates_pico, *(tier.rates_pico for tier in card.tiers)]
-    each = find_dearest(rates, (Meter.IMAGES,))
-    if each is not None and Meter.INPUT in unpriced:
-        # The price of an image is the price of the request, whatever was said in it.
-        unpriced.remove(Meter.INPUT)
-    by_token = find_dearest(rates, _MEDIA_OUTPUT)
-    if each is None and by_token is None:
-        unpriced.append(Meter.IMAGES)
-    return demand.images_max * ((each or 0) + tokens * (by_token or 0))
 
 
 def _bound_side(side: SideCalls, card: RateCard, input_tokens: int, limits: BoundLimits) -> int:

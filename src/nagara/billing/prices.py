@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from nagara.billing.images import charge_drawn
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
@@ -18,12 +19,8 @@ from nagara.domain.usage import Meter, Usage, count_input
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
 
-TOKENS_PER_DRAWN_IMAGE = 4160
-"""The same for an image that a model draws: OpenAI's square one in high quality.
-https://platform.openai.com/docs/guides/image-generation#cost-and-latency"""
-
 TOKENS_PER_IMAGE = 1000
-"""The same for an image, whatever its bytes: about one of a megapixel, with most makers."""
+"""The same for an image that goes in, whatever its bytes: about one of a megapixel, mostly."""
 
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
@@ -63,7 +60,11 @@ def price(
     `find_card` finds, and else by this one.
     """
     unpriced: list[Meter] = []
-    lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
+    counts, drawn = usage.quantities, charge_drawn(usage, card, unpriced)
+    if drawn is not None:
+        counts = {meter: count for meter, count in counts.items() if meter is not Meter.IMAGES}
+    lines = _charge_lines(counts, card, service_tier, unpriced, is_by_image=drawn is not None)
+    lines += drawn or ()
     if (fee := find_fee(card, service_tier)) is not None:
         lines.append(ChargeLine(Meter.REQUESTS, 1, fee))
     for number, side in enumerate(usage.rounds, 1):
@@ -88,8 +89,13 @@ def _charge_lines(
     card: RateCard,
     service_tier: str | None,
     unpriced: list[Meter],
+    *,
+    is_by_image: bool = False,
 ) -> list[ChargeLine]:
-    """A line for each meter; those that the card has no price for are added to `unpriced`."""
+    """A line for each meter; those that the card has no price for are added to `unpriced`.
+
+    `is_by_image`: what was drawn is charged beside these, so its tokens need no price.
+    """
     rates = card.rates_pico
     if card.tiers or service_tier is not None:
         rates = resolve_rates(card, count_input(quantities), service_tier)
@@ -98,7 +104,7 @@ def _charge_lines(
         # Nearly every meter has its own price: the rest is for those that are charged as others.
         rate = rates.get(meter)
         if rate is None and (rate := _find_coarser(meter, quantities, rates)) is None:
-            unpriced.append(meter)
+            unpriced += () if is_by_image else (meter,)
         lines.append(ChargeLine(meter, quantity, rate or 0))
     return lines
 
@@ -186,18 +192,6 @@ def complete_usage(
     if not reported.input_tokens:
         counts[Meter.INPUT] = estimated.input_tokens
     return msgspec.structs.replace(reported, quantities=counts, is_estimated=True)
-
-
-def complete_images(usage: Usage, card: RateCard | None, input_tokens: int) -> Usage:
-    """The same, with tokens for images that were only counted where the card charges by tokens."""
-    images = usage.quantities.get(Meter.IMAGES, 0)
-    if not images or card is None or Meter.IMAGES in card.rates_pico or usage.output_tokens:
-        return usage
-    drawn = {Meter.OUTPUT_IMAGE: images * TOKENS_PER_DRAWN_IMAGE}
-    if not usage.input_tokens:
-        drawn[Meter.INPUT] = input_tokens
-    counts = {**usage.quantities, **drawn}
-    return msgspec.structs.replace(usage, quantities=counts, is_estimated=True)
 
 
 def estimate_input(demand: Demand, input_tokens_max: int | None = None) -> int:

@@ -71,6 +71,9 @@ def _check_round(
         if card is not None and find_rate_card((card,), at_s) is not None:
             rates = resolve_rates(card, input_tokens, charge.service_tier)
             rate_pico = find_rate(rates, line.meter) or 0
+            if line.image_class is not None:
+                named = card.rate_of_class(line.image_class)
+                rate_pico = MISSING if named is None else named
             if line.rate_pico != rate_pico:
                 yield Flaw(str(line.meter), line.rate_pico, rate_pico)
         elif version not in told:

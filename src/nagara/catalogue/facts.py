@@ -106,6 +106,7 @@ class Rule(_Fact, frozen=True):
     output_tokens_max: int | None = None
     output_images_max: int | None = None
     image_tokens_max: int | None = None
+    drawn_tokens_max: int | None = None
     has_own_tools: bool | None = None
 
     def over(self, earlier: "Rule") -> "Rule":

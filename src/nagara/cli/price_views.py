@@ -57,6 +57,10 @@ def view_card(card: RateCard) -> dict[str, object]:
         "hours": None if card.hours_s is None else _hours(card.hours_s),
         "markup_percent": msgspec.Raw(format_percent(markup_ppm).encode()),
         "usd_per_million": view_rates(card.rates_pico, markup_ppm),
+        "usd_per_image": {
+            x.name: msgspec.Raw(format_rate(x.rate_pico, markup_ppm).encode())
+            for x in card.image_classes
+        },
         "tiers": _view_tiers(card.tiers, markup_ppm),
         "service_tiers": {
             name: {
@@ -105,6 +109,9 @@ def _card_facts(name: str, card: RateCard) -> list[tuple[str, str]]:
     rates = describe_rates(card.rates_pico, markup_ppm)
     markup = f" (markup of {format_percent(markup_ppm)}% included)" if markup_ppm else ""
     facts = [(name, rates + markup), *_tier_facts("", card.tiers, markup_ppm)]
+    facts += (
+        (f"  image {x.name}", format_rate(x.rate_pico, markup_ppm)) for x in card.image_classes
+    )
     for service_tier, service in card.service_tiers.items():
         facts.append((f"  {service_tier}", describe_rates(service.rates_pico, markup_ppm)))
         facts += _tier_facts(f"{service_tier} ", service.tiers, markup_ppm)

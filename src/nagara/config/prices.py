@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 
 from nagara.config.document import Document
 from nagara.config.tables import (
+    ImagePriceTable,
     PricesTable,
     Problems,
     RatesTable,
@@ -19,11 +20,13 @@ from nagara.config.tables import (
     read_fields,
 )
 from nagara.domain.money import PPM, is_markup, rate_from_mtok
-from nagara.domain.rates import FREE_RATES, RateCard, Rates, RateTier, ServiceRates
+from nagara.domain.rates import FREE_RATES, ImageClass, RateCard, Rates, RateTier, ServiceRates
+from nagara.domain.sizes import count_pixels
 from nagara.domain.usage import Meter
 
 PRICE_MTOK_MAX = Decimal(1_000_000)
 NO_PRICE = 'has to be a price in dollars, such as "0.10"'
+NO_SIZE = 'has to be a size in pixels, such as "1024x1024", or 512, 1K, 2K or 4K'
 NO_MARKUP = 'has to be a percentage above -100, such as "20"'
 MS_PER_HOUR = 3_600_000
 
@@ -42,6 +45,7 @@ METERS: Mapping[str, tuple[tuple[Meter, ...], int]] = {
     "output_image_mtok": ((Meter.OUTPUT_IMAGE,), 1_000_000),
     "mchars": ((Meter.CHARACTERS,), 1_000_000),
     "image": ((Meter.IMAGES,), 1),
+    "megapixel": ((Meter.PIXELS,), 1_000_000),
     "audio_hour": ((Meter.AUDIO_MS,), MS_PER_HOUR),
     "search": ((Meter.SEARCHES,), 1),
     "file_search": ((Meter.FILE_SEARCHES,), 1),
@@ -68,7 +72,7 @@ def read_prices(
 
 def has_price(card: RateCard) -> bool:
     """Whether anything on the card costs something."""
-    return any(card.rates_pico.values())
+    return any(card.rates_pico.values()) or any(x.rate_pico for x in card.image_classes)
 
 
 def _read_card(
@@ -78,11 +82,12 @@ def _read_card(
     if fields is None:
         return None
     rates = read_rates(document, keys, fields, problems)
+    images = _read_images(document, (*keys, "images"), fields.images, problems)
     if fields.free:
-        if any(rates.values()):
+        if images or any(rates.values()):
             problems.add(document.where(*keys), "is free and has prices: one of the two is wrong")
         rates = {**FREE_RATES, **rates}
-    elif not rates:
+    elif not (rates or images):
         problems.add(document.where(*keys), "has no price; what costs nothing says free = true")
     tiers = _read_tiers(document, (*keys, "tiers"), fields.tiers, problems)
     return RateCard(
@@ -94,7 +99,32 @@ def _read_card(
             if (service := _read_service(document, keys, name, own, rates, tiers, problems))
         },
         effective_from_s=_to_unix(fields.effective_from),
+        image_classes=images,
     )
+
+
+def _read_images(
+    document: Document, keys: tuple[str, ...], tables: Sequence[object], problems: Problems
+) -> tuple[ImageClass, ...]:
+    found: list[ImageClass] = []
+    for table in tables:
+        fields = read_fields(ImagePriceTable, document, keys, table, problems)
+        if fields is None:
+            continue
+        rate = read_rate(fields.price, 1)
+        if rate is None:
+            problems.add(document.where(*keys, "price"), NO_PRICE)
+            continue
+        each = ImageClass(rate, fields.size, fields.quality)
+        if not each.name:
+            what = "has neither a size nor a quality: the price of any image is called image"
+            problems.add(document.where(*keys), what)
+        elif fields.size is not None and count_pixels(fields.size) is None:
+            problems.add(document.where(*keys, "size"), NO_SIZE)
+        elif each.name in {other.name for other in found}:
+            problems.add(document.where(*keys), f"has the price of {each.name!r} twice")
+        found.append(each)
+    return tuple(found)
 
 
 def read_rates(

@@ -14,6 +14,7 @@ from msgspec import Meta
 from nagara.config.tables import (
     CredentialTable,
     DeploymentTable,
+    ImagePriceTable,
     ModelTable,
     PricesTable,
     ProviderTable,
@@ -57,6 +58,10 @@ search = "0.01"                     # one web search
 tiers = [{ input_tokens_above = 200000, input_mtok = "2.50", output_mtok = "15" }]
 service_tiers.flex = { multiple = "0.5" }
 
+[models."my-painter".prices]       # images by what they are; image for those that none fits
+image = "0.04"
+images = [{ size = "1024x1792", quality = "hd", price = "0.12" }, { size = "4K", price = "0.15" }]
+
 [aliases]
 fast = "gpt-4.1-mini"
 """
@@ -68,6 +73,7 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("prices of a model", PricesTable),
     ("tiers of prices", TierTable),
     ("service_tiers of prices", ServiceTable),
+    ("images of prices", ImagePriceTable),
     ("deployments of a model", DeploymentTable),
 )
 

@@ -25,11 +25,16 @@ def _lines() -> Iterator[str]:
 
 def _line(provider: Provider, evidence: Evidence) -> str:
     served = ", ".join(provider.paths)
-    pages = ", ".join(f"[{number}]({page})" for number, page in enumerate(evidence.pages, 1))
+    added = [page for pages in evidence.later.values() for page in pages]
+    numbered = enumerate((*evidence.pages, *added), 1)
+    pages = ", ".join(f"[{number}]({page})" for number, page in numbered)
+    days, first = evidence.checked_on, len(evidence.pages) + 1
+    for day, more in evidence.later.items():
+        last = first + len(more) - 1
+        days += f"; {first if first == last else f'{first} to {last}'}: {day}"
+        first = last + 1
     unverified = evidence.unverified or "-"
-    return (
-        f"| {provider.display_name} | {served} | {pages} | {evidence.checked_on} | {unverified} |"
-    )
+    return f"| {provider.display_name} | {served} | {pages} | {days} | {unverified} |"
 
 
 INTRODUCTION = """\

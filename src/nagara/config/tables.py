@@ -64,6 +64,7 @@ class RatesTable(msgspec.Struct, kw_only=True, frozen=True):
     output_image_mtok: Annotated[Price | None, Meta(description="Images that come out, counted in tokens; as output if left out.")] = None
     mchars: Annotated[Price | None, Meta(description="A million characters.")] = None
     image: Annotated[Price | None, Meta(description="One image.")] = None
+    megapixel: Annotated[Price | None, Meta(description="A million pixels of images that come out.")] = None
     audio_hour: Annotated[Price | None, Meta(description="An hour of audio.")] = None
     search: Annotated[Price | None, Meta(description="One web search by the provider.")] = None
     file_search: Annotated[Price | None, Meta(description="One search in the provider's files.")] = None
@@ -78,6 +79,7 @@ class PricesTable(RatesTable, kw_only=True, frozen=True):
     free: Annotated[bool, Meta(description="true declares that it costs nothing. A price that is left out is never zero.")] = False
     tiers: Annotated[list[dict[str, Any]], Meta(description="Prices for long input, as below.")] = []
     service_tiers: Annotated[dict[str, Any], Meta(description="Prices by service tier (flex, priority, batch), as below.")] = {}
+    images: Annotated[list[dict[str, Any]], Meta(description="Prices of one image by its size and quality, as below; the first that fits counts, and `image` for the rest.")] = []
 
 
 class TierTable(RatesTable, kw_only=True, frozen=True):
@@ -90,6 +92,14 @@ class ServiceTable(RatesTable, kw_only=True, frozen=True):
     """service_tiers.NAME: prices of a service tier."""
 
     multiple: Annotated[Price | None, Meta(description="All prices times this, such as \"0.5\"; prices beside it win.")] = None
+
+
+class ImagePriceTable(msgspec.Struct, kw_only=True, frozen=True):
+    """images: the price of one image of a size, a quality, or both."""
+
+    price: Annotated[Price, Meta(description="One image.")]
+    size: Annotated[str | None, Meta(description="In pixels, such as \"1024x1792\", or as a class: 512, 1K, 2K, 4K; any if left out.")] = None
+    quality: Annotated[str | None, Meta(description="In the provider's word, such as \"hd\"; any if left out.")] = None
 
 
 class DeploymentTable(msgspec.Struct, kw_only=True, frozen=True):

@@ -33,7 +33,7 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     `provider` is its display name, for messages, and `model` its own name for the model. `form` and
     `traits` are its own ways, explained in the operation's folder. `inputs_max` is how many inputs
     it takes in a call, and `tokens_max` how many tokens they may have together. `seed` is unique to
-    the answer.
+    the answer, and `now_s` when it was asked for, as Unix time.
     """
 
     provider: str
@@ -44,6 +44,7 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     traits: frozenset[str] = frozenset()
     inputs_max: int | None = None
     tokens_max: int | None = None
+    now_s: int = 0
 
 
 class Exchange(Protocol):

@@ -49,6 +49,11 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "anthropic_messages": "output_config.format",
         "google_gemini": "generationConfig.responseMimeType",
     },
+    "modalities": {"google_gemini": "generationConfig.responseModalities"},
+    "image_options": {
+        "openai_chat": "image_config",
+        "google_gemini": "generationConfig.imageConfig",
+    },
     "verbosity": {"openai_responses": "text.verbosity"},
     # For Responses the name that replaces `user`, which the hub does not tell apart.
     "user": {"anthropic_messages": "metadata.user_id", "openai_responses": "safety_identifier"},
@@ -82,6 +87,8 @@ RULES = (
     Rule(Ability.CHOICES, "choice_count", 1, is_refused=True),
     Rule(Ability.LOGPROBS, "top_logprobs", None, is_refused=True),
     Rule(Ability.STOP, "stop", (), is_refused=True),
+    Rule(Ability.IMAGE_OUTPUT, "modalities", (), is_refused=True),
+    Rule(Ability.IMAGE_OUTPUT, "image_options", None),
     Rule(Ability.TOP_K, "top_k", None),
     Rule(Ability.SEED, "seed", None),
     Rule(Ability.PENALTIES, "frequency_penalty", None),

@@ -3,8 +3,8 @@
 An answer may hold what the caller's dialect cannot carry: signed reasoning, a search that the
 provider ran. Most callers of Chat Completions send back only the text and the calls. So the whole
 turn is kept by the gateway for a while, under what the caller will surely send back of it: the id
-of its first tool call, or else its text. When that comes, the whole turn stands in its place again,
-provided that the request goes to the dialect that it came from.
+of its first tool call, or else its text, or else its pictures. When that comes, the whole turn
+stands in its place again, provided that the request goes to the dialect that it came from.
 
 Pure: where turns are kept is up to who calls.
 """
@@ -54,11 +54,10 @@ def turn_key(parts: Sequence[Part]) -> str | None:
     for part in parts:
         if isinstance(part, ToolCall):
             return f"call {part.id}"
-    text = _visible_text(parts)
-    if not text:
-        return None
-    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16)
-    return f"text {digest.hexdigest()}"
+    if text := _visible_text(parts):
+        return f"text {_digest(text)}"
+    pictures = _visible_pictures(parts)
+    return f"pictures {_digest(' '.join(pictures))}" if pictures else None
 
 
 def restore_turns(request: Request, dialect: str, recall: Recall) -> Request:
@@ -85,7 +84,11 @@ def _find_kept(turn: Sequence[Message], dialect: str, recall: Recall) -> Turn | 
     if kept is None or kept.dialect != dialect or _call_ids(kept.parts) != _call_ids(parts):
         return None
     # A caller who edited the text means what the text says now.
-    return kept if _visible_text(kept.parts) == _visible_text(parts) else None
+    text = _visible_text(parts)
+    is_same = _visible_text(kept.parts) == text
+    if not text:
+        is_same = is_same and _visible_pictures(kept.parts) == _visible_pictures(parts)
+    return kept if is_same else None
 
 
 def _group_turns(messages: Sequence[Message]) -> Iterator[list[Message]]:
@@ -103,6 +106,14 @@ def _group_turns(messages: Sequence[Message]) -> Iterator[list[Message]]:
 def _visible_text(parts: Sequence[Part]) -> str:
     """Without its blanks, which clients trim."""
     return "".join("".join(part.text.split()) for part in parts if isinstance(part, Text))
+
+
+def _visible_pictures(parts: Sequence[Part]) -> list[str]:
+    return [part.data for part in parts if isinstance(part, Media) and part.data is not None]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _call_ids(parts: Sequence[Part]) -> list[str]:

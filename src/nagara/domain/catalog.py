@@ -138,11 +138,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider's facts were held against, told in `docs/providers.md`.
 
     `pages` are addresses: documentation, a published SDK's types, a maintainer's answer.
-    `checked_on` is the day, as `YYYY-MM-DD`. `unverified` says in words what none of them tells.
+    `checked_on` is the day, as `YYYY-MM-DD`; `later` has the pages that facts were added from
+    since, by their day. `unverified` says in words what none of them tells.
     """
 
     pages: tuple[str, ...]
     checked_on: str
+    later: Mapping[str, tuple[str, ...]] = {}
     unverified: str = ""
 
 
@@ -353,7 +355,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A public name that callers ask for, with the facts that the catalogue shows.
 
     `created_s` and `deprecates_at_s` are Unix times. `prices` are the list prices, from when.
-    `image_tokens_max` is what an image counts at the most, where that is more than usual.
+    `image_tokens_max` is what an image counts at the most, where that is more than usual, and
+    `drawn_tokens_max` what one takes that it draws, where its answers have words beside.
     `has_own_tools`: it searches and reads of its own accord, whatever the request offers it.
     """
 
@@ -366,6 +369,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_tokens_max: int | None = None
     output_images_max: int | None = None
     image_tokens_max: int | None = None
+    drawn_tokens_max: int | None = None
     has_own_tools: bool = False
     input_modalities: tuple[str, ...] = ("text",)
     output_modalities: tuple[str, ...] = ("text",)

@@ -70,6 +70,9 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Images that are drawn. Each is billed, or the tokens that it is drawn with, whatever cap."""
     image_tokens_max: int | None = None
     """What one of them takes at the most, by its size; None leaves it to the model."""
+    image_size: str | None = None
+    """The size that is asked for (`1536x1024`, `2K`); None leaves it to the model."""
+    image_quality: str | None = None
     service_tier: str | None = None
     side_calls: tuple[SideCalls, ...] = ()
     sound: Sound | None = None

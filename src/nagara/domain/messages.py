@@ -330,6 +330,16 @@ class OutputFormat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_strict: bool | None = None
 
 
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the pictures of an answer are to be drawn.
+
+    `aspect_ratio` is a shape such as `"16:9"`, `size` a class of resolution such as `"2K"`.
+    """
+
+    aspect_ratio: str | None = None
+    size: str | None = None
+
+
 class Effort(enum.StrEnum):
     """How hard to think, from not at all to as hard as can be."""
 
@@ -384,6 +394,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     output_format: OutputFormat | None = None
+    modalities: tuple[str, ...] = ()
+    """What the answer is to be made of, if pictures are among it: `image`, and `text` or not."""
+    image_options: ImageOptions | None = None
     reasoning: ReasoningOptions | None = None
     verbosity: str | None = None
     service_tier: str | None = None

@@ -26,7 +26,8 @@ MARKUP_PPM_MAX = 10_000 * PPM
 class ChargeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """So many units of a meter at a rate. `model` and `rate_card` where they are not the charge's:
     a provider may ask another model on the way. Each such call is a round, counted from 1 on: the
-    tier of input is found for a round by itself, so its lines have to be told apart.
+    tier of input is found for a round by itself, so its lines have to be told apart. `image_class`
+    names the card's price of an image by size and quality.
     """
 
     meter: Meter
@@ -35,6 +36,7 @@ class ChargeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str | None = None
     rate_card: str | None = None
     round_number: int = 0
+    image_class: str | None = None
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

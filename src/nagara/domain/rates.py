@@ -12,7 +12,8 @@ from functools import cached_property
 
 import msgspec
 
-from nagara.domain.usage import Meter
+from nagara.domain.sizes import is_of
+from nagara.domain.usage import DrawnImage, Meter
 
 VERSION_DIGITS = 16
 
@@ -61,6 +62,33 @@ class ServiceRates(msgspec.Struct, frozen=True, omit_defaults=True):
     tiers: tuple[RateTier, ...] = ()
 
 
+class ImageClass(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The price of an image of some size (`1024x1792`, or `2K`), some quality, or both."""
+
+    rate_pico: int
+    size: str | None = None
+    quality: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a charge calls it; a card has each name once."""
+        return " ".join(word for word in (self.size, self.quality) if word is not None)
+
+    def fits(self, size: str | None, quality: str | None) -> bool:
+        """Whether it is the price of such an image; what is not known fits nothing but any."""
+        return _is_size(self.size, size) and self.quality in (None, quality)
+
+    def may_fit(self, size: str | None, quality: str | None) -> bool:
+        """Whether it may be, where None is not known yet."""
+        return (size is None or _is_size(self.size, size)) and (
+            quality is None or self.quality in (None, quality)
+        )
+
+
+def _is_size(named: str | None, size: str | None) -> bool:
+    return named is None or (size is not None and is_of(size, named))
+
+
 class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """The prices of a model from a moment on.
 
@@ -75,6 +103,26 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     markup_ppm: int = 0
     effective_from_s: int = 0
     hours_s: tuple[int, int] | None = None
+    image_classes: tuple[ImageClass, ...] = ()
+    """Prices of an image by what it is, in place of the one price of any. The first that fits."""
+
+    def find_image_class(self, image: DrawnImage) -> ImageClass | None:
+        """The price of such an image: the first that fits what is known of it, or that may.
+
+        Where none does and nothing else has a price, it is the dearest that was held for: what came
+        may be of a kind that nobody knew.
+        """
+        size, quality = image.counted_size, image.counted_quality
+        asked = [x for x in self.image_classes if x.may_fit(image.asked_size, image.asked_quality)]
+        found = next((x for x in asked if x.fits(size, quality)), None)
+        found = found or next((x for x in asked if x.may_fit(size, quality)), None)
+        if found is None and not {Meter.IMAGES, Meter.PIXELS} & self.rates_pico.keys():
+            return max(asked, key=lambda each: each.rate_pico, default=None)
+        return found
+
+    def rate_of_class(self, name: str) -> int | None:
+        """Pico-dollars for an image of the class of that name."""
+        return next((x.rate_pico for x in self.image_classes if x.name == name), None)
 
     @cached_property
     def version(self) -> str:

@@ -26,6 +26,7 @@ class Meter(enum.StrEnum):
     INPUT_IMAGE = "input_image"
     OUTPUT_IMAGE = "output_image"
     IMAGES = "images"
+    PIXELS = "pixels"
     CHARACTERS = "characters"
     AUDIO_MS = "audio_ms"
     SEARCHES = "searches"
@@ -64,17 +65,40 @@ class Round(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
+class DrawnImage(msgspec.Struct, frozen=True, gc=False):
+    """An image that was drawn: `size` as `1536x1024` or `2K`, `quality` in the provider's word.
+
+    None where nobody says. `asked_size` and `asked_quality` are what the request says of it.
+    """
+
+    size: str | None = None
+    quality: str | None = None
+    asked_size: str | None = None
+    asked_quality: str | None = None
+
+    @property
+    def counted_size(self) -> str | None:
+        """The size that counts: the one that was asked for, or else the one that came."""
+        return self.asked_size or self.size
+
+    @property
+    def counted_quality(self) -> str | None:
+        """The quality that counts, likewise."""
+        return self.asked_quality or self.quality
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Quantities by meter. `is_estimated` when counted by us because the provider said nothing.
 
     `service_tier` is the one that served the answer, where it is not the usual one. `rounds` are
-    not in `quantities`.
+    not in `quantities`. `drawn` says what the images are that `quantities` counts.
     """
 
     quantities: Mapping[Meter, int]
     is_estimated: bool = False
     service_tier: str | None = None
     rounds: tuple[Round, ...] = ()
+    drawn: tuple[DrawnImage, ...] = ()
 
     @property
     def is_possible(self) -> bool:

@@ -9,7 +9,7 @@ from nagara.operations.audio import AUDIO_ENDPOINTS
 from nagara.operations.conversation import CONVERSATION_ENDPOINTS
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.google import GOOGLE_ENDPOINTS, PREFIX, find_google_endpoint
-from nagara.operations.image_forms import FORM_ENDPOINTS
+from nagara.operations.image_edits import EDIT_ENDPOINTS
 from nagara.operations.images import IMAGE_ENDPOINTS
 from nagara.operations.text import TEXT_ENDPOINTS
 from nagara.operations.transcripts import TRANSCRIPT_ENDPOINTS
@@ -21,7 +21,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         *GOOGLE_ENDPOINTS,
         *TEXT_ENDPOINTS,
         *IMAGE_ENDPOINTS,
-        *FORM_ENDPOINTS,
+        *EDIT_ENDPOINTS,
         *AUDIO_ENDPOINTS,
         *TRANSCRIPT_ENDPOINTS,
     )

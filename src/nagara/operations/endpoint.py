@@ -14,7 +14,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter, Usage
-from nagara.operations.forms import Form
+from nagara.operations.forms import FileFields
 from nagara.operations.image_links import Linking
 
 CONVERSATION_METERS = (
@@ -59,9 +59,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     that can be translated; one that is not `is_passed_through` always is. `open_exchange` is there
     for what is no conversation, and then stands in place of the functions that read and write what
     passes. `find_dropped` names what of a request no answer can fulfil, and `plan_links` says which
-    pictures of an answer the caller is to be linked to. `read_form` stands in for `read_request`
-    where the body is a form, whose content type `write_media_type` gives. `file_field` is the file
-    of a form that is not held in memory; the request is then the form described in JSON.
+    pictures of an answer the caller is to be linked to. `file_field` is the file of a form that is
+    not held in memory; the request is then the form described in JSON. `files` are those of an
+    endpoint that may have several, and `read_form` stands in for `read_request` where a form came.
+    `passes_usual_form`: there are exchanges only with providers that have a form of their own, and
+    `tell_whole` makes of an answer to one the events for a caller who wants a stream.
     """
 
     operation: Operation
@@ -86,10 +88,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None
-    read_form: Callable[[Form], RequestView] | None = None
-    write_media_type: Callable[[RequestView], bytes] | None = None
+    files: FileFields | None = None
+    read_form: Callable[[bytes], RequestView] | None = None
+    passes_usual_form: bool = False
+    tell_whole: Callable[[bytes], bytes] | None = None
     find_dropped: Callable[[RequestView], Sequence[str]] | None = None
     plan_links: Callable[[RequestView, bytes], Linking | None] | None = None
+
+    @property
+    def accepted_files(self) -> str | FileFields | None:
+        """The files that a form may have, as an `Upload` is told; None where none is taken."""
+        return self.files or self.file_field
 
     def __post_init__(self) -> None:
         if self.is_free is bool(self.meters):

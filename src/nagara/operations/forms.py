@@ -1,22 +1,20 @@
 """Forms with files (`multipart/form-data`), read as they arrive and written anew.
 
 Theory of operation. A `FormReader` is fed the body in pieces and gives events: a part began, some
-of its data, it ended. Nothing of a part is held, so an upload can be passed on while it comes;
-`read_form` folds the events for bodies that are there already. The bounds are on what a form can be
-made of without being large: its parts, and their headers. What a form says is written again with a
-boundary of our own, so that a provider's parser can find no part in it that ours did not.
+of its data, it ended. Nothing of a part is held: files go where `nagara.media` puts them as they
+come, and fields are gathered there. The bounds are on what a form can be made of without being
+large: its parts, and their headers. What a form says is written again with a boundary of our own,
+so that a provider's parser can find no part in it that ours did not.
 
 The parser is python-multipart's, imported with the first form. Source: RFC 7578.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
 
-PIECE_BYTES = 65_536
 MEDIA_TYPE = b"multipart/form-data"
 DISPOSITION = "content-disposition"
 
@@ -26,6 +24,23 @@ class FormLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     parts_max: int = 128
     header_bytes_max: int = 4096
+
+
+class FileFields(msgspec.Struct, frozen=True):
+    """The fields of a form that are files: their names, and how many there may be together.
+
+    `first` is the name that errors give to a file which is missing.
+    """
+
+    first: str
+    names: frozenset[str]
+    files_max: int
+
+
+class FileHere(msgspec.Struct, frozen=True):
+    """In the fields of a form that is to be sent: the file of this place in the form that came."""
+
+    file: int
 
 
 class PartBegan(msgspec.Struct, frozen=True):
@@ -59,22 +74,6 @@ class Part(msgspec.Struct, frozen=True):
     def is_file(self) -> bool:
         """Whether it has a file's name."""
         return self.head.filename is not None
-
-
-class Form(msgspec.Struct, frozen=True):
-    """A whole form. `digest` is of what it says, whatever stood between its parts."""
-
-    parts: tuple[Part, ...]
-    digest: str
-
-    def files(self, *names: str) -> Sequence[Part]:
-        """The files of these names, in their order."""
-        return [part for part in self.parts if part.is_file and part.head.name in names]
-
-    @property
-    def texts(self) -> Mapping[str, str]:
-        """The fields that are no files, by name; of a list (`name[]`) the last."""
-        return {p.head.name: p.data.decode() for p in self.parts if not p.is_file}
 
 
 class FormReader:
@@ -171,30 +170,6 @@ class FormReader:
 
 
 PLAIN = frozenset({"7bit", "8bit", "binary"})
-
-
-def read_form(content_type: bytes, body: bytes, limits: FormLimits) -> Form:
-    """The form that is a whole body. Raises `GatewayError`, also for a field that is there twice.
-
-    Who reads the one and who reads the other would not agree on what was asked for.
-    """
-    reader, parts, seen = FormReader(content_type, limits), list[Part](), set[str]()
-    head, pieces = None, list[bytes]()
-    for start in range(0, len(body), PIECE_BYTES):
-        for event in reader.feed(body[start : start + PIECE_BYTES]):
-            match event:
-                case PartBegan():
-                    head, pieces = event, []
-                case PartData(data):
-                    pieces.append(data)
-                case PartEnded() if head is not None:
-                    parts.append(check_part(Part(head, b"".join(pieces)), seen))
-    reader.close()
-    digest = hashlib.blake2b(digest_size=24)
-    for part in parts:
-        digest.update(msgspec.json.encode([part.head, len(part.data)]))
-        digest.update(part.data)
-    return Form(tuple(parts), digest.hexdigest())
 
 
 def check_part(part: Part, seen: set[str]) -> Part:

@@ -13,20 +13,13 @@ from collections.abc import Mapping
 import msgspec
 
 from nagara.dialects.base import RequestView
+from nagara.dialects.images.pictures import sniff
 from nagara.dialects.json_fields import Fields, encode_raw, read_fields, write_fields
 from nagara.dialects.measuring import read_text
 from nagara.domain.errors import GatewayError
 
 FORMAT = "response_format"
 FORMATS = ("url", "b64_json")
-MEDIA_TYPES: Mapping[str, str] = {
-    "png": "image/png",
-    "jpeg": "image/jpeg",
-    "webp": "image/webp",
-    "gif": "image/gif",
-}
-"""Pictures that are kept, by the ending of their name."""
-
 _DATA = re.compile(r"data:image/[a-z+.-]{1,20};base64,")
 _items: msgspec.json.Decoder[list[Fields]] = msgspec.json.Decoder(list[Fields])
 
@@ -101,17 +94,6 @@ def read_picture(data: str) -> tuple[bytes, str] | None:
         return None
     kind = sniff(content)
     return None if kind is None else (content, kind)
-
-
-def sniff(content: bytes) -> str | None:
-    """The kind of picture, by its first bytes: a name's ending, or None for no such picture."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "webp"
-    return "gif" if content.startswith((b"GIF87a", b"GIF89a")) else None
 
 
 def write_links(linking: Linking, links: Mapping[int, str]) -> tuple[bytes, tuple[str, ...]]:

@@ -10,23 +10,37 @@ Source: https://platform.openai.com/docs/api-reference/images-streaming
 import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
-from nagara.dialects.json_fields import NULL, Fields, replace_model
+from nagara.dialects.images.dimensions import read_item_size
+from nagara.dialects.images.usage import ImageUsage, make_usage
+from nagara.dialects.json_fields import (
+    NULL,
+    Fields,
+    encode_raw,
+    read_fields,
+    replace_model,
+    write_fields,
+)
 from nagara.dialects.openai_error import error_fields
 from nagara.dialects.sse import encode_event, replace_data
 from nagara.domain.errors import GatewayError
-from nagara.domain.usage import Meter, Usage
-from nagara.operations.image_usage import ImageUsage, make_usage
+from nagara.domain.usage import DrawnImage, Meter, Usage
+
+GENERATION = "image_generation"
 
 
 class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     usage: ImageUsage | None = None
+    size: str | None = None
+    quality: str | None = None
     error: msgspec.Raw = NOTHING
 
 
 class _Whole(msgspec.Struct, gc=False):
     data: list[Fields] | None = None
     usage: ImageUsage | None = None
+    size: str | None = None
+    quality: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -36,9 +50,13 @@ _whole_decoder = msgspec.json.Decoder(_Whole)
 class ImageStream(ForwardedStream):
     """One stream of images, of generations or of edits."""
 
-    def __init__(self, event_bytes_max: int, caller_model: str | None) -> None:
+    def __init__(
+        self, event_bytes_max: int, caller_model: str | None, family: str = GENERATION
+    ) -> None:
         super().__init__(event_bytes_max, caller_model)
+        self._family = family
         self._finished: dict[Meter, int] = {}
+        self._drawn: tuple[DrawnImage, ...] = ()
 
     def take_event(self, event: bytes, data: bytes) -> bytes:
         """Meter one event."""
@@ -54,10 +72,11 @@ class ImageStream(ForwardedStream):
         elif kind.endswith(".partial_image"):
             self.text_bytes += 1
             begun = {**self._finished, Meter.IMAGES: self._finished.get(Meter.IMAGES, 0) + 1}
-            self.usage = Usage(begun)
+            self.usage = Usage(begun, drawn=self._drawn)
         elif kind.endswith(".completed"):
             self.text_bytes += 1
-            self._finish(view.usage)
+            size = view.size if view.size not in (None, "auto") else read_item_size(data)
+            self._finish(view.usage, DrawnImage(size, view.quality))
         if self._caller_model is None:
             return event
         return replace_data(event, replace_model(data, self._caller_model))
@@ -68,19 +87,19 @@ class ImageStream(ForwardedStream):
         if self.is_complete or not rest.lstrip().startswith(b"{"):
             return b""
         whole = read_view(rest, _whole_decoder, _Whole)
-        events: list[bytes] = []
-        for item in whole.data or ():
-            self._finish(whole.usage if not events else None)
-            said = {"type": "image_generation.completed", "usage": whole.usage, **item}
-            events.append(encode_event(msgspec.json.encode(said), "image_generation.completed"))
-        return b"".join(events)
+        for place, item in enumerate(whole.data or ()):
+            size = whole.size or read_item_size(write_fields(item))
+            reported = None if place else whole.usage
+            self._finish(reported, DrawnImage(size, whole.quality))
+        return tell_images(rest, family=self._family)
 
-    def _finish(self, reported: ImageUsage | None) -> None:
-        usage = make_usage(1, reported)
+    def _finish(self, reported: ImageUsage | None, drawn: DrawnImage) -> None:
+        usage = make_usage([drawn], reported)
         assert usage is not None
+        self._drawn = (*self._drawn, drawn)
         for meter, count in usage.quantities.items():
             self._finished[meter] = self._finished.get(meter, 0) + count
-        self.usage = Usage(dict(self._finished))
+        self.usage = Usage(dict(self._finished), drawn=self._drawn)
         self.is_complete = True
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:  # noqa: ARG002 - the dialects' signature
@@ -94,6 +113,23 @@ def forward_stream(
     caller_model: str | None,
     *,
     hides_usage: bool,  # noqa: ARG001 - usage always comes, with each finished image
+    family: str = GENERATION,
 ) -> ForwardedStream:
-    """The stream of one answer."""
-    return ImageStream(event_bytes_max, caller_model)
+    """The stream of one answer, of events whose types begin with `family`."""
+    return ImageStream(event_bytes_max, caller_model, family)
+
+
+def tell_images(body: bytes, *, family: str = GENERATION) -> bytes:
+    """A whole answer as the events of its finished images; the first has the usage of all."""
+    fields = read_fields(body)
+    whole = read_view(body, _whole_decoder, _Whole)
+    about = {name: fields[name] for name in ("output_format", "size", "quality") if name in fields}
+    usage, created = fields.get("usage", NULL), fields.get("created", NULL)
+    kind = f"{family}.completed"
+    events: list[bytes] = []
+    for item in whole.data or ():
+        said = {"type": encode_raw(kind), "created_at": created, **about, **item}
+        if not events and usage != NULL:
+            said["usage"] = usage
+        events.append(encode_event(write_fields(said), kind))
+    return b"".join(events)

@@ -1,4 +1,4 @@
-"""The endpoint that makes images of a prompt. OpenAI's, passed through.
+"""The endpoint that makes images of a prompt. OpenAI's, passed through or exchanged.
 
 What is held is for each image that is asked for: by its number where a model is priced by the
 image, and by the tokens that it may take where it is priced by those. No cap lowers either, so a
@@ -12,6 +12,8 @@ import re
 import msgspec
 
 from nagara.dialects.base import RequestView
+from nagara.dialects.images import open_exchange
+from nagara.dialects.images.usage import read_usage
 from nagara.dialects.json_fields import NULL, Fields, encode_raw, read_fields, write_fields
 from nagara.dialects.measuring import count_bytes, read_text
 from nagara.dialects.openai_error import encode_error
@@ -25,14 +27,14 @@ from nagara.dialects.request_fields import (
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.domain.sizes import count_pixels
 from nagara.domain.usage import INPUT_METERS, OUTPUT_METERS, Meter
 from nagara.operations.endpoint import Endpoint
 from nagara.operations.image_links import find_dropped, find_format, plan_links
-from nagara.operations.image_stream import forward_stream
-from nagara.operations.image_usage import read_usage
+from nagara.operations.image_stream import forward_stream, tell_images
 
 NONE = (NULL, msgspec.Raw(b"0"))
-METERS = INPUT_METERS | OUTPUT_METERS | {Meter.IMAGES}
+METERS = INPUT_METERS | OUTPUT_METERS | {Meter.IMAGES, Meter.PIXELS}
 FRAMES = 9
 """Of an animated picture, where the request does not say how many."""
 DRAFT_TOKENS = 100
@@ -54,9 +56,7 @@ def read_request(body: bytes) -> RequestView:
     """The view of a request for images. Raises `GatewayError` that names the wrong field."""
     fields = read_fields(body)
     model = read_model(fields)
-    require_kind(fields, "prompt", "string")
-    if read_text(fields, "prompt") == "":
-        raise wrong_field("prompt", "must not be empty.")
+    read_prompt(fields)
     check_options(fields)
     return RequestView(
         fields=fields,
@@ -64,6 +64,13 @@ def read_request(body: bytes) -> RequestView:
         is_streamed=read_flag(fields, "stream"),
         choice_count=read_count(fields, "n"),
     )
+
+
+def read_prompt(fields: Fields) -> None:
+    """Refuse a request that does not say what is to be drawn. Raises `GatewayError`."""
+    require_kind(fields, "prompt", "string")
+    if read_text(fields, "prompt") == "":
+        raise wrong_field("prompt", "must not be empty.")
 
 
 def check_options(fields: Fields) -> None:
@@ -90,6 +97,7 @@ def read_drafts(fields: Fields) -> int:
 def measure(view: RequestView) -> Demand:
     """Every image, at the most that its size takes."""
     fields = view.fields
+    quality = read_text(fields, "quality")
     frames = 1
     if read_text(fields, "output_format") == "gif":
         has_count = fields.get("frame_count", NULL) != NULL
@@ -99,7 +107,25 @@ def measure(view: RequestView) -> Demand:
         output_tokens_max=0,
         images_max=view.choice_count * frames,
         image_tokens_max=bound_tokens(fields),
+        image_size=read_asked_size(fields),
+        image_quality=None if quality in (None, "auto") else quality,
     )
+
+
+def read_asked_size(fields: Fields) -> str | None:
+    """The size that is asked for, in pixels or as a class; None where the model chooses."""
+    for name in ("size", "resolution", "image_size"):
+        size = read_text(fields, name)
+        if size is not None and count_pixels(size) is not None:
+            return size
+    sides = [read_side(fields, name) for name in ("width", "height")]
+    return f"{sides[0]}x{sides[1]}" if all(sides) else None
+
+
+def read_side(fields: Fields, name: str) -> int | None:
+    """A number of pixels; None for anything else."""
+    raw = bytes(fields.get(name, b""))
+    return int(raw) if re.fullmatch(rb"[1-9]\d{0,4}", raw) else None
 
 
 def bound_tokens(fields: Fields) -> int | None:
@@ -133,7 +159,10 @@ IMAGE_ENDPOINTS = (
         encode_error=encode_error,
         measure=measure,
         forward_stream=forward_stream,
+        tell_whole=tell_images,
         find_dropped=find_dropped,
         plan_links=plan_links,
+        open_exchange=open_exchange,
+        passes_usual_form=True,
     ),
 )

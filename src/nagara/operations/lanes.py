@@ -132,10 +132,8 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
         check_model(asking.view, deployment)
         if caller is not None:
             check_state(asking.view, caller, deployment)
-    if asking.endpoint.open_exchange is not None:
-        return TextLane(
-            operation, asking.endpoint.open_exchange, asking.view, deployment, asking.seed
-        )
+    if is_exchanged(asking.endpoint, deployment):
+        return TextLane(asking.endpoint, asking.view, deployment, asking.seed, asking.now_s)
     if caller is None:
         return PassThrough(asking, deployment)
     is_passed = is_passed and deployment.has(operation)
@@ -188,6 +186,14 @@ def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool
         return False
     target = aim(deployment, upstream)
     return has_untaken(request, upstream, target)
+
+
+def is_exchanged(endpoint: Endpoint, deployment: Deployment) -> bool:
+    """Whether it is no conversation, and not passed on as it is."""
+    if endpoint.open_exchange is None:
+        return False
+    form = deployment.provider.form_of(endpoint.operation, deployment.model)
+    return form is not None or not endpoint.passes_usual_form
 
 
 def check_model(view: RequestView, deployment: Deployment) -> None:

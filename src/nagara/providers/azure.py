@@ -45,6 +45,7 @@ PROVIDER = Provider(
             "https://learn.microsoft.com/azure/foundry/foundry-models/concepts/models-sold-directly-by-azure",
         ),
         checked_on="2026-11-23",
-        unverified="which of the newest partner models have Responses",
+        unverified="which of the newest partner models have Responses; that edits of images take "
+        "JSON too",
     ),
 )

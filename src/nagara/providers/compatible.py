@@ -1,7 +1,7 @@
 """Any address that speaks OpenAI's dialects. The base URL ends where `/chat/completions` begins."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
-from nagara.domain.abilities import Abilities
+from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Operation, Provider
 
 PROVIDER = Provider(
@@ -26,5 +26,7 @@ PROVIDER = Provider(
     has_open_models=True,
     # Whatever is there may be one of those that choose between models themselves.
     picks_model_by=frozenset({"models", "fallbacks"}),
+    # And of those that draw.
+    adds=Abilities(frozenset({Ability.IMAGE_OUTPUT})),
     lacks=Abilities(OPENAI_ONLY),
 )

@@ -1,4 +1,4 @@
-"""Nebius Token Factory: chat and embeddings. The price data does not list it."""
+"""Nebius Token Factory: chat, embeddings and images. The price data does not list it."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -25,8 +25,9 @@ PROVIDER = Provider(
         pages=(
             "https://docs.tokenfactory.nebius.com/api-reference/introduction",
             "https://docs.pixeltable.com/howto/providers/working-with-nebius",
+            "https://docs.agno.com/tools/toolkits/models/nebius",
         ),
         checked_on="2026-11-30",
-        unverified="`top_k`; embeddings, beyond what others say of them",
+        unverified="`top_k`; embeddings and images, beyond what others say of them",
     ),
 )

@@ -42,6 +42,11 @@ PROVIDER = Provider(
             "https://github.com/openai/openai-python/blob/main/src/openai/types/shared/responses_model.py",
         ),
         checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/openai/openai-python/blob/main/src/openai/types/image_edit_params.py",
+            )
+        },
         unverified="that the models of special access (cyber, Daybreak, Rosalind, law) lack "
         "Chat Completions, beyond the SDK's list",
     ),

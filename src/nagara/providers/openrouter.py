@@ -1,5 +1,6 @@
-"""OpenRouter: chat, responses, messages and embeddings for the models of many makers."""
+"""OpenRouter: chat, responses, messages, embeddings and images for the models of many makers."""
 
+from nagara.dialects.images.traits import Form
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
@@ -17,10 +18,24 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
+        # https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts
+        Operation.IMAGES: "/images",
+        Operation.IMAGE_EDITS: "/images",
+    },
+    forms={
+        Operation.IMAGES: {"": Form.OPENROUTER},
+        Operation.IMAGE_EDITS: {"": Form.OPENROUTER},
     },
     # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
     adds=Abilities(
-        frozenset({Ability.TOP_K, Ability.REASONING_BUDGET, Ability.CACHE_MARKS}),
+        frozenset(
+            {
+                Ability.TOP_K,
+                Ability.REASONING_BUDGET,
+                Ability.CACHE_MARKS,
+                Ability.IMAGE_OUTPUT,
+            }
+        ),
         frozenset({HostedKind.WEB_SEARCH}),
     ),
     lacks=Abilities(
@@ -42,6 +57,12 @@ PROVIDER = Provider(
     evidence=Evidence(
         pages=("https://github.com/OpenRouterTeam/python-sdk",),
         checked_on="2026-11-23",
-        unverified="that it lacks `n` and metadata",
+        later={
+            "2026-11-30": (
+                "https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts",
+                "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
+            )
+        },
+        unverified="that its chat lacks `n` and metadata; the events of its streamed images",
     ),
 )

@@ -1,5 +1,6 @@
-"""Together AI: chat and embeddings."""
+"""Together AI: chat, embeddings and images."""
 
+from nagara.dialects.images.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities, Ability
@@ -16,13 +17,21 @@ PROVIDER = Provider(
         Operation.CHAT: "/chat/completions",
         Operation.EMBEDDINGS: "/embeddings",
         Operation.IMAGES: "/images/generations",
+        # It knows no edits: the picture that is worked on goes with the prompt.
+        Operation.IMAGE_EDITS: "/images/generations",
     },
+    forms={Operation.IMAGES: {"": Form.TOGETHER}, Operation.IMAGE_EDITS: {"": Form.TOGETHER}},
     adds=Abilities(frozenset({Ability.TOP_K})),
     lacks=Abilities(OPENAI_ONLY),
     traits=frozenset({Trait.EARLIER_REASONING, Trait.VIDEO_URL}),
     evidence=Evidence(
         pages=("https://docs.together.ai/docs/inference/openai-compatibility",),
         checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/vercel/ai/blob/main/packages/togetherai/src/togetherai-image-model.ts",
+            )
+        },
         unverified="`top_k`",
     ),
 )

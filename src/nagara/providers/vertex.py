@@ -6,6 +6,7 @@ keys. Google's file is meant for all of its cloud, so GOOGLE_APPLICATION_CREDENT
 bring the provider into use: `[providers.vertex]` in the file does.
 """
 
+from nagara.dialects.images.traits import DRAWS_NOT, GEMINI_FORMS
 from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
@@ -38,7 +39,11 @@ PROVIDER = Provider(
     paths={
         Operation.GENERATE_CONTENT: "/publishers/google/models/{model}:generateContent",
         Operation.COUNT_CONTENT_TOKENS: "/publishers/google/models/{model}:countTokens",
+        Operation.IMAGES: "/publishers/google/models/{model}:generateContent",
+        Operation.IMAGE_EDITS: "/publishers/google/models/{model}:generateContent",
     },
+    forms={Operation.IMAGES: GEMINI_FORMS, Operation.IMAGE_EDITS: GEMINI_FORMS},
+    models_without={Operation.IMAGES: DRAWS_NOT, Operation.IMAGE_EDITS: DRAWS_NOT},
     stream_paths={
         Operation.GENERATE_CONTENT: "/publishers/google/models/{model}"
         ":streamGenerateContent?alt=sse",
@@ -48,5 +53,10 @@ PROVIDER = Provider(
     evidence=Evidence(
         pages=("https://github.com/googleapis/python-genai/blob/main/google/genai/_api_client.py",),
         checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://github.com/googleapis/python-genai/blob/main/google/genai/types.py",
+            )
+        },
     ),
 )

@@ -1,5 +1,6 @@
-"""xAI: responses and chat. Its Anthropic-compatible endpoint is deprecated and left out."""
+"""xAI: responses, chat and images. Its Anthropic-compatible endpoint is deprecated and left out."""
 
+from nagara.dialects.images.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.domain.abilities import Abilities
@@ -17,9 +18,12 @@ PROVIDER = Provider(
         # https://docs.x.ai/developers/model-capabilities/text/comparison
         Operation.RESPONSES: "/responses",
         Operation.CHAT: "/chat/completions",
-        # https://docs.x.ai/developers/rest-api-reference/inference/images
         Operation.IMAGES: "/images/generations",
+        Operation.IMAGE_EDITS: "/images/edits",
     },
+    # "uses multipart/form-data, while the xAI API requires application/json":
+    # https://docs.x.ai/developers/model-capabilities/images/generation
+    forms={Operation.IMAGES: {"": Form.XAI}, Operation.IMAGE_EDITS: {"": Form.XAI}},
     # /v1/messages is "fully deprecated":
     # https://docs.x.ai/developers/rest-api-reference/inference/legacy
     lacks=Abilities(OPENAI_ONLY),
@@ -30,6 +34,12 @@ PROVIDER = Provider(
             "https://docs.x.ai/developers/rest-api-reference/inference/legacy",
         ),
         checked_on="2026-11-23",
-        unverified="which fields its chat refuses",
+        later={
+            "2026-11-30": (
+                "https://docs.x.ai/developers/model-capabilities/images/generation",
+                "https://github.com/vercel/ai/blob/main/packages/xai/src/xai-image-model.ts",
+            )
+        },
+        unverified="which fields its chat refuses; the field for several images of an edit",
     ),
 )

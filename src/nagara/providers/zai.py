@@ -1,4 +1,4 @@
-"""Z.AI (GLM): chat, and messages under its Anthropic-compatible path."""
+"""Z.AI (GLM): chat, images, and messages under its Anthropic-compatible path."""
 
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
@@ -15,6 +15,7 @@ PROVIDER = Provider(
     paths={
         Operation.CHAT: "/chat/completions",
         Operation.MESSAGES: "/../../anthropic/v1/messages",
+        Operation.IMAGES: "/images/generations",
     },
     # https://docs.z.ai/api-reference/llm/chat-completion
     lacks=Abilities(
@@ -39,6 +40,7 @@ PROVIDER = Provider(
             "https://docs.rs/rig-core/latest/rig/providers/zai/constant.ANTHROPIC_API_BASE_URL.html",
         ),
         checked_on="2026-11-23",
+        later={"2026-11-30": ("https://docs.z.ai/api-reference/image/generate-image.md",)},
         unverified="what is listed as lacking, beyond its absence from these pages; that the "
         "Messages path takes a bearer token",
     ),

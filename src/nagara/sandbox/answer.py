@@ -13,6 +13,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.sandbox.listening import add_heard
 from nagara.sandbox.operations import ENDPOINTS, write_script
+from nagara.sandbox.request import OpenFile
 from nagara.sandbox.script import Cut, Pause, Script
 from nagara.upstream.answer import Headers
 
@@ -95,15 +96,25 @@ class Sandbox:
         now_s: int,
         request_id: str,
         file: IO[bytes] | None = None,
+        open_file: OpenFile | None = None,
     ) -> SandboxAnswer:
         """Answer in the operation's own dialect; `model` is the name that the answer carries.
 
-        `file` is that of a form, whose fields are then the body in JSON. Returns once the head may
-        be seen, so a slow first byte is waited for in here.
+        `file` is that of a form, whose fields are then the body in JSON, and `open_file` gives
+        those of a form that has several, by the places that the body names. Returns once the head
+        may be seen, so a slow first byte is waited for in here.
         """
         if file is not None:
             body = await asyncio.to_thread(add_heard, body, file)
-        write = partial(write_script, operation, model, body, now_s=now_s, request_id=request_id)
+        write = partial(
+            write_script,
+            operation,
+            model,
+            body,
+            now_s=now_s,
+            request_id=request_id,
+            open_file=open_file,
+        )
         script = await asyncio.to_thread(write) if ENDPOINTS[operation].is_slow else write()
         if script.delay_s:
             await asyncio.sleep(script.delay_s)

@@ -8,7 +8,9 @@ import hashlib
 import io
 import struct
 import warnings
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -135,17 +137,39 @@ class Sources:
         self.size: tuple[int, int] = images[0].size
 
 
-def open_picture(content: bytes, pixels_max: int) -> "Image":
-    """A picture as RGBA. Raises `NotReadable`."""
+def measure_picture(file: IO[bytes], pixels_max: int) -> int:
+    """How many pixels a picture says it has. Raises `NotReadable`; nothing of it is decoded."""
+    image = _open(file, pixels_max)
+    return image.width * image.height
+
+
+def open_picture(file: IO[bytes], pixels_max: int) -> "Image":
+    """A picture as RGBA. Raises `NotReadable`, for too large a one before anything is decoded."""
+    image = _open(file, pixels_max)
+    with _reading(pixels_max):
+        return image.convert("RGBA")
+
+
+def _open(file: IO[bytes], pixels_max: int) -> "Image":
     from PIL import Image
 
     # What unpacks to far more than it is, is an error and nothing to warn of.
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-    try:
-        image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "WEBP", "GIF"])
+    with _reading(pixels_max):
+        file.seek(0)
+        image = Image.open(file, formats=["PNG", "JPEG", "WEBP", "GIF"])
         if image.width * image.height > pixels_max:
             raise NotReadable(f"has {image.width}x{image.height} pixels, more than {pixels_max}")
-        return image.convert("RGBA")
+        return image
+
+
+@contextmanager
+def _reading(pixels_max: int) -> Iterator[None]:
+    """What Pillow raises for files that it cannot read, as `NotReadable`."""
+    from PIL import Image
+
+    try:
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise NotReadable(f"has more than {pixels_max} pixels") from None
     except (OSError, ValueError, SyntaxError, EOFError, struct.error):

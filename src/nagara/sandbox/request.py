@@ -6,12 +6,15 @@ other exception leaves this module, whatever the JSON is.
 """
 
 import enum
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import IO, Any, Final
 
 import msgspec
 
 DEPTH_MAX: Final = 100
+
+OpenFile = Callable[[int], IO[bytes]]
+"""Opens a file of a form by its place among the files."""
 
 
 class Problem(enum.Enum):

@@ -4,7 +4,7 @@ An attempt succeeds when the first piece of a good answer is there; until then n
 the caller and another deployment may be tried. Every way to fail is a `GatewayError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import IO, Protocol
 
@@ -81,8 +81,9 @@ class Sandbox(Protocol):
         now_s: int,
         request_id: str,
         file: IO[bytes] | None = None,
+        open_file: Callable[[int], IO[bytes]] | None = None,
     ) -> Answer:
-        """Begin to answer one request."""
+        """Begin to answer one request; `open_file` is for those of a form that has several."""
 
 
 class Upstreams:
@@ -117,7 +118,7 @@ class Upstreams:
 
     async def _ask(self, call: Call, deployment: Deployment, lane: Lane, body: bytes) -> Begun:
         """One call of an attempt."""
-        asking = call.asking
+        asking, upload, endpoint = call.asking, call.upload, call.asking.endpoint
         if deployment.provider.transport is Transport.SANDBOX:
             answer = await self._sandbox.answer(
                 lane.operation,
@@ -125,7 +126,8 @@ class Upstreams:
                 body,
                 now_s=asking.now_s,
                 request_id=asking.request_id,
-                file=None if call.upload is None else call.upload.file,
+                file=None if upload is None or endpoint.files is not None else upload.file,
+                open_file=None if upload is None or endpoint.files is None else upload.open_file,
             )
         else:
             answer = await self._send(call, lane, deployment, body)
@@ -143,9 +145,6 @@ class Upstreams:
         if target is None or target.deployment is not deployment:
             target = self._find_target(deployment, lane.operation, is_streamed=is_streamed)
         path, lines = target.path, target.lines
-        if endpoint.write_media_type is not None:
-            media_type = endpoint.write_media_type(call.asking.view)
-            lines = encode_lines(build_headers(deployment, [], frozenset(), media_type))
         # What the caller says in headers and the query is said in the caller's own dialect.
         if lane.is_pass_through:
             passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
@@ -162,9 +161,13 @@ class Upstreams:
                 deployment, auth, target.origin, path, body, call.asking.now_s
             )
         if call.upload is not None:
-            content_type, length, pieces = call.upload.encode(lane.body)
-            headers = build_headers(deployment, [], frozenset(), content_type, b"*/*")
-            lines = encode_lines(headers)
+            if lane.is_pass_through:
+                content_type, length, pieces = call.upload.encode(body)
+                accept = b"*/*" if lane.operation in SOUND_OPERATIONS else ANSWER_TYPES
+                headers = build_headers(deployment, [], frozenset(), content_type, accept)
+                lines = encode_lines(headers)
+            else:
+                length, pieces = call.upload.encode_json(body, call.asking.seed)
             proof = [*proof, (b"content-length", str(length).encode())]
             return await self._pool.send(
                 target.origin, b"POST", path, proof, pieces, self._timeouts, lines

@@ -6,8 +6,8 @@ No key is asked for: the name is one that nobody can guess, and a link goes wher
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nagara.dialects.images.pictures import MEDIA_TYPES
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.operations.image_links import MEDIA_TYPES
 from nagara.storage.kept_files import KeptFiles
 
 

@@ -7,6 +7,7 @@ settings say. A second task that waits for the client would cost a tenth of a ca
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
@@ -95,15 +96,15 @@ class InferenceEdge:
         try:
             self._check_load()
             self._refused_keys.check(cycle.connection.peername, head.headers)
-            if endpoint.file_field is None:
+            accepted = endpoint.accepted_files
+            if accepted is None or not is_form(endpoint, head.named):
                 body = await self._read_body(cycle)
                 ended.bytes_in = len(body)
-                upload = None
             else:
                 await self._check_key(cycle)
                 limit = self._limits.upload_bytes_max
                 upload, ended.bytes_in = await receive_upload(
-                    cycle, endpoint.file_field, limit, self._pipeline.limits.forms
+                    cycle, accepted, limit, self._pipeline.limits.forms
                 )
                 body = upload.describe()
             admitted = await self._admit(endpoint, cycle, body, began_s, ended, upload)
@@ -261,6 +262,12 @@ class InferenceEdge:
         ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
         if ended.outcome != "background":
             self._observe(ended)
+
+
+def is_form(endpoint: Endpoint, named: Mapping[bytes, bytes]) -> bool:
+    """Whether the body is read as a form: what says that it is JSON may be, where that is taken."""
+    kind = named.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return endpoint.read_form is None or kind != b"application/json"
 
 
 def _too_large(limit: int) -> GatewayError:

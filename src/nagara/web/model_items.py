@@ -34,6 +34,7 @@ _PRICE_KEYS: tuple[tuple[str, Meter, int], ...] = (
     ("per_input_image_token", Meter.INPUT_IMAGE, 1),
     ("per_output_image_token", Meter.OUTPUT_IMAGE, 1),
     ("per_image", Meter.IMAGES, 1),
+    ("per_megapixel", Meter.PIXELS, 1_000_000),
     ("per_character", Meter.CHARACTERS, 1),
     ("per_second", Meter.AUDIO_MS, _MS_PER_SECOND),
     ("per_search", Meter.SEARCHES, 1),
@@ -170,6 +171,9 @@ def list_prices(
     for key, meter, units in _PRICE_KEYS:
         if meter in rates:
             yield key, format_rate(rates[meter] * units, markup_ppm)
+    for image in card.image_classes:
+        name = image.name.replace(" ", "_").lower()
+        yield f"per_image_{name}", format_rate(image.rate_pico, markup_ppm)
     if Meter.INPUT in rates and "embedding" in route.model.output_modalities:
         yield "per_token", format_rate(rates[Meter.INPUT], markup_ppm)
     if Meter.INPUT in rates and Meter.INPUT_IMAGE in rates:

@@ -21,6 +21,7 @@ THEIR_TEXT_MODEL = "cohere.embed-v4:0 ü"
 
 
 THEIR_RANKER = "cohere.rerank-v4:0 ü"
+THEIR_PAINTER = "gemini-9-image:0 ü"
 
 
 def credential_of(provider: Provider) -> str:
@@ -57,6 +58,11 @@ def configure(port: int) -> str:
             f'[models."rank-{name}"]',
             f"deployments = [{{ provider = {json.dumps(name)}, "
             f"model = {json.dumps(THEIR_RANKER, ensure_ascii=False)} }}]",
+            f'[models."draw-{name}"]',
+            f"deployments = [{{ provider = {json.dumps(name)}, "
+            f"model = {json.dumps(THEIR_PAINTER, ensure_ascii=False)} }}]",
+            f'[models."draw-{name}".prices]',
+            'image = "1"',
         ]
     return "\n".join(lines)
 

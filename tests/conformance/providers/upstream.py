@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import msgspec
+from tests.conformance.providers.drawing import draw
 from tests.conformance.providers.wires import SAID, Wire, find_wire
 
 RETRY_AFTER_S: Final = 7
@@ -89,6 +90,8 @@ class Asked(msgspec.Struct, frozen=True):
     def is_streamed(self) -> bool:
         """Whether a stream is asked for, in the body or by the path."""
         in_path = any(method in self.path for method in STREAMED)
+        if not self.body.startswith(b"{"):
+            return in_path
         return in_path or json.loads(self.body).get("stream") is True
 
 
@@ -118,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, headers, body)
         self.server.asked.append(asked)
         scene = self.server.scene
-        embedded = rank(asked) or judge(asked) or embed(asked)
+        embedded = draw(asked) or rank(asked) or judge(asked) or embed(asked)
         if embedded is not None and scene is Scene.WELL:
             self.send_whole(200, embedded)
         elif embedded is not None:

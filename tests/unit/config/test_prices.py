@@ -7,7 +7,7 @@ import pytest
 from nagara.config.load import load_config
 from nagara.domain.catalog import Catalogue, Model
 from nagara.domain.configuration import ConfigError
-from nagara.domain.rates import RateCard, RateTier, ServiceRates, find_rate_card
+from nagara.domain.rates import ImageClass, RateCard, RateTier, ServiceRates, find_rate_card
 from nagara.domain.usage import Meter
 from nagara.routing.table import build_routes
 
@@ -98,3 +98,38 @@ def test_model_that_is_called_free_is_free(tmp_path: Path) -> None:
     prices(tmp_path, text + "prices = { free = true }")
     with pytest.raises(ConfigError, match="is called free"):
         prices(tmp_path, text + "prices = { input_mtok = 1 }")
+
+
+def test_images_are_priced_by_size_and_quality(tmp_path: Path) -> None:
+    text = (
+        "[models.m.prices]\n"
+        'image = "0.04"\nmegapixel = "0.003"\n'
+        'images = [{ size = "1024x1792", quality = "hd", price = "0.12" }, '
+        '{ size = "4K", price = 0.15 }]\n'
+    )
+    (card,) = prices(tmp_path, text)
+    assert card.rates_pico == {Meter.IMAGES: 40_000_000_000, Meter.PIXELS: 3_000}
+    assert card.image_classes == (
+        ImageClass(120_000_000_000, "1024x1792", "hd"),
+        ImageClass(150_000_000_000, "4K"),
+    )
+    assert prices(tmp_path, '[models.m.prices]\nimages = [{ size = "1K", price = "1" }]\n')
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ('[{ price = "1" }]', "neither a size nor a quality"),
+        ('[{ size = "large", price = "1" }]', "has to be a size"),
+        ('[{ size = "1K", price = "x" }]', "has to be a price"),
+        ('[{ size = "1K", price = "1" }, { size = "1K", price = "2" }]', "twice"),
+        ('[{ size = "1K" }]', "price"),
+        ('[{ sice = "1K", price = "1" }]', "size"),
+    ],
+)
+def test_price_of_images_that_says_nothing_is_a_mistake(
+    tmp_path: Path, images: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prices(tmp_path, f"[models.m.prices]\nimages = {images}\n")
+    assert said in str(caught.value)

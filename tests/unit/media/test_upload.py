@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from tests.forms import read_form
 
 from nagara.domain.errors import GatewayError
 from nagara.media.upload import Upload
-from nagara.operations.forms import FormLimits, PartBegan, PartData, PartEnded, read_form
+from nagara.operations.forms import FormLimits, PartBegan, PartData, PartEnded
 
 FILE = PartBegan("file", "a.wav", "audio/wav")
 CONTENT = b"--not-a-boundary\r\n" * 20_000

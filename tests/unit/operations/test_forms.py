@@ -3,16 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.forms import Form, read_form
 
 from nagara.domain.errors import GatewayError
 from nagara.operations.forms import (
-    Form,
     FormLimits,
     FormReader,
     Part,
     PartBegan,
     PartData,
-    read_form,
     text_part,
     write_form,
 )

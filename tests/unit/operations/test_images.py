@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 
 from nagara.billing import BoundLimits, bound_charge, complete_images, price
+from nagara.dialects.images.usage import read_usage
 from nagara.domain.catalog import Model
+from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import QUANTITY_MAX, Meter, Usage
 from nagara.operations.image_stream import ImageStream
-from nagara.operations.image_usage import read_usage
 from nagara.operations.images import measure, read_request, write_request
 
 MODEL = Model(id="m", startup="s", display_name="M", output_tokens_max=10_000)
 BY_TOKEN = RateCard(rates_pico={Meter.INPUT: 1_000, Meter.OUTPUT: 2_000})
 BY_IMAGE = RateCard(rates_pico={Meter.IMAGES: 40_000_000_000})
 LIMITS = BoundLimits()
+DEMAND = Demand(text_bytes=0, images_max=2)
 USAGE = {
     "input_tokens": 50,
     "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
@@ -113,11 +115,12 @@ def test_usage_is_taken_apart_into_text_and_images() -> None:
 @pytest.mark.parametrize("reported", [{}, {"output_tokens": QUANTITY_MAX + 1}])
 def test_images_that_nobody_counted_tokens_for_are_never_free(reported: dict[str, int]) -> None:
     usage = read_usage(json.dumps({"data": [{}, {}], "usage": reported}).encode())
-    assert usage == Usage({Meter.IMAGES: 2})
-    by_token = complete_images(usage, BY_TOKEN, 7)
+    assert usage is not None
+    assert usage.quantities == {Meter.IMAGES: 2}
+    by_token = complete_images(usage, BY_TOKEN, DEMAND, 7)
     assert by_token.is_estimated
     assert price(by_token, BY_TOKEN).amount_nano > 0
-    assert complete_images(usage, BY_IMAGE, 7) == usage
+    assert complete_images(usage, BY_IMAGE, DEMAND, 7).quantities == usage.quantities
 
 
 def test_answer_without_images_has_no_usage_and_what_is_no_json_is_an_error() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO
 
 import msgspec
@@ -42,6 +42,7 @@ class FakeSandbox:
         now_s: int,
         request_id: str,
         file: IO[bytes] | None = None,
+        open_file: Callable[[int], IO[bytes]] | None = None,
     ) -> Answer:
         self.body = body
         return self.reply

@@ -17,6 +17,7 @@ ABILITIES = Abilities(
             Ability.STOP,
             Ability.JSON_OBJECT,
             Ability.JSON_SCHEMA,
+            Ability.IMAGE_OUTPUT,
             Ability.SERVICE_TIER,
             Ability.ALLOWED_TOOLS,
             Ability.REASONING,

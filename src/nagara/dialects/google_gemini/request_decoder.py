@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nagara.dialects.envelope import disclose
+from nagara.dialects.google_gemini.image_options import take_image_options, take_modalities
 from nagara.dialects.google_gemini.openapi import read_openapi
 from nagara.dialects.google_gemini.parts import PartReader
 from nagara.dialects.google_gemini.pieces import join_pieces
@@ -87,6 +88,8 @@ def decode_request(body: bytes) -> Request:
     config = read_part_of(fields.get("generationConfig"), _config_decoder, "generationConfig")
     tool_config = read_part_of(fields.get("toolConfig"), _tool_config_decoder, "toolConfig")
     _keep_rest("toolConfig", _read_object(fields, "toolConfig"), {"functionCallingConfig"}, extras)
+    modalities = take_modalities(config_fields)
+    image_options = take_image_options(config_fields)
     output_format = _read_format(config_fields)
     reasoning = _read_thinking(config_fields)
     taken = _CONFIG_FIELDS | {"thinkingConfig"}
@@ -110,6 +113,8 @@ def decode_request(body: bytes) -> Request:
         stop=tuple(config.stop_sequences or ()),
         top_logprobs=(config.logprobs or 0) if has_logprobs else None,
         output_format=output_format,
+        modalities=modalities,
+        image_options=image_options,
         reasoning=reasoning,
         service_tier=read_part_of(fields.get("serviceTier"), _text_decoder, "serviceTier"),
         extras=extras,
@@ -232,12 +237,6 @@ def _read_thinking(config: Fields) -> ReasoningOptions | None:
 def _read_format(config: Fields) -> OutputFormat | None:
     """The output's form; the fields that say it are taken out of `config`."""
     path = "generationConfig"
-    modalities = read_part_of(
-        config.get("responseModalities"), _texts_decoder, f"{path}.responseModalities"
-    )
-    if modalities is not None and [m.upper() for m in modalities] == ["TEXT"]:
-        # What every model does anyway.
-        del config["responseModalities"]
     mime = read_part_of(config.get("responseMimeType"), _text_decoder, f"{path}.responseMimeType")
     schema, own = config.get("responseJsonSchema"), config.get("responseSchema")
     if mime not in (None, "", "text/plain", "application/json"):

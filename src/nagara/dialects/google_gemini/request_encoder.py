@@ -10,6 +10,7 @@ from typing import Any
 from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.fit import name_parameter
 from nagara.dialects.google_gemini.content_encoder import ContentEncoder
+from nagara.dialects.google_gemini.image_options import write_images
 from nagara.dialects.google_gemini.thinking import repeat_thinking, write_thinking
 from nagara.dialects.google_gemini.tool_encoder import encode_tools
 from nagara.dialects.google_gemini.wire import NAME, write
@@ -75,7 +76,7 @@ def _encode_config(request: Request, target: Target, dropped: list[str]) -> dict
         elif thinking := write_thinking(request.reasoning, target.model):
             config["thinkingConfig"] = thinking
             dropped.extend(request.reasoning.extras)
-    return config | _encode_format(request, dropped)
+    return config | write_images(request) | _encode_format(request, dropped)
 
 
 def _encode_format(request: Request, dropped: list[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from nagara.dialects.openai_chat.call_pieces import (
 from nagara.dialects.openai_chat.citations import decode_annotation
 from nagara.dialects.openai_chat.finish import decode_finish
 from nagara.dialects.openai_chat.hosted import NAME, decode_executed, executed_decoder
-from nagara.dialects.openai_chat.media import split_data_url
+from nagara.dialects.openai_chat.media import decode_image
 from nagara.dialects.openai_chat.reasoning_details import decode_detail
 from nagara.dialects.openai_chat.wire import (
     AnnotationWire,
@@ -233,11 +233,7 @@ class ChoiceDecoder:
         events += (PartAmended(index=text, choice=choice, citation=c) for c in citations)
 
     def _take_image(self, url: str, events: list[Event]) -> None:
-        if (split := split_data_url(url)) is None:
-            self._put(Media(kind=MediaKind.IMAGE, url=url), events)
-        else:
-            media_type, data = split
-            self._put(Media(kind=MediaKind.IMAGE, media_type=media_type, data=data), events)
+        self._put(decode_image(url), events)
 
     def _keep_audio(self, audio: AudioWire) -> None:
         self._keep(len(audio.data or "") + len(audio.transcript or ""))

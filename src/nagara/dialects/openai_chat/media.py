@@ -4,6 +4,8 @@ Sources: https://www.rfc-editor.org/rfc/rfc2397
 https://platform.openai.com/docs/guides/audio
 """
 
+from nagara.domain.messages import Media, MediaKind
+
 _AUDIO_TYPES = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "pcm16": "audio/pcm"}
 _AUDIO_FORMATS = {
     "audio/mpeg": "mp3",
@@ -25,6 +27,14 @@ def split_data_url(url: str) -> tuple[str | None, str] | None:
     if not separator or not head.endswith(";base64"):
         return None
     return head[: -len(";base64")].partition(";")[0] or None, data
+
+
+def decode_image(url: str) -> Media:
+    """The picture at an address, which may hold it."""
+    if (split := split_data_url(url)) is None:
+        return Media(kind=MediaKind.IMAGE, url=url)
+    media_type, data = split
+    return Media(kind=MediaKind.IMAGE, media_type=media_type, data=data)
 
 
 def join_data_url(media_type: str, data: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from nagara.dialects import envelope
 from nagara.dialects.openai_chat.citations import decode_annotation
 from nagara.dialects.openai_chat.hosted import decode_executed, executed_decoder
+from nagara.dialects.openai_chat.media import decode_image
 from nagara.dialects.openai_chat.part_decoder import decode_part, read_extras
 from nagara.dialects.openai_chat.reasoning_details import decode_detail
 from nagara.dialects.openai_chat.replay import BLOCK_FORMAT, CALL_FORMAT, decode_block
@@ -111,6 +112,7 @@ class _Reader:
         parts += _cite(content, said)
         if said.refusal:
             parts.append(Refusal(said.refusal))
+        parts += (decode_image(x.image_url.url) for x in said.images or () if x.image_url)
         if said.audio is not None:
             parts.append(Media(kind=MediaKind.AUDIO, file_id=said.audio.id))
         signatures = _read_call_signatures(said)

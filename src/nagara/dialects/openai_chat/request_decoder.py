@@ -11,6 +11,7 @@ import msgspec
 
 from nagara.dialects.json_fields import NULL, Fields, encode_raw, read_fields
 from nagara.dialects.openai_chat.hosted import NAME
+from nagara.dialects.openai_chat.image_options import take_image_options, take_modalities
 from nagara.dialects.openai_chat.message_decoder import decode_messages
 from nagara.dialects.openai_chat.part_decoder import decode_cache
 from nagara.dialects.openai_chat.reasoning_options import PROVIDERS_OWN, decode_reasoning
@@ -42,7 +43,6 @@ from nagara.dialects.request_fields import (
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import (
     NO_EXTRAS,
-    Extras,
     OutputFormat,
     OutputKind,
     Request,
@@ -76,6 +76,8 @@ def _decode(body: bytes, fields: Fields) -> Request:
     said = decode_at(body, _decoder, "")
     # The newer name counts, as in the pass-through lane.
     cap = read_tokens_max(fields, "max_completion_tokens")
+    extras = _keep_extras(said, fields)
+    modalities, image_options = take_modalities(extras), take_image_options(extras)
     return Request(
         dialect=NAME,
         model=model,
@@ -96,6 +98,8 @@ def _decode(body: bytes, fields: Fields) -> Request:
         stop=(said.stop,) if isinstance(said.stop, str) else tuple(said.stop or ()),
         top_logprobs=_decode_logprobs(said),
         output_format=_decode_format(said.response_format),
+        modalities=modalities,
+        image_options=image_options,
         reasoning=decode_reasoning(said),
         verbosity=said.verbosity,
         service_tier=said.service_tier,
@@ -103,7 +107,7 @@ def _decode(body: bytes, fields: Fields) -> Request:
         cache=decode_cache(said.cache_control),
         user=said.user,
         metadata=said.metadata or {},
-        extras=_keep_extras(said, fields),
+        extras=extras or NO_EXTRAS,
     )
 
 
@@ -153,7 +157,7 @@ def _decode_format(said: ResponseFormatWire | None) -> OutputFormat | None:
     )
 
 
-def _keep_extras(said: RequestWire, fields: Fields) -> Extras:
+def _keep_extras(said: RequestWire, fields: Fields) -> Fields:
     extras = {
         name: raw.copy()
         for name, raw in fields.items()
@@ -161,4 +165,4 @@ def _keep_extras(said: RequestWire, fields: Fields) -> Extras:
     }
     if said.reasoning_effort == PROVIDERS_OWN:
         extras["reasoning_effort"] = encode_raw(PROVIDERS_OWN)
-    return extras or NO_EXTRAS
+    return extras

@@ -12,6 +12,7 @@ from nagara.dialects.codec import Encoded, Target, cannot_carry
 from nagara.dialects.identifiers import fit_identifier
 from nagara.dialects.openai_chat.caller_shapes import LEGACY_MARK
 from nagara.dialects.openai_chat.hosted import NAME
+from nagara.dialects.openai_chat.image_options import encode_images
 from nagara.dialects.openai_chat.message_encoder import encode_messages
 from nagara.dialects.openai_chat.part_encoder import encode_cache
 from nagara.dialects.openai_chat.reasoning_options import encode_reasoning
@@ -58,6 +59,7 @@ def encode_request(request: Request, target: Target) -> Encoded:
     fields |= _encode_stream(request, target)
     fields |= _encode_sampling(request, target)
     fields |= _encode_answer(request, target, dropped)
+    fields |= encode_images(request)
     fields |= _encode_tier(request, dropped)
     fields |= _encode_tools(request, target, dropped)
     fields |= encode_cache(request.cache, target)

@@ -17,6 +17,7 @@ from nagara.dialects.openai_chat.wire import (
     AnnotationWire,
     DetailWire,
     ExtraContent,
+    ImageWire,
     ThoughtWire,
     UrlWire,
 )
@@ -132,6 +133,7 @@ class MessageInWire(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_details: list[DetailWire] | None = None
     executed_tools: list[msgspec.Raw] | None = None
+    images: list[ImageWire] | None = None
 
 
 _SPOKEN = frozenset({"role", "content", "name"})
