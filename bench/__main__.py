@@ -5,7 +5,8 @@ compared. Calls of 1 KB are measured twice, because the two say different things
 is driven as fast as it goes, many times as fast for nginx: its messages come in batches, and it
 never has to wake a sleeping client or upstream, which the kernel charges to the sender. At a fixed
 rate both do the same work in the same time. Translation between dialects is measured without
-sockets, in this process; so are holds and posts, with `--ledger` alone. It ends by itself in under
+sockets, in this process; so are holds and posts, with `--ledger` alone. With `--speech` alone it is
+told how long the first byte of speech is on its way. It ends by itself in under
 120 seconds, leaves nothing running and no file behind.
 Exit codes: 0 with figures, met or not; 1 when a run failed; 2 when a program is missing.
 """
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import ledger, load, paced, processes, report, subjects, translation
+from bench import ledger, load, paced, processes, report, speech, subjects, translation
 from bench.paced import Latencies, Pace
 from bench.processes import BenchError, Cores
 from bench.report import Line, Round
@@ -42,6 +43,8 @@ def main() -> int:
     options = _read_options()
     if options.ledger:
         return run_ledger(options)
+    if options.speech:
+        return run_speech(options)
     return run_translation(options) if options.translation else run_all(options)
 
 
@@ -53,6 +56,24 @@ def run_ledger(options: argparse.Namespace) -> int:
         print(json.dumps({"flush_us": flush_us, "pairs": [each._asdict() for each in pairs]}))
     else:
         print(ledger.render(pairs, flush_us))
+    return 0
+
+
+def run_speech(options: argparse.Namespace) -> int:
+    """Only the first byte of speech, which needs no other program; the exit code."""
+    try:
+        passages = speech.measure()
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        records = [
+            {"way": x.name, "p50_ms": x.percentile(50), "p99_ms": x.percentile(99)}
+            for x in passages
+        ]
+        print(json.dumps({"first_byte_of_speech": records}))
+    else:
+        print(speech.render(passages))
     return 0
 
 
@@ -101,6 +122,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=2, help="streams a connection in a round")
     parser.add_argument("--translation", action="store_true", help="only between dialects")
     parser.add_argument("--ledger", action="store_true", help="only holds and posts")
+    parser.add_argument("--speech", action="store_true", help="only the first byte of speech")
     parser.add_argument("--json", action="store_true", help="print records, not a table")
     return parser.parse_args()
 

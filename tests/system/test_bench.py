@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from bench import conversations, load, processes, report, translation
+from bench import conversations, load, processes, report, speech, translation
 from bench.processes import BenchError
 from bench.report import Round
 from bench.upstreams import MARK, READY_PATH, STREAM_CHUNKS, plain_answer, stream_event
@@ -66,3 +66,12 @@ def test_a_process_that_ends_at_once_is_said_so() -> None:
         pytest.raises(BenchError, match="ended before"),
     ):
         processes.wait_for_ok(process, processes.free_port(), "/")
+
+
+def test_first_byte_of_speech_is_timed_with_and_without_a_gateway() -> None:
+    passages = speech.measure(calls=40)
+    assert [passage.name for passage in passages] == ["nagara", "floor"]
+    for passage in passages:
+        assert len(passage.took_ms) == 38
+        assert 0 < passage.percentile(50) <= passage.percentile(99)
+    assert "target 5 ms" in speech.render(passages)
