@@ -22,6 +22,7 @@ from nagara.answer_headers import name_deployment, name_dropped
 from nagara.bill import Bill, Ending, Terms
 from nagara.billing import BoundLimits, find_rate_card, needs_price
 from nagara.dialects import envelope
+from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.translation import Translated
 from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot, Transport
@@ -29,6 +30,8 @@ from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
 from nagara.domain.usage import Usage
 from nagara.limits.gate import Allowance, Gate
+from nagara.media.audio_file import import_av
+from nagara.media.encoded_stream import EncodedStream
 from nagara.media.fetching import FileFetcher
 from nagara.media.request_files import RequestFiles
 from nagara.media.upload import Upload
@@ -36,7 +39,7 @@ from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
 from nagara.operations.forms import FormLimits
 from nagara.operations.image_links import write_links
-from nagara.operations.lanes import AnswerStream, Asking, Bounds
+from nagara.operations.lanes import Asking, Bounds
 from nagara.outcomes import describe_failure, interruption, sum_up
 from nagara.routing.lookup import nearest_models, resolve_route
 from nagara.routing.plan import plan
@@ -246,12 +249,16 @@ class Pipeline:
         call = admitted.call
         answer = Answering(begun, deployment, bill, head_of(admitted, deployment, bill, ended))
         ended.dropped = begun.lane.dropped
-        if call.asking.view.is_streamed and call.asking.endpoint.forward_stream is not None:
-            await self._serve_stream(admitted, answer, reply, ended)
-            return
+        is_streamed = call.asking.view.is_streamed
+        is_relayed = is_streamed and call.asking.endpoint.forward_stream is not None
         try:
-            await self._serve_whole(admitted, answer, reply, ended)
+            if is_relayed:
+                await self._serve_stream(admitted, answer, reply, ended)
+            else:
+                await self._serve_whole(admitted, answer, reply, ended)
         except GatewayError as error:
+            if reply.has_started:
+                raise
             # It broke off after it had begun: what was generated may be billed, so it is not
             # asked for again elsewhere.
             self._observe(describe_failure(call, deployment, error))
@@ -290,6 +297,9 @@ class Pipeline:
         now_s = call.asking.now_s
         spoken = self._absences.narrow(deployment, now_s)
         lane = await files.choose_lane(call.asking, spoken)
+        if lane.encoding is not None:
+            # Before anybody is paid for what could not be encoded here.
+            import_av()
         refusal: GatewayError | None = None
         while True:
             ended.provider_operation = lane.operation
@@ -317,8 +327,10 @@ class Pipeline:
     ) -> None:
         begun, bill = answer.begun, answer.bill
         usual = admitted.call.asking.endpoint.stream_media_type
-        media_type = find_media_type(admitted.call, begun, usual)
+        media_type = find_media_type(begun, usual)
         stream = begun.lane.open_stream(self._bounds(), is_event_stream=begun.is_event_stream)
+        if begun.lane.encoding is not None:
+            stream = EncodedStream(stream, begun.lane.encoding)
         relay = StreamRelay(begun, stream, reply, ended.request_id)
         headers = [
             *answer.headers,
@@ -354,7 +366,7 @@ class Pipeline:
     async def _serve_whole(
         self, admitted: Admitted, answer: "Answering", reply: Reply, ended: RequestEnded
     ) -> None:
-        media_type = find_media_type(admitted.call, answer.begun, b"application/json")
+        media_type = find_media_type(answer.begun, b"application/json")
         whole = await read_whole(answer.begun, self._bounds())
         if admitted.call.asking.endpoint.plan_links is not None:
             whole = await self._link(admitted.call, whole)
@@ -429,17 +441,15 @@ class Answering(msgspec.Struct, frozen=True):
     headers: ResponseHeaders
 
 
-def find_media_type(call: Call, begun: Begun, usual: bytes) -> bytes:
+def find_media_type(begun: Begun, usual: bytes) -> bytes:
     """What kind of answer the caller gets. Raises `GatewayError` if it is not the endpoint's."""
-    endpoint = call.asking.endpoint
-    if endpoint.choose_media_type is None or begun.is_event_stream:
-        return usual
     said = next((value for name, value in begun.answer.headers if name == b"content-type"), b"")
     try:
-        return endpoint.choose_media_type(call.asking.view, said)
+        chosen = begun.lane.choose_media_type(said, is_event_stream=begun.is_event_stream)
     except GatewayError:
         begun.answer.abort()
         raise
+    return usual if chosen is None else chosen
 
 
 def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -> Ending:

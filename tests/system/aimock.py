@@ -18,6 +18,7 @@ from tests.system.gateway import START_TIMEOUT_S, STOP_TIMEOUT_S, Output
 from tests.system.npm_packages import find_node, find_package
 
 FIXTURES: Final = Path(__file__).with_name("aimock.json")
+PROGRAM: Final = Path(__file__).with_name("aimock.mjs")
 LISTENING: Final = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 
 
@@ -30,9 +31,9 @@ class AimockProcess:
 
     def __enter__(self) -> Self:
         node = find_node()
-        program = find_package("@copilotkit/aimock") / "dist" / "cli.js"
+        library = find_package("@copilotkit/aimock") / "dist" / "index.js"
         self._process = subprocess.Popen(
-            [node, program, "--port", "0", "--fixtures", FIXTURES],
+            [node, PROGRAM, library, FIXTURES],
             env={"PATH": os.defpath, "AIMOCK_API_KEYS": self.credential},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

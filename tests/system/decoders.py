@@ -43,6 +43,13 @@ class Decoders:
         strict = ("-v", "error", "-xerror", "-err_detect", "explode")
         self._run(self._ffmpeg, *strict, "-i", "-", "-f", "null", "-", content=content)
 
+    def measure_s(self, content: bytes) -> float:
+        """The seconds that a sound plays, by its samples once they are decoded."""
+        rate = 8_000
+        raw = ("-f", "s16le", "-ac", "1", "-ar", str(rate), "-")
+        samples = self._run(self._ffmpeg, "-v", "error", "-i", "-", *raw, content=content)
+        return len(samples) / 2 / rate
+
     def _run(self, *command: str, content: bytes) -> bytes:
         done = subprocess.run(
             command, input=content, capture_output=True, timeout=TIMEOUT_S, check=False

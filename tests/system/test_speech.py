@@ -1,6 +1,7 @@
 """Speech from the client to the provider and back: as it is made, paid for, and never half of it.
 
-The official SDK against the sandbox, whose files PyAV decodes, and a provider played by the test.
+The official SDK against the sandbox, whose files PyAV and FFmpeg's programs decode, and a provider
+played by the test.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import requests
 
 from tests.fakes import Peer
 from tests.system.caller import Caller, call
+from tests.system.decoders import find_decoders
 from tests.system.gateway import GatewayProcess
 from tests.system.stage import Stage, is_request, staged_by
 from tests.system.test_charges import wait_for_row
@@ -102,6 +104,32 @@ def test_sdk_is_given_a_file_that_plays(client: openai.OpenAI, audio_format: For
         assert len(data) // 48 > 500
     else:
         assert measure_ms(data) > 500
+
+
+CODECS = {"mp3": "mp3", "opus": "opus", "aac": "aac", "flac": "flac", "wav": "pcm_s16le"}
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_another_program_finds_what_was_asked_for_as_long_as_its_text(
+    client: openai.OpenAI, audio_format: Format
+) -> None:
+    decoders, lengths_s = find_decoders(), []
+    for text in (TEXT, TEXT * 2, TEXT * 3):
+        data = client.audio.speech.create(
+            model="tts-1", voice="alloy", input=text, response_format=audio_format
+        ).content
+        if audio_format == "pcm":
+            lengths_s.append(len(data) / len(SECOND))
+            continue
+        decoders.decode(data)
+        (stream,) = decoders.describe(data)["streams"]
+        assert (stream["codec_type"], stream["codec_name"]) == ("audio", CODECS[audio_format])
+        assert stream["channels"] == 1
+        lengths_s.append(decoders.measure_s(data))
+    one, two, three = lengths_s
+    # What is before the text and after it is always the same.
+    assert two - one > 0.3
+    assert three - two == pytest.approx(two - one, abs=0.1)
 
 
 def test_sdk_is_given_events_with_usage(client: openai.OpenAI) -> None:

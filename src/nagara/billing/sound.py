@@ -23,8 +23,6 @@ HEARD_TOKENS_PER_S = 10
 """What OpenAI counts for audio that goes in."""
 WRITTEN_TOKENS_PER_S = 4
 """About 2.5 words a second, as most people speak."""
-WRITTEN_TOKENS_PER_S_MAX = 16
-WRITTEN_TOKENS_OVERHEAD = 1_000
 ROUNDING_MS = 1_000
 """Providers count whole seconds."""
 
@@ -80,11 +78,10 @@ def _guess_ms(sound: Sound) -> int:
 def _bound_heard(sound: Sound, input_tokens: int, rates: Rates) -> Mapping[Meter, int]:
     if Meter.AUDIO_MS in rates:
         return {Meter.AUDIO_MS: sound.heard_ms + ROUNDING_MS}
-    written = -(-sound.heard_ms * WRITTEN_TOKENS_PER_S_MAX // 1000) + WRITTEN_TOKENS_OVERHEAD
     return {
         Meter.INPUT: input_tokens,
         Meter.INPUT_AUDIO: -(-sound.heard_ms * SPEECH_TOKENS_PER_S_MAX // 1000),
-        Meter.OUTPUT: written,
+        Meter.OUTPUT: sound.written_tokens_max,
     }
 
 

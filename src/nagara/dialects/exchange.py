@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.dialects.translation import Translated
@@ -32,8 +33,9 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
 
     `provider` is its display name, for messages, and `model` its own name for the model. `form` and
     `traits` are its own ways, explained in the operation's folder. `inputs_max` is how many inputs
-    it takes in a call, and `tokens_max` how many tokens they may have together. `seed` is unique to
-    the answer, and `now_s` when it was asked for, as Unix time.
+    it takes in a call, `tokens_max` how many tokens they may have together, and `file_bytes_max`
+    how large a file may be. `seed` is unique to the answer, and `now_s` when it was asked for, as
+    Unix time.
     """
 
     provider: str
@@ -44,6 +46,7 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     traits: frozenset[str] = frozenset()
     inputs_max: int | None = None
     tokens_max: int | None = None
+    file_bytes_max: int | None = None
     now_s: int = 0
 
 
@@ -59,6 +62,35 @@ class Exchange(Protocol):
 
 
 OpenExchange = Callable[[RequestView, Aim], Exchange]
+
+
+class SoundExchange(Protocol):
+    """One request for speech or a transcript at one deployment that has a format of its own.
+
+    `places` and `sends_form` are those of the lanes. `encoding` is there where the stream that it
+    opens gives bare samples and the caller wants them in another format.
+    """
+
+    body: bytes
+    places: Mapping[str, str]
+    sends_form: bool
+    dropped: Sequence[str]
+    media_type: bytes
+    encoding: str | None
+
+    def check_media_type(self, said: bytes, *, is_event_stream: bool) -> None:
+        """Raise `GatewayError` (UPSTREAM_PROTOCOL) for what is no answer of this format."""
+
+    def read(self, answer: bytes) -> Translated:
+        """The caller's answer, of one that came whole. Raises `GatewayError`."""
+
+    def open_stream(
+        self, event_bytes_max: int, response_bytes_max: int, *, is_event_stream: bool
+    ) -> AnswerStream:
+        """The caller's stream, of an answer that comes in events or in any other pieces."""
+
+
+OpenSound = Callable[[RequestView, Aim], SoundExchange]
 
 
 def find_names_without_place(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:

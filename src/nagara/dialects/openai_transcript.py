@@ -18,6 +18,8 @@ from nagara.dialects.sse import encode_event
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Meter, Usage, make_usage
 
+SECONDS_MAX = 1e7
+"""More than any audio lasts."""
 LAST = ("transcript.text.done", "transcription.done")
 
 
@@ -59,7 +61,8 @@ def _read(said: _Usage | None) -> Usage | None:
     audio = said.input_token_details.audio_tokens if said.input_token_details else None
     total, audio = said.input_tokens or 0, min(audio or 0, said.input_tokens or 0)
     seconds = said.seconds if said.prompt_audio_seconds is None else said.prompt_audio_seconds
-    ms = 0 if seconds is None or not math.isfinite(seconds) else math.ceil(seconds * 1000)
+    is_told = seconds is not None and 0 <= seconds <= SECONDS_MAX
+    ms = math.ceil(seconds * 1000) if is_told and seconds else 0
     usage = make_usage(
         (Meter.INPUT, total - audio),
         (Meter.INPUT_AUDIO, audio),

@@ -29,8 +29,10 @@ class RawStream:
     turn: None = None
     breaks_off = True
 
-    def __init__(self, gauge: Gauge) -> None:
+    def __init__(self, gauge: Gauge, begin: bytes = b"") -> None:
+        """`begin` goes out before the first bytes, and counts as one of them."""
         self._gauge = gauge
+        self._begin = begin
         self.usage: Usage | None = None
         self.is_ended = self.has_failed = False
         self.failure: GatewayError | None = None
@@ -39,6 +41,8 @@ class RawStream:
 
     def feed(self, data: bytes) -> bytes:
         """The same bytes."""
+        if self._begin:
+            data, self._begin = self._begin + data, b""
         self._gauge.feed(data)
         self.usage = self._gauge.usage
         self.output_bytes += len(data)

@@ -122,6 +122,7 @@ class Auth(enum.Enum):
     X_API_KEY = "x-api-key"
     API_KEY = "api-key"
     X_GOOG_API_KEY = "x-goog-api-key"
+    XI_API_KEY = "xi-api-key"
     AWS_SIGV4 = "a signature by an AWS access key"
     GOOGLE_OAUTH = "an access token for a Google credentials file"
     NONE = "none"
@@ -154,7 +155,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     `paths` says which operations it has, in their own dialect, and where below `base_url`; a path
     may begin with `/..` to leave segments of the base URL, and may hold `{model}`. Where a caller's
     dialect is not among them, the first conversation among them is spoken instead: their order is
-    the order of preference. A stream has another path only if `stream_paths` says so. `base_url`
+    the order of preference. A stream has another path only if `stream_paths` says so. Other names
+    in braces are filled by the exchange that the operation's form means. `base_url`
     may hold `{NAME}`, which stands for an environment variable, or else for its value in
     `base_url_defaults`. The offers of the catalogue name it by `name`.
     """
@@ -187,6 +189,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """How many inputs it takes in one call, where callers may send more."""
     tokens_max: Mapping[Operation, Mapping[str, int]] = {}
     """How many tokens they may have together, by regular expressions as those of `forms`."""
+    file_bytes_max: Mapping[Operation, int] = {}
+    """How large a file it takes, where it is told and less than callers may send."""
     headers: tuple[tuple[str, str], ...] = ()
     transport: Transport = Transport.HTTP
     is_credential_optional: bool = False
@@ -321,8 +325,17 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         provider = msgspec.structs.replace(self.provider, paths=paths)
         return msgspec.structs.replace(self, provider=provider)
 
-    def address(self, operation: Operation, *, is_streamed: bool = False) -> str | None:
-        """The whole URL for `operation`; None if the provider does not have it, or no address."""
+    def address(
+        self,
+        operation: Operation,
+        places: Mapping[str, str] | None = None,
+        *,
+        is_streamed: bool = False,
+    ) -> str | None:
+        """The whole URL for `operation`; None if the provider does not have it, or no address.
+
+        `places` are what stands for other names in braces than `{model}`.
+        """
         provider = self.provider
         base_url, path = self.base_url or provider.base_url, provider.paths.get(operation)
         if base_url is None or path is None:
@@ -332,7 +345,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         base_url = base_url.rstrip("/")
         while path.startswith("/../"):
             base_url, path = base_url.rpartition("/")[0], path[3:]
-        return base_url + path.replace("{model}", quote(self.model, safe=""))
+        for name, value in {**(places or {}), "model": self.model}.items():
+            # What fills a place has no braces left, so it is no place itself.
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        return base_url + path
 
 
 class Startup(msgspec.Struct, frozen=True):

@@ -4,7 +4,12 @@ Read from the request alone by its dialect, without a price or a model: quantiti
 the answer can go beyond. `nagara.billing` makes of it the amount to hold.
 """
 
+from typing import Final
+
 import msgspec
+
+WRITTEN_TOKENS_PER_S_MAX: Final = 16
+WRITTEN_TOKENS_OVERHEAD: Final = 1_000
 
 
 class SideCalls(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +35,11 @@ class Sound(msgspec.Struct, frozen=True, kw_only=True):
     characters: int = 0
     spoken_ms_max: int = 0
     heard_ms: int = 0
+
+    @property
+    def written_tokens_max(self) -> int:
+        """More tokens than anybody can say in what is heard."""
+        return -(-self.heard_ms * WRITTEN_TOKENS_PER_S_MAX // 1000) + WRITTEN_TOKENS_OVERHEAD
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):

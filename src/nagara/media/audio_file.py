@@ -1,4 +1,4 @@
-"""How long an audio file plays: its packets are read, and the first ones decoded as a proof.
+"""What an audio file is: its packets are read, and the first ones decoded as a proof.
 
 What a file says of its own length is not believed: it may say nothing, and it may lie. Only formats
 that hold their own sound are read: a playlist would have FFmpeg open whatever it names, files of
@@ -6,6 +6,8 @@ this machine and addresses of its network. Slow, so it belongs in a thread.
 """
 
 from typing import IO, Any, Final
+
+import msgspec
 
 from nagara.domain.errors import ErrorKind, GatewayError
 
@@ -17,18 +19,25 @@ FORMATS: Final = (
 OPTIONS: Final = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 
 
-def measure_ms(file: IO[bytes]) -> int:
-    """The milliseconds that it plays. Raises `GatewayError` for what is no audio."""
+class AudioFacts(msgspec.Struct, frozen=True):
+    """What a file turned out to be. `container` is FFmpeg's first name of its format."""
+
+    ms: int
+    container: str
+
+
+def measure(file: IO[bytes]) -> AudioFacts:
+    """How long it plays, and what it is. Raises `GatewayError` for what is no audio."""
     av = import_av()
     file.seek(0)
     try:
         with av.open(file, "r", container_options=OPTIONS) as source:
-            ms = _measure(source)
+            facts = AudioFacts(_measure(source), source.format.name.partition(",")[0])
     except (av.FFmpegError, ValueError, ArithmeticError) as error:
         raise undecodable() from error
-    if not ms:
+    if not facts.ms:
         raise undecodable()
-    return ms
+    return facts
 
 
 def _measure(source: Any) -> int:

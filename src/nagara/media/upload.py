@@ -18,6 +18,7 @@ import msgspec
 
 from nagara.dialects.images.pictures import name_place
 from nagara.domain.errors import ErrorKind, GatewayError
+from nagara.media.audio_file import AudioFacts
 from nagara.operations.forms import (
     FileFields,
     FileHere,
@@ -110,8 +111,8 @@ class Upload:
         """`accepted` says which fields may be files; of a name alone, that one has to be there."""
         self.file: IO[bytes] = tempfile.SpooledTemporaryFile(memory_bytes_max)  # noqa: SIM115 - `close` closes it
         self.files: list[UploadedFile] = []
-        self.ms = 0
-        """How long the file plays; whoever finds out sets it."""
+        self.facts = AudioFacts(0, "")
+        """What the one file is; whoever finds out sets it."""
         self._is_single = isinstance(accepted, str)
         if isinstance(accepted, str):
             accepted = FileFields(accepted, frozenset({accepted}), 1)
@@ -162,7 +163,8 @@ class Upload:
         for index, file in enumerate(self.files):
             name = file.head.name
             if self._is_single:
-                fields[name] = {**file.describe(), "ms": self.ms}
+                facts = {"ms": self.facts.ms, "container": self.facts.container}
+                fields[name] = {**file.describe(), **facts}
             else:
                 fields.setdefault(name, []).append({"index": index, **file.describe()})
         return msgspec.json.encode(fields)

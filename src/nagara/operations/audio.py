@@ -1,7 +1,8 @@
 """The endpoint that speaks: JSON in, audio out as it is made.
 
-The answer is the provider's bytes; with `"stream_format": "sse"` its events. Which providers there
-are, which voices they have and how fast these speak is theirs to know.
+The answer is the provider's bytes; with `"stream_format": "sse"` its events. Which voices there are
+and how fast these speak is the provider's to know. Those that do not speak OpenAI's format are in
+`nagara.dialects.speech`.
 
 Source: https://platform.openai.com/docs/api-reference/audio/createSpeech
 """
@@ -17,6 +18,7 @@ from nagara.dialects.openai_error import encode_error
 from nagara.dialects.openai_speech import SpeechGauge, forward_stream
 from nagara.dialects.raw_stream import RawStream
 from nagara.dialects.request_fields import read_model, require_kind, wrong_field
+from nagara.dialects.speech import MEDIA_TYPES, open_speech
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand, Sound
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -27,14 +29,6 @@ INPUT_CHARACTERS_MAX: Final = 32_768
 SPOKEN_MS_PER_CHARACTER_MAX: Final = 250
 SPOKEN_MS_OVERHEAD: Final = 10_000
 SPEED_MIN: Final = 0.1
-MEDIA_TYPES: Final = {
-    "mp3": b"audio/mpeg",
-    "opus": b"audio/opus",
-    "aac": b"audio/aac",
-    "flac": b"audio/flac",
-    "wav": b"audio/wav",
-    "pcm": b"audio/pcm",
-}
 SPEECH_METERS: Final = frozenset(
     {Meter.CHARACTERS, Meter.AUDIO_MS, Meter.INPUT, Meter.OUTPUT_AUDIO}
 )
@@ -151,6 +145,7 @@ AUDIO_ENDPOINTS = (
         read_usage=read_usage,
         encode_error=encode_error,
         measure=measure,
+        open_sound=open_speech,
         forward_stream=forward_stream,
         forward_bytes=forward_bytes,
         choose_media_type=choose_media_type,

@@ -7,7 +7,7 @@ import msgspec
 
 from nagara.dialects.base import Dialect, ForwardedStream, RequestView
 from nagara.dialects.codec import Inbound
-from nagara.dialects.exchange import OpenExchange
+from nagara.dialects.exchange import OpenExchange, OpenSound
 from nagara.dialects.measuring import count_bytes, count_objects
 from nagara.dialects.raw_stream import RawStream
 from nagara.domain.catalog import Operation
@@ -58,12 +58,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     provider's type what they are, or raises `GatewayError`. `dialect` is there for conversations
     that can be translated; one that is not `is_passed_through` always is. `open_exchange` is there
     for what is no conversation, and then stands in place of the functions that read and write what
-    passes. `find_dropped` names what of a request no answer can fulfil, and `plan_links` says which
-    pictures of an answer the caller is to be linked to. `file_field` is the file of a form that is
-    not held in memory; the request is then the form described in JSON. `files` are those of an
-    endpoint that may have several, and `read_form` stands in for `read_request` where a form came.
-    `passes_usual_form`: there are exchanges only with providers that have a form of their own, and
-    `tell_whole` makes of an answer to one the events for a caller who wants a stream.
+    passes; `open_sound` does so where the provider has a format of its own. `find_dropped` names
+    what of a request no answer can fulfil, and `plan_links` says which pictures of an answer the
+    caller is to be linked to. `file_field` is the file of a form that is not held in memory; the
+    request is then the form described in JSON. `files` are those of an endpoint that may have
+    several, and `read_form` stands in for `read_request` where a form came. `passes_usual_form`:
+    there are exchanges only with providers that have a form of their own, and `tell_whole` makes of
+    an answer to one the events for a caller who wants a stream.
     """
 
     operation: Operation
@@ -85,6 +86,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Inbound | None = None
     is_passed_through: bool = True
     open_exchange: OpenExchange | None = None
+    open_sound: OpenSound | None = None
     stream_media_type: bytes = b"text/event-stream; charset=utf-8"
     is_free: bool = False
     estimate: Callable[[RequestView], bytes] | None = None

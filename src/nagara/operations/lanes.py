@@ -5,7 +5,7 @@ the translated lane they do not, and the hub stands between. Either way an excha
 thing to the pipeline: a body to send, and a reader for the answer, whole or streamed. Pure.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,19 +18,20 @@ from nagara.dialects.addresses import (
     may_need_bytes,
     resolve_media,
 )
+from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.base import RequestView
 from nagara.dialects.codec import AddressField, Frame, Inbound, Outbound, Target
 from nagara.dialects.json_fields import NULL, replace_model, write_fields
 from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
-from nagara.dialects.turns import Recall, Turn, restore_turns
+from nagara.dialects.turns import Recall, restore_turns
 from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import Media, Request
-from nagara.domain.usage import Usage
 from nagara.operations.conversation import DIALECTS
 from nagara.operations.endpoint import Endpoint
-from nagara.operations.text_lane import TextLane
+from nagara.operations.sound_lane import SoundLane
+from nagara.operations.text_lane import TextLane, aim_at
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -38,45 +39,6 @@ class Bounds(msgspec.Struct, frozen=True):
 
     event_bytes_max: int
     response_bytes_max: int
-
-
-class AnswerStream(Protocol):
-    """One streamed answer on its way to the caller, as the relay pumps it.
-
-    `dropped` and `turn` are those of `Translated`; `text_bytes` is about what the model wrote.
-    """
-
-    is_ended: bool
-    has_failed: bool
-    failure: GatewayError | None
-    output_bytes: int
-    text_bytes: int
-    breaks_off: bool
-    """Whether it cannot say that it failed: only a broken connection can."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the provider counted, so far."""
-
-    @property
-    def dropped(self) -> Sequence[str]:
-        """What the caller's dialect had no place for, so far."""
-
-    @property
-    def turn(self) -> Turn | None:
-        """The turn so far, if the caller cannot keep all of it."""
-
-    def feed(self, data: bytes) -> bytes:
-        """The bytes to send for these of the upstream. Raises `GatewayError`."""
-
-    def close(self) -> bytes:
-        """What is still to be sent at the upstream's orderly end; raises if it was cut."""
-
-    def terminator(self) -> bytes:
-        """What is still to be sent once it `is_ended`."""
-
-    def fail(self, error: GatewayError, request_id: str) -> bytes:
-        """The events that end the stream with an error."""
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,12 +63,17 @@ class Lane(Protocol):
     """One way to one deployment: what it is sent, and how its answer is read.
 
     Where there are `more_bodies`, each is a call of its own, and what is read are the answers to
-    all of them (`join_answers`).
+    all of them (`join_answers`). `places` fill the provider's path. Files go into a form with the
+    fields of `body` (`sends_form`), or into its JSON in base64. Where there is an `encoding`, the
+    stream gives bare samples that are still to be put into that format.
     """
 
     operation: Operation
     body: bytes
     more_bodies: Sequence[bytes]
+    places: Mapping[str, str]
+    sends_form: bool
+    encoding: str | None
     dropped: Sequence[str]
     is_pass_through: bool
     wanted: Sequence[Wanted]
@@ -117,6 +84,12 @@ class Lane(Protocol):
 
     def open_stream(self, bounds: Bounds, *, is_event_stream: bool) -> AnswerStream:
         """The answer for a caller who wants a stream, however it comes."""
+
+    def choose_media_type(self, said: bytes, *, is_event_stream: bool) -> bytes | None:
+        """What kind of answer the caller gets, by what the provider says; None for the usual.
+
+        Raises `GatewayError` if it is no answer of the endpoint's.
+        """
 
 
 def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
@@ -134,6 +107,10 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
             check_state(asking.view, caller, deployment)
     if is_exchanged(asking.endpoint, deployment):
         return TextLane(asking.endpoint, asking.view, deployment, asking.seed, asking.now_s)
+    if asking.endpoint.open_sound is not None:
+        to = aim_at(deployment, operation, asking.view.model, asking.seed, asking.now_s)
+        if to.form is not None:
+            return SoundLane(operation, asking.endpoint.open_sound(asking.view, to))
     if caller is None:
         return PassThrough(asking, deployment)
     is_passed = is_passed and deployment.has(operation)
@@ -304,6 +281,9 @@ class PassThrough:
     is_pass_through = True
     more_bodies: Sequence[bytes] = ()
     wanted: Sequence[Wanted] = ()
+    places: Mapping[str, str] = {}
+    sends_form = True
+    encoding: str | None = None
     dropped: Sequence[str] = ()
 
     def __init__(self, asking: Asking, deployment: Deployment) -> None:
@@ -344,6 +324,11 @@ class PassThrough:
             bounds.event_bytes_max, self._caller_model, hides_usage=self._asks_usage
         )
 
+    def choose_media_type(self, said: bytes, *, is_event_stream: bool) -> bytes | None:
+        """As the endpoint says, of what is no event stream."""
+        choose = self._asking.endpoint.choose_media_type
+        return None if choose is None or is_event_stream else choose(self._asking.view, said)
+
     def _converted(self, caller: Inbound) -> AnswerTranslation:
         """For a provider that streams what was wanted whole, or the other way round."""
         upstream = DIALECTS[self.operation]
@@ -356,6 +341,9 @@ class TranslatedLane:
 
     is_pass_through = False
     more_bodies: Sequence[bytes] = ()
+    places: Mapping[str, str] = {}
+    sends_form = False
+    encoding: str | None = None
     dropped: Sequence[str]
     wanted: Sequence[Wanted]
 
@@ -392,3 +380,6 @@ class TranslatedLane:
         return self._answer.open_stream(
             bounds.event_bytes_max, bounds.response_bytes_max, is_event_stream=is_event_stream
         )
+
+    def choose_media_type(self, said: bytes, *, is_event_stream: bool) -> None:
+        """The usual: it is written anew."""

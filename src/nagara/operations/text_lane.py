@@ -5,7 +5,7 @@ the order of the calls, which is what `join_answers` makes. Nothing here is stre
 a caller who wants a stream is told the whole answer as one, where its endpoint has streams.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -44,6 +44,7 @@ def aim_at(
         traits=provider.traits,
         inputs_max=provider.inputs_max.get(operation),
         tokens_max=provider.tokens_max_of(operation, deployment.model),
+        file_bytes_max=provider.file_bytes_max.get(operation),
         now_s=now_s,
     )
 
@@ -59,6 +60,9 @@ class AnswerBounds(Protocol):
 class TextLane:
     """One exchange, as the pipeline sees it."""
 
+    places: Mapping[str, str] = {}
+    encoding: str | None = None
+
     def __init__(
         self, endpoint: Endpoint, view: RequestView, deployment: Deployment, seed: str, now_s: int
     ) -> None:
@@ -73,7 +77,7 @@ class TextLane:
         found = () if endpoint.find_dropped is None else endpoint.find_dropped(view)
         self.dropped: Sequence[str] = (*self._exchange.dropped, *found)
         self.wanted: Sequence[Wanted] = ()
-        self.is_pass_through = self._exchange.is_pass_through
+        self.is_pass_through = self.sends_form = self._exchange.is_pass_through
 
     def read_whole(self, body: bytes, bounds: object, *, is_event_stream: bool) -> Translated:  # noqa: ARG002 - the lanes' signature
         """The answer for the caller. Raises `GatewayError`."""
@@ -84,6 +88,9 @@ class TextLane:
         except (msgspec.DecodeError, RecursionError) as error:
             raise malformed_answer() from error
         return self._exchange.read([bytes(answer) for answer in answers])
+
+    def choose_media_type(self, said: bytes, *, is_event_stream: bool) -> None:
+        """The usual: JSON."""
 
     def open_stream(self, bounds: AnswerBounds, *, is_event_stream: bool) -> "WholeStream":  # noqa: ARG002 - the lanes' signature
         """The answer, told as a stream once all of it is there."""

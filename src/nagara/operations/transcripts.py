@@ -1,44 +1,42 @@
 """The endpoints that listen: a form with an audio file in, text out.
 
 The form comes as JSON in which its fields are text and its file is described (`nagara.media`), and
-what is written for the provider is the fields alone: the file is added where it is sent.
+what is written for the provider is the fields alone: the file is added where it is sent. Providers
+that do not speak OpenAI's format are in `nagara.dialects.transcripts`.
 
 Source: https://platform.openai.com/docs/api-reference/audio/createTranscription
 """
 
+import math
 from typing import Final
 
 import msgspec
 
 from nagara.dialects.base import RequestView
+from nagara.dialects.exchange import OpenSound
 from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
 from nagara.dialects.measuring import count_bytes
 from nagara.dialects.openai_error import encode_error
 from nagara.dialects.openai_transcript import forward_stream, read_usage
 from nagara.dialects.raw_stream import RawStream
 from nagara.dialects.request_fields import read_model, wrong_field
+from nagara.dialects.transcripts import (
+    FORMATS,
+    JSON,
+    PLAIN_TEXT,
+    open_transcript,
+    open_translation,
+    read_flag,
+)
+from nagara.dialects.transcripts.request import FILE, read_file
 from nagara.domain.catalog import Operation
 from nagara.domain.demand import Demand, Sound
 from nagara.domain.usage import Meter, Usage
 from nagara.operations.endpoint import Endpoint
 
-FILE: Final = "file"
-FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
-FLAGS: Final = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 METERS: Final = frozenset({Meter.AUDIO_MS, Meter.INPUT, Meter.INPUT_AUDIO, Meter.OUTPUT})
-PLAIN_TEXT: Final = b"text/plain; charset=utf-8"
-JSON: Final = b"application/json"
 
 _text_decoder = msgspec.json.Decoder(str)
-
-
-class _File(msgspec.Struct, frozen=True):
-    """What is said of the file."""
-
-    ms: int
-
-
-_file_decoder = msgspec.json.Decoder(_File)
 
 
 def read_request(body: bytes) -> RequestView:
@@ -55,17 +53,17 @@ def read_request(body: bytes) -> RequestView:
     if not _is_number(texts.get("temperature", "0")):
         raise wrong_field("temperature", "must be a number.")
     stream = texts.get("stream", "false")
-    if stream not in FLAGS:
+    is_streamed = read_flag(stream)
+    if is_streamed is None:
         raise wrong_field("stream", "must be true or false.")
-    return RequestView(fields=fields, model=model, is_streamed=FLAGS[stream])
+    return RequestView(fields=fields, model=model, is_streamed=is_streamed)
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - it comes or not
@@ -76,7 +74,7 @@ def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes: 
 
 def measure(view: RequestView) -> Demand:
     """How much is to be heard."""
-    ms = _file_decoder.decode(view.fields[FILE]).ms
+    ms = read_file(view.fields).ms
     return Demand(
         text_bytes=count_bytes({n: raw for n, raw in view.fields.items() if n != FILE}),
         has_media_input=True,
@@ -106,7 +104,7 @@ def forward_bytes(view: RequestView) -> RawStream:  # noqa: ARG001 - the endpoin
     return RawStream(_NoGauge())
 
 
-def _make_endpoint(operation: Operation, path: str) -> Endpoint:
+def _make_endpoint(operation: Operation, path: str, open_sound: OpenSound) -> Endpoint:
     return Endpoint(
         operation=operation,
         path=path,
@@ -116,6 +114,7 @@ def _make_endpoint(operation: Operation, path: str) -> Endpoint:
         read_usage=read_usage,
         encode_error=encode_error,
         measure=measure,
+        open_sound=open_sound,
         forward_stream=forward_stream,
         forward_bytes=forward_bytes,
         choose_media_type=choose_media_type,
@@ -124,6 +123,6 @@ def _make_endpoint(operation: Operation, path: str) -> Endpoint:
 
 
 TRANSCRIPT_ENDPOINTS = (
-    _make_endpoint(Operation.TRANSCRIPTIONS, "/v1/audio/transcriptions"),
-    _make_endpoint(Operation.TRANSLATIONS, "/v1/audio/translations"),
+    _make_endpoint(Operation.TRANSCRIPTIONS, "/v1/audio/transcriptions", open_transcript),
+    _make_endpoint(Operation.TRANSLATIONS, "/v1/audio/translations", open_translation),
 )

@@ -21,6 +21,11 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: "/embeddings",
         Operation.IMAGES: "/images/generations",
         Operation.IMAGE_EDITS: "/images/edits",
+        # https://learn.microsoft.com/azure/ai-services/openai/reference-preview-latest: of the v1
+        # API these are a preview still.
+        Operation.SPEECH: "/audio/speech?api-version=preview",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions?api-version=preview",
+        Operation.TRANSLATIONS: "/audio/translations?api-version=preview",
     },
     # https://platform.openai.com/docs/api-reference/embeddings/create
     inputs_max={Operation.EMBEDDINGS: 2048},
@@ -45,7 +50,12 @@ PROVIDER = Provider(
             "https://learn.microsoft.com/azure/foundry/foundry-models/concepts/models-sold-directly-by-azure",
         ),
         checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://learn.microsoft.com/azure/ai-services/openai/reference-preview-latest",
+            )
+        },
         unverified="which of the newest partner models have Responses; that edits of images take "
-        "JSON too",
+        "JSON too; the addresses of transcripts and translations, beyond that of speech",
     ),
 )

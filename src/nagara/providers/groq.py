@@ -3,6 +3,7 @@
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.openai_responses.traits import Trait as ResponsesTrait
+from nagara.dialects.transcripts.traits import Form as TranscriptForm
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
 
@@ -22,6 +23,10 @@ PROVIDER = Provider(
     },
     # https://console.groq.com/docs/speech-to-text
     models_without={Operation.TRANSLATIONS: r"turbo"},
+    forms={
+        Operation.TRANSCRIPTIONS: {"": TranscriptForm.VERBOSE},
+        Operation.TRANSLATIONS: {"": TranscriptForm.VERBOSE},
+    },
     # https://console.groq.com/docs/openai#currently-unsupported-openai-features; penalties are
     # taken and "not yet supported by any of our models":
     # https://console.groq.com/docs/api-reference#chat-create
@@ -45,6 +50,12 @@ PROVIDER = Provider(
             "https://github.com/api-evangelist/groq/tree/main/openapi",
         ),
         checked_on="2026-11-23",
+        later={
+            "2026-11-30": (
+                "https://console.groq.com/docs/speech-to-text",
+                "https://github.com/groq/groq-typescript/blob/main/src/resources/audio/transcriptions.ts",
+            )
+        },
         unverified="that names of participants are refused",
     ),
 )

@@ -7,6 +7,7 @@ from nagara.dialects.embeddings.traits import Trait as EmbeddingTrait
 from nagara.dialects.moderations.traits import Form
 from nagara.dialects.openai_chat.abilities import OPENAI_ONLY
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.transcripts.traits import Form as TranscriptForm
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
 
@@ -27,7 +28,10 @@ PROVIDER = Provider(
     # https://github.com/aurelio-labs/semantic-router/issues/297
     inputs_max={Operation.EMBEDDINGS: 512},
     tokens_max={Operation.EMBEDDINGS: {"": 16_384}},
-    forms={Operation.MODERATIONS: {"": Form.MISTRAL}},
+    forms={
+        Operation.MODERATIONS: {"": Form.MISTRAL},
+        Operation.TRANSCRIPTIONS: {"": TranscriptForm.MISTRAL},
+    },
     # https://github.com/mistralai/client-python/blob/main/docs/models/chatcompletionrequest.md
     lacks=Abilities(
         (OPENAI_ONLY - {Ability.CACHE_KEY, Ability.METADATA}) | {Ability.LOGPROBS, Ability.USER}

@@ -44,6 +44,7 @@ PROVIDER = Provider(
         checked_on="2026-11-23",
         later={
             "2026-11-30": (
+                "https://github.com/openai/openai-python/tree/main/src/openai/types/audio",
                 "https://github.com/openai/openai-python/blob/main/src/openai/types/image_edit_params.py",
             )
         },

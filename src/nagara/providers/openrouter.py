@@ -1,7 +1,8 @@
-"""OpenRouter: chat, responses, messages, embeddings and images for the models of many makers."""
+"""OpenRouter: chat, responses, messages, embeddings, images and sound of many makers' models."""
 
 from nagara.dialects.images.traits import Form
 from nagara.dialects.openai_chat.traits import Trait
+from nagara.dialects.transcripts.traits import Form as TranscriptForm
 from nagara.domain.abilities import Abilities, Ability
 from nagara.domain.catalog import Evidence, Operation, Provider
 from nagara.domain.messages import HostedKind
@@ -18,6 +19,8 @@ PROVIDER = Provider(
         Operation.RESPONSES: "/responses",
         Operation.MESSAGES: "/messages",
         Operation.EMBEDDINGS: "/embeddings",
+        Operation.SPEECH: "/audio/speech",
+        Operation.TRANSCRIPTIONS: "/audio/transcriptions",
         # https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts
         Operation.IMAGES: "/images",
         Operation.IMAGE_EDITS: "/images",
@@ -25,7 +28,10 @@ PROVIDER = Provider(
     forms={
         Operation.IMAGES: {"": Form.OPENROUTER},
         Operation.IMAGE_EDITS: {"": Form.OPENROUTER},
+        # It writes no subtitles.
+        Operation.TRANSCRIPTIONS: {"": TranscriptForm.VERBOSE},
     },
+    file_bytes_max={Operation.TRANSCRIPTIONS: 25_000_000},
     # https://openrouter.ai/docs/use-cases/reasoning-tokens and /docs/features/prompt-caching
     adds=Abilities(
         frozenset(
@@ -61,6 +67,8 @@ PROVIDER = Provider(
             "2026-11-30": (
                 "https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/funcs/imagesGenerate.ts",
                 "https://openrouter.ai/docs/guides/overview/multimodal/image-generation",
+                "https://openrouter.ai/docs/guides/overview/multimodal/tts",
+                "https://openrouter.ai/docs/client-sdks/go/models/operations/createaudiotranscriptionsmultipartrequest",
             )
         },
         unverified="that its chat lacks `n` and metadata; the events of its streamed images",

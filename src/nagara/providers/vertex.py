@@ -7,11 +7,17 @@ bring the provider into use: `[providers.vertex]` in the file does.
 """
 
 from nagara.dialects.images.traits import DRAWS_NOT, GEMINI_FORMS
+from nagara.dialects.speech.traits import GEMINI_FORMS as SPEECH_FORMS
+from nagara.dialects.speech.traits import SPEAKS_NOT
+from nagara.dialects.transcripts.traits import GEMINI_FORMS as TRANSCRIPT_FORMS
+from nagara.dialects.transcripts.traits import HEARS_NOT, TRANSLATES_NOT
 from nagara.domain.catalog import Auth, Evidence, Operation, Provider
 
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 # https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview
 _IN_PROJECT = "/v1/projects/{GOOGLE_CLOUD_PROJECT}/locations/{GOOGLE_CLOUD_LOCATION}"
+
+_STREAM = "/publishers/google/models/{model}:streamGenerateContent?alt=sse"
 
 PROVIDER = Provider(
     name="vertex",
@@ -41,12 +47,34 @@ PROVIDER = Provider(
         Operation.COUNT_CONTENT_TOKENS: "/publishers/google/models/{model}:countTokens",
         Operation.IMAGES: "/publishers/google/models/{model}:generateContent",
         Operation.IMAGE_EDITS: "/publishers/google/models/{model}:generateContent",
+        Operation.SPEECH: "/publishers/google/models/{model}:{verb}?alt={alt}",
+        Operation.TRANSCRIPTIONS: "/publishers/google/models/{model}:generateContent",
+        Operation.TRANSLATIONS: "/publishers/google/models/{model}:generateContent",
     },
-    forms={Operation.IMAGES: GEMINI_FORMS, Operation.IMAGE_EDITS: GEMINI_FORMS},
-    models_without={Operation.IMAGES: DRAWS_NOT, Operation.IMAGE_EDITS: DRAWS_NOT},
     stream_paths={
-        Operation.GENERATE_CONTENT: "/publishers/google/models/{model}"
-        ":streamGenerateContent?alt=sse",
+        Operation.GENERATE_CONTENT: _STREAM,
+        Operation.TRANSCRIPTIONS: _STREAM,
+        Operation.TRANSLATIONS: _STREAM,
+    },
+    # The same models as at the Gemini API.
+    forms={
+        Operation.IMAGES: GEMINI_FORMS,
+        Operation.IMAGE_EDITS: GEMINI_FORMS,
+        Operation.SPEECH: SPEECH_FORMS,
+        Operation.TRANSCRIPTIONS: TRANSCRIPT_FORMS,
+        Operation.TRANSLATIONS: TRANSCRIPT_FORMS,
+    },
+    models_without={
+        Operation.IMAGES: DRAWS_NOT,
+        Operation.IMAGE_EDITS: DRAWS_NOT,
+        Operation.SPEECH: SPEAKS_NOT,
+        Operation.TRANSCRIPTIONS: HEARS_NOT,
+        Operation.TRANSLATIONS: TRANSLATES_NOT,
+    },
+    # In base64, with all else of the request, within 20 MB.
+    file_bytes_max={
+        Operation.TRANSCRIPTIONS: 14_800_000,
+        Operation.TRANSLATIONS: 14_800_000,
     },
     # The same models with the same signatures as at the Gemini API.
     signature_maker="google",
@@ -56,7 +84,10 @@ PROVIDER = Provider(
         later={
             "2026-11-30": (
                 "https://github.com/googleapis/python-genai/blob/main/google/genai/types.py",
+                "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/speech/text-to-speech",
+                "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/gemini/3-5-transcribe",
             )
         },
+        unverified="how large audio within a request may be",
     ),
 )

@@ -7,7 +7,7 @@ from typing import IO, Final
 
 import msgspec
 
-from nagara.media.audio_file import measure_ms
+from nagara.media.audio_file import measure
 from nagara.sandbox.modem import HEARD_RATE, hear
 from nagara.sandbox.sound_files import UndecodableError, decode
 
@@ -19,7 +19,7 @@ _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def add_heard(fields: bytes, file: IO[bytes]) -> bytes:
     """The fields of a form and what is heard in its file. Raises `GatewayError` for no audio."""
-    ms = measure_ms(file)
+    ms = measure(file).ms
     file.seek(0)
     try:
         text = hear(decode(file, HEARD_RATE, HEARD_S_MAX * HEARD_RATE))

@@ -98,7 +98,9 @@ def make_events(text: str, usage: dict[str, Any]) -> Iterator[bytes]:
     """The transcript in pieces, and whole at the end."""
     for piece in split_deltas(text):
         yield encode_event({"type": "transcript.text.delta", "delta": piece})
-    yield encode_event({"type": "transcript.text.done", "text": text, "usage": usage})
+    # Events know no usage but tokens.
+    counts = {"usage": usage} if usage["type"] == "tokens" else {}
+    yield encode_event({"type": "transcript.text.done", "text": text, **counts})
 
 
 def make_text_script(text: str, headers: Sequence[tuple[str, str]]) -> Script:

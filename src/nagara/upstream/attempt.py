@@ -141,9 +141,7 @@ class Upstreams:
 
     async def _send(self, call: Call, lane: Lane, deployment: Deployment, body: bytes) -> Answer:
         endpoint, is_streamed = call.asking.endpoint, call.asking.view.is_streamed
-        target = self._targets.get((id(deployment), lane.operation, is_streamed))
-        if target is None or target.deployment is not deployment:
-            target = self._find_target(deployment, lane.operation, is_streamed=is_streamed)
+        target = self._find_target(deployment, lane, is_streamed=is_streamed)
         path, lines = target.path, target.lines
         # What the caller says in headers and the query is said in the caller's own dialect.
         if lane.is_pass_through:
@@ -161,7 +159,7 @@ class Upstreams:
                 deployment, auth, target.origin, path, body, call.asking.now_s
             )
         if call.upload is not None:
-            if lane.is_pass_through:
+            if lane.sends_form:
                 content_type, length, pieces = call.upload.encode(body)
                 accept = b"*/*" if lane.operation in SOUND_OPERATIONS else ANSWER_TYPES
                 headers = build_headers(deployment, [], frozenset(), content_type, accept)
@@ -176,26 +174,37 @@ class Upstreams:
             target.origin, b"POST", path, proof, body, self._timeouts, lines
         )
 
-    def _find_target(
-        self, deployment: Deployment, operation: Operation, *, is_streamed: bool
-    ) -> Target:
-        address = deployment.address(operation, is_streamed=is_streamed)
-        if address is None:
-            raise GatewayError(
-                ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
-            )
-        address, mark, query = address.partition("?")
-        base = read_base_url(address)
-        path = base.prefix + (mark + query).encode()
-        accept = b"*/*" if operation in SOUND_OPERATIONS else ANSWER_TYPES
-        lines = encode_lines(build_headers(deployment, [], frozenset(), accept=accept))
-        is_authorized = deployment.choose_auth() not in EVERY_TIME
-        target = Target(deployment, base.origin, path, lines, is_authorized)
+    def _find_target(self, deployment: Deployment, lane: Lane, *, is_streamed: bool) -> Target:
+        place = id(deployment), lane.operation, is_streamed
+        target = self._targets.get(place)
+        if target is not None and target.deployment is deployment and not lane.places:
+            return target
+        target = make_target(deployment, lane, is_streamed=is_streamed)
+        if lane.places:
+            # A caller fills them, so there are too many to keep.
+            return target
         if len(self._targets) >= TARGETS_MAX:
             # A reload makes new deployments; the old ones are not asked for any more.
             self._targets.clear()
-        self._targets[id(deployment), operation, is_streamed] = target
+        self._targets[place] = target
         return target
+
+
+def make_target(deployment: Deployment, lane: Lane, *, is_streamed: bool) -> Target:
+    """Where a lane leads to. Raises `GatewayError` if the deployment has no address."""
+    operation = lane.operation
+    address = deployment.address(operation, lane.places, is_streamed=is_streamed)
+    if address is None:
+        raise GatewayError(
+            ErrorKind.UPSTREAM_UNAVAILABLE, f"{deployment.name} has no address configured."
+        )
+    address, mark, query = address.partition("?")
+    base = read_base_url(address)
+    path = base.prefix + (mark + query).encode()
+    accept = b"*/*" if operation in SOUND_OPERATIONS else ANSWER_TYPES
+    lines = encode_lines(build_headers(deployment, [], frozenset(), accept=accept))
+    is_authorized = deployment.choose_auth() not in EVERY_TIME
+    return Target(deployment, base.origin, path, lines, is_authorized)
 
 
 def build_headers(

@@ -31,6 +31,7 @@ _PREFIXES: Final[Mapping[Auth, tuple[bytes, bytes]]] = {
     Auth.X_API_KEY: (b"x-api-key", b""),
     Auth.API_KEY: (b"api-key", b""),
     Auth.X_GOOG_API_KEY: (b"x-goog-api-key", b""),
+    Auth.XI_API_KEY: (b"xi-api-key", b""),
 }
 
 

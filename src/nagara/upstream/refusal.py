@@ -44,7 +44,9 @@ _CALLERS_FAULT = {
     415: ErrorKind.MEDIA_TYPE,
     422: ErrorKind.INVALID_REQUEST,
 }
-_OUT_OF_CREDIT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_OUT_OF_CREDIT_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"}
+)
 
 # Some providers answer 400 for what is wrong with our credential or our credit, and only the text
 # tells. A caller has no credential there, so such a text is never about the caller's.
@@ -76,18 +78,19 @@ def classify_refusal(
 def _blame_operator(status: int, said: "_Said", provider: str) -> GatewayError | None:
     """The error for what is wrong with our credential or our credit there."""
     text = (said.read("message") or "").lower() if status == 400 else ""
-    if status in (401, 403) or any(sign in text for sign in _CREDENTIAL_TEXTS):
-        return GatewayError(
-            ErrorKind.UPSTREAM_CREDENTIAL,
-            f"{provider} did not accept the gateway's credential, or it may not use this model. "
-            "The operator of this gateway can check it.",
-        )
-    codes = (said.read("code", CODE_LENGTH_MAX), said.read("type"))
+    codes = {said.read(name, CODE_LENGTH_MAX) for name in ("code", "type", "status")}
+    # ElevenLabs says it with 401.
     is_out_of_credit = status == 402 or not _OUT_OF_CREDIT_CODES.isdisjoint(codes)
     if is_out_of_credit or any(sign in text for sign in _OUT_OF_CREDIT_TEXTS):
         return GatewayError(
             ErrorKind.UPSTREAM_UNAVAILABLE,
             f"The gateway's account at {provider} is out of credit. Its operator can top it up.",
+        )
+    if status in (401, 403) or any(sign in text for sign in _CREDENTIAL_TEXTS):
+        return GatewayError(
+            ErrorKind.UPSTREAM_CREDENTIAL,
+            f"{provider} did not accept the gateway's credential, or it may not use this model. "
+            "The operator of this gateway can check it.",
         )
     return None
 
@@ -148,14 +151,19 @@ def _read_error(body: bytes) -> Mapping[str, Any]:
     if not isinstance(inner, dict):
         inner = {"message": inner if isinstance(inner, str) else value.get("message")}
     if inner.get("message") is None:
-        return inner | {"message": _read_detail(value.get("detail"))}
+        return inner | _read_detail(value.get("detail"))
     return inner
 
 
-def _read_detail(detail: object) -> object:
-    """The message in `detail`, a text or a list of `{"msg": …}`, as Python servers write it."""
+def _read_detail(detail: object) -> dict[str, Any]:
+    """What `detail` says: a text, a list of `{"msg": …}` as Python servers write it, or an error.
+
+    The last is ElevenLabs': https://elevenlabs.io/docs/api-reference/errors
+    """
     first = detail[0] if isinstance(detail, list) and detail else detail
-    return first.get("msg") if isinstance(first, dict) else first
+    if not isinstance(first, dict):
+        return {"message": first}
+    return first if "message" in first else {"message": first.get("msg")}
 
 
 class _Said:

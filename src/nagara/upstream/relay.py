@@ -12,7 +12,8 @@ all the rest. `_pump` is called at news from either side, and takes what is ther
 
 The head goes out with the first event. From then on every failure is an event in the caller's
 dialect, or, where the answer is no events, a broken connection: what breaks off never looks
-complete. What ends an answer, its terminal event and
+complete. An answer that can only break off has no head before its first bytes, so that a failure
+before them is an error like any other. What ends an answer, its terminal event and
 what came in one piece with it, is held back until the answer has been settled: a caller who has
 seen the end has paid for it, whatever happens to this process then. What the upstream still sends
 after its terminal event is read only so that its connection can be used again.
@@ -23,9 +24,10 @@ An answer that is no stream is read whole, within a bound, and sent with its len
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.translation import Translated
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.operations.lanes import AnswerStream, Bounds
+from nagara.operations.lanes import Bounds
 from nagara.upstream.attempt import Begun
 from nagara.upstream.reply import Reply, ResponseHeaders
 
@@ -75,6 +77,7 @@ class StreamRelay:
         self._first = begun.first
         self._reply = reply
         self._request_id = request_id
+        self._headers: ResponseHeaders = []
         self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         """The last bytes for the client, or why there are no more."""
 
@@ -82,15 +85,22 @@ class StreamRelay:
         """Send the answer's head and pump its events until it is ended, one way or another.
 
         `settle` is awaited once with the end, before that is sent. However this is left, cancelled
-        too, the upstream is then at its end or aborted.
+        too, the upstream is then at its end or aborted. Raises `GatewayError` for a failure before
+        the head, of an answer that could not say so after it.
         """
+        self._headers = headers
         try:
-            self._reply.start(200, headers)
+            if not self.stream.breaks_off:
+                self._reply.start(200, headers)
             try:
                 last = await self._pump_to_end()
             except GatewayError as error:
+                if not self._reply.has_started:
+                    raise
                 self.failure = error
                 last = self.stream.fail(error, self._request_id)
+            if not self._reply.has_started:
+                self._reply.start(200, headers)
             await settle(last)
             self._end(last)
             if self.failure is None:
@@ -100,8 +110,11 @@ class StreamRelay:
 
     def interrupt(self, error: GatewayError) -> None:
         """End the client's stream with `error`, after `run` was cancelled; no-op if it ended."""
-        if not self._reply.is_ended:
-            self.failure = error
+        if self._reply.is_ended:
+            return
+        self.failure = error
+        # Where there is no head yet, who called has an error to give.
+        if self._reply.has_started:
             self._end(self.stream.fail(error, self._request_id))
 
     def _end(self, last: bytes) -> None:
@@ -131,6 +144,8 @@ class StreamRelay:
                     if stream.is_ended and stream.failure is None:
                         last.set_result(forwarded + stream.terminator())
                     elif forwarded:
+                        if not reply.has_started:
+                            reply.start(200, self._headers)
                         reply.write(forwarded)
                     if stream.failure is not None:
                         raise stream.failure

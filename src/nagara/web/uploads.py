@@ -6,7 +6,7 @@ Only for those who have a key: who has none must not fill the disk.
 import asyncio
 from typing import Final
 
-from nagara.media.audio_file import import_av, measure_ms
+from nagara.media.audio_file import import_av, measure
 from nagara.media.upload import Upload, too_large
 from nagara.operations.forms import FileFields, FormLimits, FormReader
 from nagara.web.cycle import Cycle
@@ -42,7 +42,7 @@ async def receive_upload(
         reader.close()
         if is_sound:
             upload.check_file()
-            upload.ms = await asyncio.to_thread(measure_ms, upload.file)
+            upload.facts = await asyncio.to_thread(measure, upload.file)
     except BaseException:
         upload.close()
         raise

@@ -22,6 +22,10 @@ THEIR_TEXT_MODEL = "cohere.embed-v4:0 ü"
 
 THEIR_RANKER = "cohere.rerank-v4:0 ü"
 THEIR_PAINTER = "gemini-9-image:0 ü"
+THEIR_VOICE = "gemini-3.8-tts:0 ü"
+THEIR_EAR = "gemini-3.5-transcribe:0 ü"
+THEIR_TRANSLATOR = "gemini-3.8:0 ü"
+SOUND = {"voice": THEIR_VOICE, "ear": THEIR_EAR, "translator": THEIR_TRANSLATOR}
 
 
 def credential_of(provider: Provider) -> str:
@@ -64,6 +68,12 @@ def configure(port: int) -> str:
             f'[models."draw-{name}".prices]',
             'image = "1"',
         ]
+        for kind, model in SOUND.items():
+            lines += [
+                f'[models."{kind}-{name}"]',
+                f"deployments = [{{ provider = {json.dumps(name)}, "
+                f"model = {json.dumps(model, ensure_ascii=False)} }}]",
+            ]
     return "\n".join(lines)
 
 

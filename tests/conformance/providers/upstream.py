@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 from tests.conformance.providers.drawing import draw
+from tests.conformance.providers.sound import answer_sound
 from tests.conformance.providers.wires import SAID, Wire, find_wire
 
 RETRY_AFTER_S: Final = 7
@@ -121,6 +122,13 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, headers, body)
         self.server.asked.append(asked)
         scene = self.server.scene
+        sound = answer_sound(self.path, headers, body)
+        if sound is not None:
+            if scene is Scene.WELL:
+                self.send_stream(sound.media_type, *sound.pieces)
+            else:
+                self.send_whole(scene.value, {"error": {"message": SAID}, "message": SAID})
+            return
         embedded = draw(asked) or rank(asked) or judge(asked) or embed(asked)
         if embedded is not None and scene is Scene.WELL:
             self.send_whole(200, embedded)

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.media.audio_file import measure_ms
-from nagara.sandbox.modem import RATE, speak
-from nagara.sandbox.modem import measure_ms as measure_text
+from nagara.media.audio_file import measure
+from nagara.sandbox.modem import RATE, measure_ms, speak
 from nagara.sandbox.sound_files import encode, make_wav_header
 
 TEXT = "How long?"
@@ -17,15 +16,17 @@ PADDING_MS = 120
 
 @pytest.mark.parametrize("audio_format", ["wav", "mp3", "opus", "aac", "flac"])
 def test_file_is_as_long_as_it_plays(audio_format: str) -> None:
-    samples = measure_text(TEXT) * RATE // 1000
+    samples = measure_ms(TEXT) * RATE // 1000
     data = b"".join(encode(speak(TEXT), samples, audio_format, RATE))
-    assert measure_text(TEXT) <= measure_ms(io.BytesIO(data)) <= measure_text(TEXT) + PADDING_MS
+    facts = measure(io.BytesIO(data))
+    assert measure_ms(TEXT) <= facts.ms <= measure_ms(TEXT) + PADDING_MS
+    assert facts.container == ("ogg" if audio_format == "opus" else audio_format)
 
 
 def test_what_the_header_says_of_the_length_is_not_believed() -> None:
     samples = b"".join(speak(TEXT))
     header = make_wav_header(2**30, RATE)
-    assert measure_ms(io.BytesIO(header + samples)) == measure_text(TEXT)
+    assert measure(io.BytesIO(header + samples)).ms == measure_ms(TEXT)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_what_the_header_says_of_the_length_is_not_believed() -> None:
 )
 def test_what_is_no_audio_is_refused(data: bytes) -> None:
     with pytest.raises(GatewayError) as caught:
-        measure_ms(io.BytesIO(data))
+        measure(io.BytesIO(data))
     assert (caught.value.kind, caught.value.code) == (
         ErrorKind.INVALID_REQUEST,
         "undecodable_audio",
@@ -52,5 +53,5 @@ def test_no_file_makes_another_one_be_opened(playlist: str, tmp_path: Path) -> N
     other = tmp_path / "other.wav"
     other.write_bytes(make_wav_header(RATE, RATE) + bytes(2 * RATE))
     with pytest.raises(GatewayError) as caught:
-        measure_ms(io.BytesIO(playlist.format(path=other).encode()))
+        measure(io.BytesIO(playlist.format(path=other).encode()))
     assert caught.value.code == "undecodable_audio"

@@ -1,10 +1,12 @@
 """A form with a file: described for whoever decides, and whole again for whoever is asked."""
 
+import base64
 import json
 
 import pytest
 from tests.forms import read_form
 
+from nagara.dialects.images.pictures import name_place
 from nagara.domain.errors import GatewayError
 from nagara.media.upload import Upload
 from nagara.operations.forms import FormLimits, PartBegan, PartData, PartEnded
@@ -83,3 +85,17 @@ def test_same_form_is_described_alike_and_another_file_is_not() -> None:
         described.append(upload.describe())
         upload.close()
     assert described[0] == described[1] != described[2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 49_151, 49_152, 49_153, 200_000])
+async def test_file_is_written_into_json_in_base64(size: int) -> None:
+    content = bytes(n % 251 for n in range(size))
+    upload = Upload("file", 1_000)
+    take(upload, text("model", "mine"), (FILE, content))
+    for _ in range(2):
+        document = json.dumps({"data": name_place("seed", 0)}).encode()
+        length, pieces = upload.encode_json(document, "seed")
+        body = b"".join([piece async for piece in pieces])
+        assert length == len(body)
+        assert base64.b64decode(json.loads(body)["data"], validate=True) == content
+    upload.close()

@@ -16,7 +16,7 @@ from nagara.providers import PROVIDERS
 from nagara.upstream.answer import Answer
 from nagara.upstream.attempt import Begun, Call, Upstreams, build_headers
 from nagara.upstream.bounds import Timeouts
-from tests.fakes import FakeAnswer, FakeUpstream
+from tests.fakes import FakeAnswer, FakeUpstream, Peer
 from tests.unit.upstream.client import Client
 
 TIMEOUTS = Timeouts(connect_s=1, first_byte_s=1, idle_s=1, total_s=1)
@@ -200,3 +200,38 @@ def test_providers_default_stands_where_the_caller_says_nothing() -> None:
     them = Deployment(name="t", provider=PROVIDERS["anthropic"], model="m")
     headers = build_headers(them, [], MESSAGES.forwarded_headers)
     assert [v for n, v in headers if n == b"anthropic-version"] == [b"2023-06-01"]
+
+
+SPEECH = ENDPOINTS["/v1/audio/speech"]
+
+
+async def test_what_a_caller_says_fills_a_path_and_leads_nowhere_else(client: Client) -> None:
+    received = []
+
+    async def script(peer: Peer) -> None:
+        while (request := await peer.read_request()) is not None:
+            received.append(request)
+            await peer.answer(b"audio", b"content-type: audio/mpeg")
+
+    async with FakeUpstream(script) as upstream:
+        them = Deployment(
+            name="them",
+            provider=PROVIDERS["elevenlabs"],
+            model="eleven_v3",
+            base_url=f"http://127.0.0.1:{upstream.port}/v1",
+            credential=Secret("secret"),
+        )
+        upstreams = Upstreams(client.pool, None, TIMEOUTS)  # type: ignore[arg-type]
+        for voice in ("one", "two"):
+            body = json.dumps({"model": "m", "input": "Hi", "voice": voice}).encode()
+            asking = msgspec.structs.replace(
+                ask_chat(BODY), endpoint=SPEECH, view=SPEECH.read_request(body)
+            )
+            call = Call(asking=asking, headers=[], query=b"a=1")
+            begun = await upstreams.attempt(call, them, choose_lane(asking, them))
+            begun.answer.abort()
+    assert [request.target for request in received] == [
+        b"/v1/text-to-speech/one/stream?output_format=mp3_44100_128",
+        b"/v1/text-to-speech/two/stream?output_format=mp3_44100_128",
+    ]
+    assert received[0].header(b"xi-api-key") == b"secret"

@@ -62,6 +62,7 @@ def test_status_is_of_its_kind(status: int, kind: ErrorKind) -> None:
         {"object": "error", "message": "no"},
         {"detail": "no"},
         {"detail": [{"loc": ["body"], "msg": "no"}]},
+        {"detail": {"status": "voice_not_found", "message": "no"}},
         {"error": {"type": "x", "message": "no", "code": 7, "param": {}}},
         {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}},
     ],
@@ -211,3 +212,12 @@ def test_no_part_of_a_credential_of_several_is_told() -> None:
 
 def test_message_that_aws_writes_large_is_read() -> None:
     assert classify(400, {"Message": "Because.", "__type": "x"}).message == "Because."
+
+
+def test_credit_that_is_used_up_is_told_apart_from_a_wrong_credential() -> None:
+    # As ElevenLabs says it.
+    error = classify(401, {"detail": {"status": "quota_exceeded", "message": "You have 3 left."}})
+    assert error.kind is ErrorKind.UPSTREAM_UNAVAILABLE
+    assert "3 left" not in error.message
+    other = classify(401, {"detail": {"status": "invalid_api_key", "message": "No."}})
+    assert other.kind is ErrorKind.UPSTREAM_CREDENTIAL

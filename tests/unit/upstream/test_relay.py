@@ -182,3 +182,44 @@ async def test_bare_bytes_that_fail_are_broken_off_once_that_is_settled() -> Non
     assert settled == [b""]
     assert reply.is_broken_off
     assert reply.body == b"firstsecond"
+
+
+class LateStream(RawStream):
+    """Bytes that are only audio from the second piece on."""
+
+    def feed(self, data: bytes) -> bytes:
+        return b"" if data == b"first" else super().feed(data)
+
+
+async def begin_late() -> tuple[FedAnswer, FakeReply, list[bytes], asyncio.Task[None]]:
+    answer, reply, settled = FedAnswer(), FakeReply(), list[bytes]()
+
+    async def settle(last: bytes) -> None:
+        settled.append(last)
+
+    begun = Begun(answer, b"first", False, NO_LANE)
+    relay = StreamRelay(begun, LateStream(Ignorant()), reply, "req_1")
+    running = asyncio.create_task(relay.run([(b"x", b"y")], settle))
+    await asyncio.sleep(0)
+    return answer, reply, settled, running
+
+
+async def test_what_can_only_break_off_has_no_head_before_its_first_bytes() -> None:
+    answer, reply, settled, running = await begin_late()
+    assert not reply.has_started
+    answer.feed(b"audio")
+    assert (reply.status, reply.headers, reply.pieces) == (200, [(b"x", b"y")], [b"audio"])
+    answer.feed(b"")
+    await running
+    assert reply.is_ended
+    assert settled == [b""]
+
+
+async def test_failure_before_the_head_is_an_error_like_any_other() -> None:
+    answer, reply, settled, running = await begin_late()
+    answer.feed(GatewayError(ErrorKind.INVALID_REQUEST, "It is not to be said."))
+    with pytest.raises(GatewayError, match="not to be said"):
+        await running
+    assert not reply.has_started
+    assert settled == []
+    assert answer.is_aborted
