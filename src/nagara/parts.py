@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import msgspec
 
 from nagara import __version__
+from nagara.admitted import PipelineLimits
 from nagara.billing import BoundLimits
 from nagara.idempotency.once import IdempotencyLimits
 from nagara.media.fetching import Fetcher, FetchLimits
 from nagara.observe.log import Log, LogHandler
 from nagara.operations.forms import FormLimits
-from nagara.pipeline import PipelineLimits
 from nagara.responses.background import BackgroundLimits
 from nagara.responses.keeper import KeeperLimits
 from nagara.runtime import Clock

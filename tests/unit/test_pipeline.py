@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from nagara.access import issue_key
+from nagara.admitted import Admitted, PipelineLimits
 from nagara.dialects.addresses import FetchedFile, Wanted
 from nagara.dialects.media_types import FileType
 from nagara.domain.catalog import (
@@ -35,7 +36,7 @@ from nagara.limits.rules import LimitSettings
 from nagara.observe.observations import AttemptFailed, Observation, RequestEnded
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Lane
-from nagara.pipeline import Admitted, Pipeline, PipelineLimits
+from nagara.pipeline import Pipeline
 from nagara.providers import PROVIDERS, SANDBOX
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim

@@ -18,13 +18,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from nagara.admitted import Admitted
 from nagara.domain.errors import GatewayError
 from nagara.domain.money import format_dollars
 from nagara.idempotency.calls import KeyedCall, answer_lost, check_same, still_running
 from nagara.idempotency.recorded_reply import RecordedReply
 from nagara.observe.observations import RequestEnded
 from nagara.patience import Patience
-from nagara.pipeline import Admitted
 from nagara.runtime import Clock
 from nagara.settlement import claims_unavailable
 from nagara.storage.claims import (

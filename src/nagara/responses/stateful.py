@@ -11,6 +11,7 @@ from functools import partial
 
 import msgspec
 
+from nagara.admitted import Admitted
 from nagara.dialects.json_fields import NULL, encode_raw
 from nagara.domain.catalog import Key, KeyKind
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -29,10 +30,7 @@ from nagara.operations.response_state import (
     response_not_found,
 )
 from nagara.outcomes import shutting_down
-from nagara.pipeline import (
-    Admitted,
-    Pipeline,
-)
+from nagara.pipeline import Pipeline
 from nagara.responses.background import Background
 from nagara.responses.continuation import (
     Continuation,

@@ -18,7 +18,7 @@ import msgspec
 from nagara.domain.catalog import Key, KeyKind, Route, Snapshot
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.rates import find_next_change
-from nagara.pipeline import model_not_found
+from nagara.finding import model_not_found
 from nagara.routing.lookup import resolve_route
 from nagara.web.documents import Document, DocumentAnswer, answer_document, make_document
 from nagara.web.google_models import encode_google_model, encode_google_models

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from nagara.admitted import Admitted
 from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.idempotency.calls import HEADER, identify, read_key
@@ -19,7 +20,7 @@ from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
 from nagara.outcomes import internal_error, interruption, shutting_down
-from nagara.pipeline import Admitted, Pipeline
+from nagara.pipeline import Pipeline
 from nagara.responses.stateful import StatefulResponses
 from nagara.runtime import Clock
 from nagara.storage.claims import ClaimTakenError

@@ -9,13 +9,13 @@ import pytest
 from tests.books import WrappedDriver
 from tests.fakes import FakeReply
 
+from nagara.admitted import Admitted
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.idempotency.calls import KeyedCall
 from nagara.idempotency.once import PIECE_BYTES, IdempotencyLimits, Once, replay
 from nagara.observe.observations import RequestEnded
 from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Asking
-from nagara.pipeline import Admitted
 from nagara.runtime import SystemClock
 from nagara.storage.claims import Answer, ClaimTakenError, Loss, Scope, StoredCall, load_call
 from nagara.storage.driver import Driver, Result, Row, Statement, StorageError, Value
