@@ -51,11 +51,12 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange(Protocol):
-    """One request at one deployment."""
+    """One request at one deployment. `places` fill the provider's path."""
 
     bodies: Sequence[bytes]
     dropped: Sequence[str]
     is_pass_through: bool
+    places: Mapping[str, str]
 
     def read(self, answers: Sequence[bytes]) -> Translated:
         """The caller's answer, from that to each body in turn. Raises `GatewayError`."""
@@ -99,9 +100,12 @@ def find_names_without_place(fields: Fields, known: frozenset[str]) -> tuple[str
 
 
 def take_present(fields: Fields, names: Mapping[str, str]) -> Fields:
-    """The fields that say something, by the names that the provider has for them."""
-    found = {theirs: fields.get(ours, NULL) for ours, theirs in names.items()}
-    return {theirs: raw for theirs, raw in found.items() if raw != NULL}
+    """The fields that say something, by the names that the provider has for them.
+
+    Several of ours may be one of theirs.
+    """
+    said = ((theirs, fields.get(ours, NULL)) for ours, theirs in names.items())
+    return {theirs: raw for theirs, raw in said if raw != NULL}
 
 
 def split_inputs(

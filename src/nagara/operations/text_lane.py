@@ -60,7 +60,6 @@ class AnswerBounds(Protocol):
 class TextLane:
     """One exchange, as the pipeline sees it."""
 
-    places: Mapping[str, str] = {}
     encoding: str | None = None
 
     def __init__(
@@ -72,6 +71,7 @@ class TextLane:
         self._exchange = endpoint.open_exchange(view, aim)
         self._endpoint = endpoint
         self.operation = endpoint.operation
+        self.places: Mapping[str, str] = self._exchange.places
         self.body = self._exchange.bodies[0]
         self.more_bodies: Sequence[bytes] = self._exchange.bodies[1:]
         found = () if endpoint.find_dropped is None else endpoint.find_dropped(view)

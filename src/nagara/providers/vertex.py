@@ -6,6 +6,7 @@ keys. Google's file is meant for all of its cloud, so GOOGLE_APPLICATION_CREDENT
 bring the provider into use: `[providers.vertex]` in the file does.
 """
 
+from nagara.dialects.embeddings.traits import Form
 from nagara.dialects.images.traits import DRAWS_NOT, GEMINI_FORMS
 from nagara.dialects.speech.traits import GEMINI_FORMS as SPEECH_FORMS
 from nagara.dialects.speech.traits import SPEAKS_NOT
@@ -45,6 +46,7 @@ PROVIDER = Provider(
     paths={
         Operation.GENERATE_CONTENT: "/publishers/google/models/{model}:generateContent",
         Operation.COUNT_CONTENT_TOKENS: "/publishers/google/models/{model}:countTokens",
+        Operation.EMBEDDINGS: "/publishers/google/models/{model}:{verb}",
         Operation.IMAGES: "/publishers/google/models/{model}:generateContent",
         Operation.IMAGE_EDITS: "/publishers/google/models/{model}:generateContent",
         Operation.SPEECH: "/publishers/google/models/{model}:{verb}?alt={alt}",
@@ -58,6 +60,7 @@ PROVIDER = Provider(
     },
     # The same models as at the Gemini API.
     forms={
+        Operation.EMBEDDINGS: {r"gemini": Form.GOOGLE_ONE, "": Form.GOOGLE_PREDICT},
         Operation.IMAGES: GEMINI_FORMS,
         Operation.IMAGE_EDITS: GEMINI_FORMS,
         Operation.SPEECH: SPEECH_FORMS,
@@ -71,6 +74,8 @@ PROVIDER = Provider(
         Operation.TRANSCRIPTIONS: HEARS_NOT,
         Operation.TRANSLATIONS: TRANSLATES_NOT,
     },
+    # Of all texts of a call, for the older models.
+    tokens_max={Operation.EMBEDDINGS: {"": 20_000}},
     # In base64, with all else of the request, within 20 MB.
     file_bytes_max={
         Operation.TRANSCRIPTIONS: 14_800_000,
@@ -84,6 +89,8 @@ PROVIDER = Provider(
         later={
             "2026-11-30": (
                 "https://github.com/googleapis/python-genai/blob/main/google/genai/types.py",
+                "https://github.com/googleapis/python-genai/blob/main/google/genai/models.py",
+                "https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings",
                 "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/speech/text-to-speech",
                 "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/gemini/3-5-transcribe",
             )

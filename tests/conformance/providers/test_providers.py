@@ -32,6 +32,7 @@ from tests.recordings.oracle.event_streams import read_events
 from tests.recordings.request_shapes import find_problems
 from tests.system.wire import WireAnswer, WireConnection, encode_request
 
+from nagara.dialects.embeddings.exchange import WIRES as EMBEDDING_WIRES
 from nagara.domain.catalog import Auth, Operation, Provider
 
 TALKING = [p for p in REMOTE if not WIRES.keys().isdisjoint(p.paths)]
@@ -90,6 +91,7 @@ def check_path(
     operation: Operation,
     is_streamed: bool,
     model: str = THEIR_MODEL,
+    verb: str = "",
 ) -> None:
     path = provider.paths[operation]
     if is_streamed:
@@ -97,7 +99,8 @@ def check_path(
     base = base_path(provider)
     while path.startswith("/../"):
         base, path = base.rpartition("/")[0], path.removeprefix("/..")
-    assert asked.path == base + path.replace("{model}", quote(model, safe=""))
+    path = path.replace("{model}", quote(model, safe="")).replace("{verb}", verb)
+    assert asked.path == base + path
     assert asked.is_streamed == is_streamed
 
 
@@ -176,7 +179,7 @@ def test_embeddings_are_asked_for_where_the_file_says(
     answer = post(stage, "embeddings", provider, input="hello", encoding_format=encoding)
     assert answer.status == 200, answer.body
     (asked,) = stage.upstream.asked
-    check_path(asked, provider, Operation.EMBEDDINGS, False, THEIR_TEXT_MODEL)
+    check_path(asked, provider, Operation.EMBEDDINGS, False, THEIR_TEXT_MODEL, "predict")
     check_credential(asked, provider, stage.gateway.key)
     given = answer.json()
     vector = vector_of("hello")
@@ -206,9 +209,10 @@ def test_more_inputs_than_one_call_takes_are_asked_for_in_several(
     stage: Stage, provider: Provider
 ) -> None:
     stage.play(Scene.WELL)
-    texts = [
-        "a" * (i % 9 + 1) for i in range(provider.inputs_max.get(Operation.EMBEDDINGS, 96) + 9)
-    ]
+    form = provider.form_of(Operation.EMBEDDINGS, THEIR_TEXT_MODEL)
+    limit = EMBEDDING_WIRES[form].INPUTS_MAX if form is not None else None
+    limit = limit or provider.inputs_max[Operation.EMBEDDINGS]
+    texts = ["a" * (i % 9 + 1) for i in range(limit + 9)]
     answer = post(stage, "embeddings", provider, input=texts)
     assert answer.status == 200, answer.body
     assert len(stage.upstream.asked) == 2

@@ -33,6 +33,10 @@ def embed(asked: "Asked") -> Mapping[str, Any] | None:
         counts = {"promptTokenCount": len(texts)}
         vectors = [{"values": vector_of(text)} for text in texts]
         return {"embeddings": vectors, "usageMetadata": counts}
+    if asked.path.endswith(":predict"):
+        counted = {"statistics": {"token_count": 1}}
+        found = [{"values": vector_of(x["content"]), **counted} for x in body["instances"]]
+        return {"predictions": [{"embeddings": each} for each in found]}
     if asked.path.endswith(("/v2/embed", "/invoke")):
         units = {"billed_units": {"input_tokens": len(body["texts"])}}
         return {"embeddings": {"float": [vector_of(x) for x in body["texts"]]}, "meta": units}

@@ -208,6 +208,37 @@ def test_inputs_of_more_tokens_than_a_call_takes_are_asked_for_in_several_calls(
     assert [len(json.loads(body)["input"]) for body in exchange.bodies] == batches
 
 
+def test_vertex_is_asked_as_googles_own_sdk_asks_it() -> None:
+    newer = open_("vertex", "gemini-embedding-2", input=["a", "b"], dimensions=8, task_type="X")
+    assert newer.places == {"verb": "embedContent"}
+    assert [json.loads(body) for body in newer.bodies] == [
+        {
+            "content": {"parts": [{"text": text}]},
+            "embedContentConfig": {"taskType": "X", "outputDimensionality": 8},
+        }
+        for text in ("a", "b")
+    ]
+    vector = {"embedding": {"values": [0.5]}, "usageMetadata": {"promptTokenCount": 3}}
+    read = newer.read([json.dumps(vector).encode()] * 2)
+    assert read.usage is not None
+    assert read.usage.quantities == {Meter.INPUT: 6}
+
+    older = open_("vertex", "text-embedding-005", input=["a", "b"], dimensions=8, task_type="X")
+    assert older.places == {"verb": "predict"}
+    assert sent(older) == {
+        "instances": [{"content": text, "task_type": "X"} for text in ("a", "b")],
+        "parameters": {"outputDimensionality": 8},
+    }
+    counted = {"embeddings": {"values": [0.5], "statistics": {"token_count": 2.0}}}
+    uncounted = {"embeddings": {"values": [0.25]}}
+    read = older.read([json.dumps({"predictions": [counted, counted]}).encode()])
+    assert read.usage is not None
+    assert (read.usage.quantities, read.usage.is_estimated) == ({Meter.INPUT: 4}, False)
+    read = older.read([json.dumps({"predictions": [counted, uncounted]}).encode()])
+    assert read.usage is not None
+    assert read.usage.is_estimated
+
+
 def test_titan_is_asked_for_one_text_at_a_time() -> None:
     exchange = open_("bedrock", "amazon.titan-embed-text-v2:0", input=["a", "b"], dimensions=256)
     assert [json.loads(body) for body in exchange.bodies] == [

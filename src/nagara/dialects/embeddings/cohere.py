@@ -18,6 +18,7 @@ INPUT_TYPE = encode_raw("search_document")
 INPUTS_MAX: int | None = 96
 DIMENSIONS: str | None = "output_dimension"
 EXTRAS: Mapping[str, str] = {name: name for name in ("input_type", "truncate", "max_tokens")}
+PLACES: Mapping[str, str] = {}
 
 
 class _ByType(msgspec.Struct, gc=False):

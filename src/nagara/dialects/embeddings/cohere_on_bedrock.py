@@ -17,6 +17,7 @@ from nagara.dialects.json_fields import Fields, encode_raw, write_fields
 INPUTS_MAX: int | None = cohere.INPUTS_MAX
 DIMENSIONS: str | None = cohere.DIMENSIONS
 EXTRAS: Mapping[str, str] = cohere.EXTRAS
+PLACES: Mapping[str, str] = {}
 
 
 def encode_call(

@@ -14,6 +14,8 @@ from nagara.dialects.embeddings import (
     cohere,
     cohere_on_bedrock,
     google,
+    google_one,
+    google_predict,
     nova,
     openai,
     titan,
@@ -49,6 +51,8 @@ WIRES: Final[Mapping[str, Wire]] = {
     Form.COHERE: cohere,
     Form.COHERE_ON_BEDROCK: cohere_on_bedrock,
     Form.GOOGLE: google,
+    Form.GOOGLE_ONE: google_one,
+    Form.GOOGLE_PREDICT: google_predict,
     Form.NOVA: nova,
     Form.TITAN: titan,
     Form.TITAN_V1: titan_v1,
@@ -104,6 +108,8 @@ def _write_answer(
 
 class OpenAIExchange:
     """With a provider that speaks OpenAI's format, in its own words where it has some."""
+
+    places: Mapping[str, str] = {}
 
     def __init__(self, view: RequestView, request: EmbeddingRequest, aim: Aim) -> None:
         """Raises `GatewayError` (UNSUPPORTED) for token ids where only text is taken."""
@@ -163,6 +169,7 @@ class WireExchange:
         if wire.DIMENSIONS is None and request.dimensions is not None:
             raise cannot_be_given(aim, "a length", "dimensions")
         self._request, self._aim, self._wire = request, aim, wire
+        self.places: Mapping[str, str] = wire.PLACES
         extras = take_present(request.fields, wire.EXTRAS)
         if wire.DIMENSIONS is not None and request.dimensions is not None:
             extras[wire.DIMENSIONS] = request.dimensions

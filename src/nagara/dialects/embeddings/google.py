@@ -15,19 +15,24 @@ from nagara.dialects.json_fields import Fields, encode_raw
 INPUTS_MAX: int | None = 100
 DIMENSIONS: str | None = "outputDimensionality"
 EXTRAS: Mapping[str, str] = {"task_type": "taskType", "taskType": "taskType", "title": "title"}
+PLACES: Mapping[str, str] = {}
 
 
-class _Vector(msgspec.Struct, gc=False):
+class VectorWire(msgspec.Struct, gc=False):
+    """A vector."""
+
     values: list[float]
 
 
-class _Usage(msgspec.Struct, gc=False, rename="camel"):
+class UsageWire(msgspec.Struct, gc=False, rename="camel"):
+    """`usageMetadata`, as far as it is counted."""
+
     prompt_token_count: int | None = None
 
 
 class _Answer(msgspec.Struct, gc=False, rename="camel"):
-    embeddings: list[_Vector]
-    usage_metadata: _Usage | None = None
+    embeddings: list[VectorWire]
+    usage_metadata: UsageWire | None = None
 
 
 _decoder = msgspec.json.Decoder(_Answer)

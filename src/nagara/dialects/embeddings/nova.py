@@ -15,6 +15,7 @@ from nagara.dialects.json_fields import NULL, Fields, encode_raw
 INPUTS_MAX: int | None = 1
 DIMENSIONS: str | None = "embeddingDimension"
 EXTRAS: Mapping[str, str] = {"embeddingPurpose": "embeddingPurpose", "truncate": "truncate"}
+PLACES: Mapping[str, str] = {}
 
 
 class _Vector(msgspec.Struct, gc=False):

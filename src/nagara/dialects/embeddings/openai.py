@@ -33,6 +33,7 @@ _decoder = msgspec.json.Decoder(_Answer)
 INPUTS_MAX: int | None = None
 DIMENSIONS: str | None = "dimensions"
 EXTRAS: Mapping[str, str] = {}
+PLACES: Mapping[str, str] = {}
 
 
 def encode_call(

@@ -15,6 +15,7 @@ from nagara.dialects.json_fields import Fields, write_fields
 INPUTS_MAX: int | None = 1
 DIMENSIONS: str | None = "dimensions"
 EXTRAS: Mapping[str, str] = {"normalize": "normalize"}
+PLACES: Mapping[str, str] = {}
 
 
 class _Answer(msgspec.Struct, gc=False, rename="camel"):

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from nagara.dialects.embeddings.titan import decode_call, encode_call
 
-__all__ = ["DIMENSIONS", "EXTRAS", "INPUTS_MAX", "decode_call", "encode_call"]
+__all__ = ["DIMENSIONS", "EXTRAS", "INPUTS_MAX", "PLACES", "decode_call", "encode_call"]
 
 INPUTS_MAX: int | None = 1
 DIMENSIONS: str | None = None
 EXTRAS: Mapping[str, str] = {}
+PLACES: Mapping[str, str] = {}

@@ -9,6 +9,8 @@ class Form(enum.StrEnum):
     COHERE = "embeddings.cohere"
     COHERE_ON_BEDROCK = "embeddings.cohere_on_bedrock"
     GOOGLE = "embeddings.google"
+    GOOGLE_ONE = "embeddings.google_one"
+    GOOGLE_PREDICT = "embeddings.google_predict"
     NOVA = "embeddings.nova"
     TITAN = "embeddings.titan"
     TITAN_V1 = "embeddings.titan_v1"

@@ -19,11 +19,15 @@ class Embedded(msgspec.Struct, frozen=True):
 
 
 class Wire(Protocol):
-    """One wire format. `EXTRAS` are fields beside OpenAI's own that it has too, by that name."""
+    """One wire format. `EXTRAS` are fields beside OpenAI's own that it has too, by that name.
+
+    `PLACES` stand in the provider's path.
+    """
 
     INPUTS_MAX: int | None
     DIMENSIONS: str | None
     EXTRAS: Mapping[str, str]
+    PLACES: Mapping[str, str]
 
     def encode_call(
         self, inputs: Sequence[msgspec.Raw], request: EmbeddingRequest, extras: Fields, aim: Aim

@@ -40,6 +40,7 @@ class ImageExchange:
     """With a provider that speaks another format."""
 
     is_pass_through = False
+    places: Mapping[str, str] = {}
 
     def __init__(self, request: ImageRequest, aim: Aim, wire: Wire) -> None:
         """Raises `GatewayError` (UNSUPPORTED) for what the format has no place for and matters."""

@@ -1,6 +1,6 @@
 """One request for moderations at one deployment: OpenAI's format passes as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.exchange import Aim, Exchange, find_names_without_place
@@ -21,6 +21,7 @@ class OpenAIExchange:
     """With a provider that speaks OpenAI's format."""
 
     is_pass_through = True
+    places: Mapping[str, str] = {}
     dropped: Sequence[str] = ()
 
     def __init__(self, view: RequestView, aim: Aim) -> None:
@@ -40,6 +41,7 @@ class MistralExchange:
     """With Mistral."""
 
     is_pass_through = False
+    places: Mapping[str, str] = {}
 
     def __init__(self, view: RequestView, aim: Aim) -> None:
         """Raises `GatewayError` (UNSUPPORTED) for images."""

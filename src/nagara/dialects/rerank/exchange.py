@@ -70,6 +70,7 @@ class RerankExchange:
     """With any provider: all answer alike."""
 
     is_pass_through = False
+    places: Mapping[str, str] = {}
 
     def __init__(self, view: RequestView, aim: Aim) -> None:
         """Raises `GatewayError` (UNSUPPORTED) for documents that are no text where only text is."""
