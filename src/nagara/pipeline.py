@@ -31,7 +31,7 @@ from nagara.media.request_files import RequestFiles
 from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import Asking
+from nagara.operations.lanes import Asking, choose_lane, next_lane
 from nagara.outcomes import describe_failure, sum_up
 from nagara.routing.plan import plan
 from nagara.runtime import Clock, make_id
@@ -218,7 +218,8 @@ class Pipeline:
     ) -> tuple[Begun, Deployment]:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
-        files = RequestFiles(self._fetcher)
+        # Most requests have only text, and need not be looked through for addresses.
+        files = RequestFiles(self._fetcher) if admitted.terms.demand.may_have_files else None
         for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model
@@ -240,12 +241,15 @@ class Pipeline:
         raise sum_up(failed, ended.attempts)
 
     async def _ask(
-        self, call: Call, deployment: Deployment, files: RequestFiles, ended: RequestEnded
+        self, call: Call, deployment: Deployment, files: RequestFiles | None, ended: RequestEnded
     ) -> Begun:
         """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
         now_s = call.asking.now_s
         spoken = self._absences.narrow(deployment, now_s)
-        lane = await files.choose_lane(call.asking, spoken)
+        if files is None:
+            lane = choose_lane(call.asking, spoken)
+        else:
+            lane = await files.choose_lane(call.asking, spoken)
         if lane.encoding is not None:
             # Before anybody is paid for what could not be encoded here.
             import_av()
@@ -259,7 +263,10 @@ class Pipeline:
                     raise
                 refusal = refusal or error
                 spoken = spoken.without(lane.operation)
-                other = await files.next_lane(call.asking, spoken)
+                if files is None:
+                    other = next_lane(call.asking, spoken)
+                else:
+                    other = await files.next_lane(call.asking, spoken)
                 if other is None or ended.attempts >= self.limits.attempts_max:
                     # All were refused alike: it is not the dialect, and the caller's own says why.
                     raise refusal from None

@@ -88,6 +88,11 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sound: Sound | None = None
     """Where it is sound that is asked for. It is then priced by what the card counts."""
 
+    @property
+    def may_have_files(self) -> bool:
+        """Whether there may be anything but text in it, by an address or as it is."""
+        return bool(self.image_count) or self.has_unseen_input or self.has_media_input
+
     def joined(self, earlier: "Demand") -> "Demand":
         """The same with the input of an earlier part of the conversation."""
         return msgspec.structs.replace(
