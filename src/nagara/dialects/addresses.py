@@ -9,10 +9,9 @@ so is a part that is said to be an image and is something else: what is held for
 
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -28,6 +27,10 @@ SHOWN_CHARACTERS_MAX = 80
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BLANKS = b" \t\r\n"
+_ESCAPES = {"%3D": "=", "%2B": "+", "%2F": "/", "%0D": "", "%0A": "", "%20": ""}
+"""What base64 has in an address where it is escaped; anything else is foreign to it."""
+ESCAPED_CHARACTERS_MAX = 2**20
+"""Of a `data:` URL that is not base64. Each of its bytes is looked at alone, so that is slow."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -90,7 +93,7 @@ def resolve_media(
     if not resolving.is_changed:
         return Resolved(request)
     resolved = msgspec.structs.replace(request, messages=messages)
-    return Resolved(resolved, tuple(resolving.wanted.values()))
+    return Resolved(resolved, resolving.find_wanted())
 
 
 def has_untaken(request: Request, upstream: Outbound, target: Target) -> bool:
@@ -113,13 +116,22 @@ class _Resolving:
         fetched: Fetched | None,
         fields: Fields,
     ) -> None:
-        self.wanted: dict[tuple[str, MediaKind], Wanted] = {}
         self.is_changed = False
         self._request = request
         self._upstream = upstream
         self._target = target
         self._fetched = fetched
         self._fields = fields
+        # In the order in which they are named, each once.
+        self._wanted: dict[tuple[str, MediaKind], None] = {}
+
+    def find_wanted(self) -> tuple[Wanted, ...]:
+        """What has to be fetched. Where it stands is looked up once for all: there may be many."""
+        if not self._wanted:
+            return ()
+        places = locate_all(self._fields, frozenset(url for url, _ in self._wanted))
+        name = name_parameter("messages", self._request)
+        return tuple(Wanted(url, kind, places.get(url, name)) for url, kind in self._wanted)
 
     def resolve(self, part: Part) -> Part:
         """The part, or the same with its file in it."""
@@ -146,8 +158,7 @@ class _Resolving:
             return media
         file = self._fetched.get(media.url)
         if file is None:
-            wanted = Wanted(media.url, media.kind, self._locate(media.url))
-            self.wanted.setdefault((media.url, media.kind), wanted)
+            self._wanted[media.url, media.kind] = None
             return msgspec.structs.replace(
                 media, media_type=_STAND_INS[media.kind], data=_STAND_IN_DATA, url=None
             )
@@ -164,6 +175,9 @@ class _Resolving:
             raise self._wrong(url, "is no data: URL: there is no comma before its data.")
         media_type = head.partition(";")[0].strip() or media.media_type
         if not head.lower().endswith(";base64"):
+            if len(data) > ESCAPED_CHARACTERS_MAX:
+                most = f"{ESCAPED_CHARACTERS_MAX} characters that are not base64"
+                raise self._wrong(url, f"is a data: URL with more than {most}; send it as base64.")
             data = binascii.b2a_base64(unquote_to_bytes(data), newline=False).decode()
         return msgspec.structs.replace(media, url=None, data=data, media_type=media_type)
 
@@ -171,12 +185,12 @@ class _Resolving:
         """The media with base64 that every provider reads. `given` is the caller's text of it."""
         data = media.data or ""
         if "%" in data:
-            # In an address its padding may be escaped.
-            data = unquote(data)
+            for escaped, character in _ESCAPES.items():
+                data = data.replace(escaped, character).replace(escaped.lower(), character)
         left = data.encode(errors="replace").translate(None, _ALPHABET)
         padding = left.translate(None, _BLANKS).decode()
         if len(padding) != len(left):
-            data = re.sub(r"[ \t\r\n]+", "", data)
+            data = data.encode(errors="replace").translate(None, _BLANKS).decode()
         if padding not in ("", "=", "==") or not data.endswith(padding):
             raise self._wrong(given, "is not base64: there are other characters in it.")
         digits = len(data) - len(padding)
@@ -241,30 +255,38 @@ def locate(fields: Fields, text: str) -> str | None:
 
     It is the value itself, or the data of a `data:` URL. None if it is nowhere.
     """
+    for path, value in _walk(fields):
+        if value == text or (value.startswith("data:") and value.endswith("," + text)):
+            return path
+    return None
+
+
+def locate_all(fields: Fields, texts: frozenset[str]) -> Mapping[str, str]:
+    """Where in a body each of these texts stands first, in one pass; without those nowhere."""
+    places: dict[str, str] = {}
+    for path, value in _walk(fields):
+        if value in texts and value not in places:
+            places[value] = path
+            if len(places) == len(texts):
+                break
+    return places
+
+
+def _walk(fields: Fields) -> Iterator[tuple[str, str]]:
+    """Each text of a body and its place, in order."""
     for name, raw in fields.items():
         try:
-            value = decode_untyped(bytes(raw))
+            rest = [(name, decode_untyped(bytes(raw)))]
         except ValueError:
             continue
-        found = _find(value, text, name)
-        if found is not None:
-            return found
-    return None
-
-
-def _find(value: Any, text: str, path: str) -> str | None:
-    rest = [(path, value)]
-    while rest:
-        path, value = rest.pop()
-        if isinstance(value, str):
-            is_held = value.startswith("data:") and value.endswith("," + text)
-            if value == text or is_held:
-                return path
-        elif isinstance(value, dict):
-            rest += [(f"{path}.{name}", item) for name, item in reversed(value.items())]
-        elif isinstance(value, list):
-            rest += [(f"{path}[{i}]", item) for i, item in reversed(list(enumerate(value)))]
-    return None
+        while rest:
+            path, value = rest.pop()
+            if isinstance(value, str):
+                yield path, value
+            elif isinstance(value, dict):
+                rest += [(f"{path}.{key}", item) for key, item in reversed(value.items())]
+            elif isinstance(value, list):
+                rest += [(f"{path}[{i}]", item) for i, item in reversed(list(enumerate(value)))]
 
 
 def may_need_bytes(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagara.dialects.addresses import FetchedFile, locate, show
+from nagara.dialects import addresses
+from nagara.dialects.addresses import ESCAPED_CHARACTERS_MAX, FetchedFile, locate, show
 from nagara.dialects.json_fields import read_fields
 from nagara.dialects.media_types import FileType
 from nagara.domain.catalog import Deployment, Operation
@@ -313,6 +314,8 @@ def test_data_that_is_no_image_in_base64_is_400(url: str, what: str, provider: s
         f"data:application/octet-stream;base64,{PNG}",
         "data:image/png;base64," + "\r\n".join(PNG[i : i + 8] for i in range(0, len(PNG), 8)),
         "data:image/png;base64," + PNG.replace("=", "%3D"),
+        "data:image/png;base64," + PNG.replace("=", "%3d").replace("/", "%2f").replace("+", "%2B"),
+        "data:image/png;base64," + "%0D%0A".join(PNG[i : i + 8] for i in range(0, len(PNG), 8)),
         "DATA:image/png;base64," + PNG,
         "data:image/png," + "".join(f"%{byte:02x}" for byte in base64.b64decode(PNG)),
     ],
@@ -339,6 +342,35 @@ def test_place_of_a_text_is_found_wherever_it_is() -> None:
     assert locate(fields, "x") == "a[1].b"
     assert locate(fields, "y") == "a[2].c[0]"
     assert locate(fields, "z") is None
+
+
+def test_places_of_many_files_are_looked_up_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    decode = addresses.decode_untyped
+
+    def count(data: bytes) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(addresses, "decode_untyped", count)
+    images = [
+        {"type": "image_url", "image_url": {"url": f"https://example.com/{i % 200}.png"}}
+        for i in range(400)
+    ]
+    found = wanted(said(*images), BEDROCK)
+    assert found[::199] == [
+        ("https://example.com/0.png", "messages[0].content[0].image_url.url"),
+        ("https://example.com/199.png", "messages[0].content[199].image_url.url"),
+    ]
+    # As often as the body has fields: the time that it takes grows with the body alone.
+    assert len(decoded) <= 2
+
+
+def test_escaped_data_that_is_no_base64_is_bounded() -> None:
+    with pytest.raises(GatewayError) as caught:
+        choose_lane(said(data_part("data:image/png," + "%89" * ESCAPED_CHARACTERS_MAX)), BEDROCK)
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+    assert "send it as base64" in caught.value.message
 
 
 def test_shown_address_has_no_secret_in_it() -> None:
