@@ -41,12 +41,24 @@ from nagara.operations.endpoint import Endpoint
 from nagara.operations.forms import FileFields, FileHere, bad_field, bad_form
 from nagara.operations.image_links import FORMAT, find_dropped, plan_links
 from nagara.operations.image_stream import forward_stream, tell_images
-from nagara.operations.images import ALWAYS_BASE64, METERS, check_options, measure, read_prompt
+from nagara.operations.images import (
+    ALWAYS_BASE64,
+    COUNTS,
+    METERS,
+    SIDES,
+    check_options,
+    measure,
+    read_prompt,
+)
 
 IMAGES = ("image", "image[]", "images[]")
 MASK, MARKUP = "mask", "markup"
-NUMBERS = ("n", "partial_images", "output_compression", "frame_count", "frame_duration_ms")
-SINGLE = (*NUMBERS, "model", "stream", "size", "quality", "output_format")
+NUMBERS = (
+    "n", "partial_images", "output_compression", "frame_count", "frame_duration_ms", *COUNTS, *SIDES
+)  # fmt: skip
+SINGLE = (
+    *NUMBERS, "model", "stream", "size", "resolution", "image_size", "quality", "output_format"
+)  # fmt: skip
 IMAGES_MAX = 16
 FILES = FileFields("image", frozenset({*IMAGES, MASK, MARKUP}), IMAGES_MAX + 2)
 """The files of these forms."""

@@ -45,6 +45,10 @@ PIXELS_PER_TOKEN = 64
 take about one for 150 in high quality."""
 TOKENS_BESIDE = 1024
 
+COUNTS = ("batch_size", "num_images", "num_outputs", "number_of_images", "samples")
+"""What servers that are like OpenAI's call `n`: it is sent on to them, so it is held for."""
+SIDES = ("width", "height")
+
 _USUAL = frozenset({"low", "medium", "high"})
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 # They refuse to be told, and always give base64:
@@ -77,7 +81,11 @@ def check_options(fields: Fields) -> None:
     """Refuse what cannot be read, or cannot be held for. Raises `GatewayError`."""
     if fields.get("response_format", NULL) != NULL and find_format(fields) is None:
         raise wrong_field("response_format", "must be 'url' or 'b64_json'.")
-    read_count(fields, "frame_count")
+    for name in ("frame_count", *COUNTS):
+        read_count(fields, name)
+    for name in SIDES:
+        if fields.get(name, NULL) != NULL and read_side(fields, name) is None:
+            raise wrong_field(name, "must be a whole number of pixels.")
     read_drafts(fields)
     if fields.get("svg", NULL) != NULL or read_text(fields, "output_format") == "svg":
         # https://platform.openai.com/docs/api-reference/images/create#images_create-svg
@@ -105,7 +113,7 @@ def measure(view: RequestView) -> Demand:
     return Demand(
         text_bytes=count_bytes(fields),
         output_tokens_max=0,
-        images_max=view.choice_count * frames,
+        images_max=max(view.choice_count, *(read_count(fields, x) for x in COUNTS)) * frames,
         image_tokens_max=bound_tokens(fields),
         image_size=read_asked_size(fields),
         image_quality=None if quality in (None, "auto") else quality,
@@ -113,13 +121,16 @@ def measure(view: RequestView) -> Demand:
 
 
 def read_asked_size(fields: Fields) -> str | None:
-    """The size that is asked for, in pixels or as a class; None where the model chooses."""
-    for name in ("size", "resolution", "image_size"):
-        size = read_text(fields, name)
-        if size is not None and count_pixels(size) is not None:
-            return size
-    sides = [read_side(fields, name) for name in ("width", "height")]
-    return f"{sides[0]}x{sides[1]}" if all(sides) else None
+    """The size that is asked for, in pixels or as a class; None where the model chooses.
+
+    Of several the largest: which of its words a provider heeds is its own affair.
+    """
+    said = [read_text(fields, name) for name in ("size", "resolution", "image_size")]
+    sides = [read_side(fields, name) for name in SIDES]
+    if all(sides):
+        said.append(f"{sides[0]}x{sides[1]}")
+    sizes = {size: pixels for size in said if size and (pixels := count_pixels(size))}
+    return max(sizes, key=sizes.__getitem__, default=None)
 
 
 def read_side(fields: Fields, name: str) -> int | None:
@@ -136,7 +147,7 @@ def bound_tokens(fields: Fields) -> int | None:
     size = _SIZE.fullmatch(read_text(fields, "size") or "")
     if size is None or read_text(fields, "quality") not in _USUAL:
         return None
-    pixels = int(size[1]) * int(size[2])
+    pixels = count_pixels(read_asked_size(fields) or size[0]) or 0
     return pixels // PIXELS_PER_TOKEN + TOKENS_BESIDE + read_drafts(fields) * DRAFT_TOKENS
 
 

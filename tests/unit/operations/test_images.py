@@ -50,6 +50,9 @@ def bound(card: RateCard, **fields: Any) -> Any:
         ({"response_format": "svg"}, "response_format"),
         ({"output_format": "svg"}, "output_format"),
         ({"svg": {"model": "dear"}}, "output_format"),
+        ({"width": "4096", "height": 64}, "width"),
+        ({"width": 64, "height": 4096.0}, "height"),
+        ({"batch_size": "4"}, "batch_size"),
     ],
 )
 def test_wrong_field_is_named(fields: dict[str, Any], param: str) -> None:
@@ -74,6 +77,34 @@ def test_hold_is_for_every_image_by_the_models_tokens_or_those_of_its_size() -> 
     assert finest.needed_nano > small.needed_nano
     gif = bound(BY_TOKEN, output_format="gif")
     assert gif.needed_nano > 8 * alone.needed_nano
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": "64x64", "width": 4096, "height": 4096},
+        {"resolution": "512", "width": 4096, "height": 4096},
+        {"size": "64x64", "resolution": "4k"},
+        {"image_size": "4096x4096", "size": "1024x1024"},
+    ],
+)
+def test_largest_of_the_sizes_that_are_asked_for_counts(fields: dict[str, Any]) -> None:
+    by_pixel = RateCard(rates_pico={Meter.PIXELS: 1000})
+    demand = measure(read_request(ask(**fields)))
+    assert bound(by_pixel, **fields).needed_nano == 4096 * 4096
+    usage = complete_images(Usage({Meter.IMAGES: 1}), by_pixel, demand, 0)
+    assert price(usage, by_pixel).amount_nano == 4096 * 4096
+
+
+def test_tokens_are_bounded_by_the_largest_size_too() -> None:
+    small = bound(BY_TOKEN, size="64x64", quality="low").needed_nano
+    large = bound(BY_TOKEN, size="64x64", quality="low", resolution="4K").needed_nano
+    assert large > 5 * small
+
+
+@pytest.mark.parametrize("name", ["batch_size", "num_images", "samples"])
+def test_other_words_for_how_many_are_held_for(name: str) -> None:
+    assert bound(BY_IMAGE, **{name: 4}).needed_nano == bound(BY_IMAGE, n=4).needed_nano
 
 
 def test_price_by_image_is_held_for_each_and_needs_no_price_of_tokens() -> None:

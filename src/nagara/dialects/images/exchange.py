@@ -8,11 +8,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.exchange import Aim, Exchange, find_names_without_place, unreadable
+from nagara.dialects.exchange import (
+    Aim,
+    Exchange,
+    cannot_be_given,
+    find_names_without_place,
+    unreadable,
+)
 from nagara.dialects.images import google, openrouter, together, xai
 from nagara.dialects.images.dimensions import HEAD_CHARACTERS, read_base64_size
 from nagara.dialects.images.pictures import MEDIA_TYPES
-from nagara.dialects.images.request import NAMED, Drawn, ImageRequest, Wire, decode_request
+from nagara.dialects.images.request import (
+    NAMED,
+    SIZE_WORDS,
+    Drawn,
+    ImageRequest,
+    Wire,
+    decode_request,
+)
 from nagara.dialects.images.traits import Form
 from nagara.dialects.images.usage import write_usage
 from nagara.dialects.json_fields import encode_raw
@@ -50,6 +63,9 @@ class ImageExchange:
         self.bodies: Sequence[bytes] = [body for body, _ in calls]
         known = NAMED | wire.KNOWN
         dropped = [*find_names_without_place(request.fields, known), *calls[0][1]]
+        for name in dropped:
+            if name in SIZE_WORDS:
+                raise cannot_be_given(aim, f"{name!r}", name)
         if request.is_streamed and request.fields.get("partial_images") is not None:
             dropped.append("partial_images")
         self.dropped: Sequence[str] = dropped

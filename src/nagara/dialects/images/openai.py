@@ -34,7 +34,8 @@ def read_drawn(body: bytes) -> Drawn:
     for item in answer.data:
         media_type = item.media_type or item.mime_type or media_type
         said = {"b64_json": item.b64_json, "url": item.url, "revised_prompt": item.revised_prompt}
-        # An empty one says nothing: xAI sends both names.
-        items.append({name: value for name, value in said.items() if value})
+        if item.b64_json or item.url:
+            # An empty one says nothing: xAI sends both names.
+            items.append({name: value for name, value in said.items() if value})
     reported = read_view(bytes(answer.usage), _usage_decoder, ImageUsage)
     return Drawn(items, make_usage([DrawnImage()] * len(items), reported), media_type)

@@ -16,6 +16,9 @@ from nagara.domain.usage import Usage
 NAMED = frozenset({"model", "prompt", "n", "size", "stream", "partial_images", "response_format"})
 """What is read here, whatever the provider has a word for."""
 
+SIZE_WORDS = frozenset({"width", "height", "resolution", "image_size"})
+"""What else says how large a picture is. Its price follows, so it is never left out unsaid."""
+
 
 class ImageRequest(msgspec.Struct, frozen=True):
     """What is asked for. `pixels` is None where the size is left to the model."""

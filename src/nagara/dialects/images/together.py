@@ -12,6 +12,7 @@ from nagara.dialects.images.pictures import refer_to, refuse_overlays
 from nagara.dialects.images.request import Drawn, ImageRequest, take_known
 from nagara.dialects.json_fields import encode_raw, write_fields
 from nagara.dialects.measuring import read_text
+from nagara.dialects.request_fields import wrong_field
 
 KNOWN: frozenset[str] = frozenset(
     {
@@ -34,6 +35,10 @@ def encode_call(request: ImageRequest, count: int, aim: Aim) -> tuple[bytes, lis
         fields |= {"width": encode_raw(width), "height": encode_raw(height)}
     elif request.size != "auto":
         raise cannot_be_given(aim, f"the size {request.size!r}", "size")
+    if ("width" in fields) != ("height" in fields):
+        # How large it is then only the provider knows, and pictures are sold by the pixel.
+        lacking = "height" if "width" in fields else "width"
+        raise wrong_field(lacking, "is missing: a picture has a width and a height.")
     # Links of the provider's own are what it gives unless it is asked for the other.
     if read_text(request.fields, "response_format") != "url":
         fields["response_format"] = encode_raw("base64")

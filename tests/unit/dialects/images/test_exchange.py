@@ -209,6 +209,33 @@ def test_what_would_be_another_picture_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        (Form.GOOGLE, "image_size"), (Form.GOOGLE, "resolution"), (Form.TOGETHER, "resolution"),
+        (Form.TOGETHER, "image_size"), (Form.XAI, "image_size"), (Form.OPENROUTER, "image_size"),
+    ],
+)  # fmt: skip
+def test_size_in_a_word_that_the_provider_lacks_is_refused(form: Form, field: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        exchange(form, **{field: "512"})
+    assert (caught.value.kind, caught.value.param) == (ErrorKind.UNSUPPORTED, field)
+
+
+def test_half_a_size_is_refused_where_it_would_be_completed() -> None:
+    with pytest.raises(GatewayError) as caught:
+        exchange(Form.TOGETHER, width=4096)
+    assert caught.value.param == "height"
+
+
+def test_item_without_a_picture_is_none() -> None:
+    answer = json.dumps({"data": [{"b64_json": DATA}, {"url": ""}]}).encode()
+    translated = exchange(Form.XAI).read([answer])
+    assert len(json.loads(translated.body)["data"]) == 1
+    assert translated.usage is not None
+    assert translated.usage.quantities[Meter.IMAGES] == 1
+
+
+@pytest.mark.parametrize(
     ("form", "fields", "dropped"),
     [
         (Form.GOOGLE, {"size": "512x512"}, {"size"}),
