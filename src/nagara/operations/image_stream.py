@@ -7,11 +7,13 @@ order after a finished image; nothing is added to it, since OpenAI's has no term
 Source: https://platform.openai.com/docs/api-reference/images-streaming
 """
 
+from typing import Any
+
 import msgspec
 
 from nagara.dialects.base import NOTHING, ForwardedStream, read_view
 from nagara.dialects.images.dimensions import read_item_size
-from nagara.dialects.images.usage import ImageUsage, make_usage
+from nagara.dialects.images.usage import ImageUsage, make_usage, read_reported, read_word
 from nagara.dialects.json_fields import (
     NULL,
     Fields,
@@ -29,18 +31,20 @@ GENERATION = "image_generation"
 
 
 class _Event(msgspec.Struct, gc=False):
+    """Whatever else is odd about an event, its image is counted: nothing else has a type."""
+
     type: str | None = None
-    usage: ImageUsage | None = None
-    size: str | None = None
-    quality: str | None = None
+    usage: msgspec.Raw = NULL
+    size: Any = None
+    quality: Any = None
     error: msgspec.Raw = NOTHING
 
 
 class _Whole(msgspec.Struct, gc=False):
     data: list[Fields] | None = None
-    usage: ImageUsage | None = None
-    size: str | None = None
-    quality: str | None = None
+    usage: msgspec.Raw = NULL
+    size: Any = None
+    quality: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -75,8 +79,9 @@ class ImageStream(ForwardedStream):
             self.usage = Usage(begun, drawn=self._drawn)
         elif kind.endswith(".completed"):
             self.text_bytes += 1
-            size = view.size if view.size not in (None, "auto") else read_item_size(data)
-            self._finish(view.usage, DrawnImage(size, view.quality))
+            said = read_word(view.size)
+            size = read_item_size(data) if said in (None, "auto") else said
+            self._finish(read_reported(view.usage), DrawnImage(size, read_word(view.quality)))
         if self._caller_model is None:
             return event
         return replace_data(event, replace_model(data, self._caller_model))
@@ -88,9 +93,9 @@ class ImageStream(ForwardedStream):
             return b""
         whole = read_view(rest, _whole_decoder, _Whole)
         for place, item in enumerate(whole.data or ()):
-            size = whole.size or read_item_size(write_fields(item))
-            reported = None if place else whole.usage
-            self._finish(reported, DrawnImage(size, whole.quality))
+            size = read_word(whole.size) or read_item_size(write_fields(item))
+            reported = None if place else read_reported(whole.usage)
+            self._finish(reported, DrawnImage(size, read_word(whole.quality)))
         return tell_images(rest, family=self._family)
 
     def _finish(self, reported: ImageUsage | None, drawn: DrawnImage) -> None:

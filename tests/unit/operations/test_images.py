@@ -161,6 +161,33 @@ def test_answer_without_images_has_no_usage_and_what_is_no_json_is_an_error() ->
     assert caught.value.kind is ErrorKind.UPSTREAM_PROTOCOL
 
 
+@pytest.mark.parametrize("answer", [{"images": [{"url": "https://x"}]}, {"data": {"url": "x"}}])
+def test_answer_whose_images_cannot_be_counted_is_not_handed_on(answer: dict[str, Any]) -> None:
+    with pytest.raises(GatewayError) as caught:
+        read_usage(json.dumps(answer).encode())
+    assert caught.value.kind is ErrorKind.UPSTREAM_PROTOCOL
+
+
+ODD = [{"usage": {"input_tokens": 1.5}}, {"usage": [1]}, {"quality": 5}, {"size": [64, 64]}]
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_images_are_counted_however_odd_the_rest_of_an_answer_is(said: dict[str, Any]) -> None:
+    body = json.dumps({"data": [{"b64_json": "eA=="}] * 4, **said}).encode()
+    usage = read_usage(body)
+    assert usage is not None
+    assert usage.quantities == {Meter.IMAGES: 4}
+    stream = ImageStream(10_000, None)
+    stream.feed(body)
+    assert stream.close().count(b"\n\n") == 4
+    assert stream.usage == usage
+    stream = ImageStream(10_000, None)
+    stream.feed(event("image_generation.completed", b64_json="eA==", **said))
+    stream.close()
+    assert stream.usage is not None
+    assert stream.usage.quantities == {Meter.IMAGES: 1}
+
+
 def event(kind: str, **fields: Any) -> bytes:
     data = json.dumps({"type": kind, **fields}).encode()
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)

@@ -2,10 +2,9 @@
 
 import msgspec
 
-from nagara.dialects.base import read_view
 from nagara.dialects.exchange import decode_answer
 from nagara.dialects.images.request import Drawn
-from nagara.dialects.images.usage import ImageUsage, make_usage
+from nagara.dialects.images.usage import make_usage, read_reported
 from nagara.domain.usage import DrawnImage
 
 
@@ -23,7 +22,6 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Answer)
-_usage_decoder = msgspec.json.Decoder(ImageUsage | None)
 
 
 def read_drawn(body: bytes) -> Drawn:
@@ -37,5 +35,5 @@ def read_drawn(body: bytes) -> Drawn:
         if item.b64_json or item.url:
             # An empty one says nothing: xAI sends both names.
             items.append({name: value for name, value in said.items() if value})
-    reported = read_view(bytes(answer.usage), _usage_decoder, ImageUsage)
+    reported = read_reported(answer.usage)
     return Drawn(items, make_usage([DrawnImage()] * len(items), reported), media_type)

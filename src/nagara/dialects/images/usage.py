@@ -8,11 +8,13 @@ Source: https://platform.openai.com/docs/api-reference/images/object
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from nagara.dialects.base import read_view
+from nagara.dialects.base import malformed_answer, read_view
 from nagara.dialects.images.dimensions import read_item_size
+from nagara.dialects.json_fields import NULL
 from nagara.domain.usage import DrawnImage, Meter, Usage
 
 
@@ -79,23 +81,42 @@ class ImageUsage(msgspec.Struct, gc=False):
 
 
 class _Answer(msgspec.Struct, gc=False):
+    """Whatever else is odd about an answer, its images are counted: nothing else has a type."""
+
     data: list[msgspec.Raw] | None = None
-    usage: ImageUsage | None = None
-    size: str | None = None
-    quality: str | None = None
+    usage: msgspec.Raw = NULL
+    size: Any = None
+    quality: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Answer)
+_usage_decoder = msgspec.json.Decoder(ImageUsage | None)
+
+
+def read_reported(usage: msgspec.Raw) -> ImageUsage | None:
+    """The `usage` of an answer; None where there is none that can be read."""
+    try:
+        return _usage_decoder.decode(usage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def read_word(value: object) -> str | None:
+    """What an answer says its size or quality is, if it is a word."""
+    return value if isinstance(value, str) and value else None
 
 
 def read_usage(body: bytes) -> Usage | None:
-    """What a whole answer used; None if there is no image in it and no count."""
+    """What a whole answer used; None if there is no image in it and no count.
+
+    Raises `GatewayError` for an answer without a list of images: what is in it cannot be counted.
+    """
     answer = read_view(body, _decoder, _Answer)
-    drawn = [
-        DrawnImage(answer.size or read_item_size(bytes(item)), answer.quality)
-        for item in answer.data or ()
-    ]
-    return make_usage(drawn, answer.usage)
+    if answer.data is None:
+        raise malformed_answer()
+    size, quality = read_word(answer.size), read_word(answer.quality)
+    drawn = [DrawnImage(size or read_item_size(bytes(item)), quality) for item in answer.data]
+    return make_usage(drawn, read_reported(answer.usage))
 
 
 def make_usage(drawn: Sequence[DrawnImage], reported: ImageUsage | None) -> Usage | None:
