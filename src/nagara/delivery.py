@@ -115,6 +115,9 @@ class Delivery:
         admitted = answer.admitted
         media_type = find_media_type(answer.begun, b"application/json")
         whole = await read_whole(answer.begun, limits.answers)
+        if whole.refusal is not None:
+            await _settle_refusal(answer, whole, whole.refusal, ended)
+            raise whole.refusal
         if admitted.call.asking.endpoint.plan_links is not None:
             whole = await self._link(admitted.call, whole, limits.public_url)
         ended.bytes_out, ended.status = len(whole.body), 200
@@ -162,6 +165,17 @@ def _note(answer: Answering, usage: Usage | None, text_bytes: int, ending: Endin
     if not admitted.call.asking.endpoint.is_free:
         usage = answer.bill.charge(usage, text_bytes, answer.deployment, ending)
         admitted.allowance.charge(usage)
+
+
+async def _settle_refusal(
+    answer: Answering, whole: Translated, refusal: GatewayError, ended: RequestEnded
+) -> None:
+    """Charge what the model used to say that it does not do what is asked."""
+    ended.status, ended.outcome, ended.error = refusal.status, "error", refusal.code
+    _note(answer, whole.usage, 0, Ending.DELIVERED)
+    await answer.bill.settle()
+    if ended.charge_usd is not None:
+        refusal.headers["x-nagara-cost"] = ended.charge_usd
 
 
 def find_base_url(headers: Headers, public_url: str) -> str | None:

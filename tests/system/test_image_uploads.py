@@ -61,6 +61,10 @@ deployments = [{{ provider = "theirs", model = "brush" }}]
 prices = {{ image = "0.04" }}
 deployments = [{{ provider = "gemini", model = "gemini-3-pro-image" }}]
 
+[models.gemini-by-token]
+prices = {{ input_mtok = "1", output_mtok = "10" }}
+deployments = [{{ provider = "gemini", model = "gemini-3-pro-image" }}]
+
 [models.by-size]
 deployments = [{{ provider = "theirs", model = "brush" }}]
 [models.by-size.prices]
@@ -259,6 +263,35 @@ async def test_refusal_to_draw_says_why_and_costs_nothing(
     assert head.status == (200 if stream == "true" else 400)
     assert b"invalid_request_error" in told
     assert wait_for_row(stage.gateway, name).charge_nano in (None, 0)
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+async def test_words_in_place_of_a_picture_are_not_for_nothing(stage: Stage, stream: str) -> None:
+    answer = {
+        "candidates": [{"content": {"parts": [{"text": "Paris."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 2000},
+    }
+
+    async def script(peer: Peer) -> None:
+        while await peer.read_request():
+            await peer.answer(json.dumps(answer).encode())
+
+    name = f"words-{stream}"
+    body = write_form(PNG + b"x", "gemini-by-token", stream=stream)
+    async with stage.upstream(script), Caller(stage.gateway) as caller:
+        caller.writer.write(write_head(stage, len(body), name) + body)
+        await caller.writer.drain()
+        head = await caller.read_head()
+        told = b""
+        async with asyncio.timeout(10):
+            while b"Paris." not in told:
+                piece = await caller.reader.read(MIB)
+                assert piece, told
+                told += piece
+    assert head.status == (200 if stream == "true" else 400)
+    if stream == "false":
+        assert head.header("x-nagara-cost") == "0.021"
+    assert wait_for_row(stage.gateway, name).charge_nano == 21_000_000
 
 
 @pytest.mark.parametrize(

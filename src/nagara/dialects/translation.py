@@ -47,12 +47,16 @@ _UNFIT = re.compile(r"[^ -~]+")
 
 
 class Translated(msgspec.Struct, frozen=True):
-    """A whole answer as the caller gets it. `turn` is to be kept, if the caller cannot keep it."""
+    """A whole answer as the caller gets it. `turn` is to be kept, if the caller cannot keep it.
+
+    A `refusal` stands in place of the body where the model refused: the provider bills that too.
+    """
 
     body: bytes
     usage: Usage | None
     dropped: tuple[str, ...] = ()
     turn: Turn | None = None
+    refusal: GatewayError | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):

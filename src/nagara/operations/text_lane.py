@@ -131,7 +131,11 @@ class WholeStream:
         """All the events at once. Raises `GatewayError` for an answer that is none."""
         whole = self._lane.read_whole(b"".join(self._pieces), self._bounds, is_event_stream=False)
         assert self._endpoint.tell_whole is not None
-        told = self._endpoint.tell_whole(whole.body)
+        if whole.refusal is not None:
+            # An event like any other: what was used is charged.
+            told = self.fail(whole.refusal, "")
+        else:
+            told = self._endpoint.tell_whole(whole.body)
         self.usage, self.is_ended = whole.usage, True
         self.output_bytes = self.text_bytes = len(told)
         return told

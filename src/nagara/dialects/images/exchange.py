@@ -71,23 +71,23 @@ class ImageExchange:
         self.dropped: Sequence[str] = dropped
 
     def read(self, answers: Sequence[bytes]) -> Translated:
-        """The caller's answer, of those to all calls."""
-        drawn, refusal = list[Drawn](), None
-        for body in answers:
-            try:
-                drawn.append(self._wire.decode_call(body, self._aim))
-            except GatewayError as error:
-                if error.kind is not ErrorKind.INVALID_REQUEST:
-                    raise
-                refusal = error
+        """The caller's answer, of those to all calls. Raises `GatewayError`.
+
+        A model that says in words that it draws nothing has read and written all the same. What it
+        used is told then, or whoever asks it for words would have them for nothing.
+        """
+        drawn = [self._wire.decode_call(body, self._aim) for body in answers]
         items = [item for each in drawn for item in each.items]
+        usage = sum_usage(drawn, items)
         if not items:
-            raise refusal or self._nothing(drawn)
+            refusal = next((x.refusal for x in drawn if x.refusal), None) or self._nothing(drawn)
+            if refusal.kind is not ErrorKind.INVALID_REQUEST or not usage.quantities:
+                raise refusal
+            return Translated(b"", usage, refusal=refusal)
         answer: dict[str, object] = {"created": self._aim.now_s, "data": items}
         media_type = next((x.media_type for x in drawn if x.media_type), "")
         if media_type in _FORMATS:
             answer["output_format"] = _FORMATS[media_type]
-        usage = sum_usage(drawn, items)
         if usage.input_tokens or usage.output_tokens:
             answer["usage"] = write_usage(usage)
         return Translated(bytes(encode_raw(answer)), usage)
@@ -121,6 +121,6 @@ def sum_usage(drawn: Sequence[Drawn], items: Sequence[Mapping[str, str]]) -> Usa
         DrawnImage(read_base64_size(item.get("b64_json", "")[:HEAD_CHARACTERS].encode()))
         for item in items
     )
-    counts[Meter.IMAGES] = len(images)
-    usage = Usage(counts, drawn=images)
-    return usage if usage.is_possible else Usage({Meter.IMAGES: len(images)}, drawn=images)
+    here = {Meter.IMAGES: len(images)} if images else {}
+    usage = Usage({**counts, **here}, drawn=images)
+    return usage if usage.is_possible else Usage(here, drawn=images)

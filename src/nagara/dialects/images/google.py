@@ -109,7 +109,7 @@ def _encode_picture(picture: Picture, aim: Aim) -> dict[str, Any]:
 
 
 def decode_call(body: bytes, aim: Aim) -> Drawn:
-    """The picture, if there is one. Raises `GatewayError` where the prompt was refused."""
+    """The picture, if there is one, or why not."""
     answer = decode_answer(_decoder, body)
     items: list[dict[str, str]] = []
     media_type, said = None, list[str]()
@@ -124,22 +124,26 @@ def decode_call(body: bytes, aim: Aim) -> Drawn:
                 media_type = part.inline_data.mime_type or media_type
             elif part.text:
                 said.append(part.text)
-    if not items:
-        _check_refusal(answer, aim)
     used = answer.usage_metadata
-    usage = None if used is None else used.to_usage()
-    return Drawn(items, usage, media_type, "".join(said)[:SAID_CHARACTERS_MAX])
+    return Drawn(
+        items,
+        None if used is None else used.to_usage(),
+        media_type,
+        "".join(said)[:SAID_CHARACTERS_MAX],
+        None if items else _find_refusal(answer, aim),
+    )
 
 
-def _check_refusal(answer: _Answer, aim: Aim) -> None:
-    """Raise `GatewayError` where nothing was drawn because it may not be."""
+def _find_refusal(answer: _Answer, aim: Aim) -> GatewayError | None:
+    """The error where nothing was drawn because it may not be."""
     blocked = answer.prompt_feedback.block_reason if answer.prompt_feedback else None
     reasons = [c.finish_reason for c in answer.candidates or () if c.finish_reason]
     refused = [r for r in reasons if read_finish(r, has_calls=False) is FinishReason.CONTENT_FILTER]
-    if blocked or refused:
-        raise GatewayError(
-            ErrorKind.INVALID_REQUEST,
-            f"{aim.provider} refuses to draw this ({blocked or refused[0]}). Say it otherwise.",
-            param="prompt",
-            code="content_policy_violation",
-        )
+    if not blocked and not refused:
+        return None
+    return GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        f"{aim.provider} refuses to draw this ({blocked or refused[0]}). Say it otherwise.",
+        param="prompt",
+        code="content_policy_violation",
+    )

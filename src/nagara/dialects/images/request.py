@@ -10,6 +10,7 @@ from nagara.dialects.exchange import Aim
 from nagara.dialects.images.pictures import Picture, PicturesView
 from nagara.dialects.json_fields import NULL, Fields
 from nagara.dialects.measuring import read_text
+from nagara.domain.errors import GatewayError
 from nagara.domain.sizes import read_size
 from nagara.domain.usage import Usage
 
@@ -37,13 +38,15 @@ class ImageRequest(msgspec.Struct, frozen=True):
 class Drawn(msgspec.Struct, frozen=True):
     """What one call gave: an item of the caller's answer for each image, and what it used.
 
-    `said` is what the model wrote in place of a picture, or beside it.
+    `said` is what the model wrote in place of a picture, or beside it; `refusal` why there is none,
+    if the provider says that.
     """
 
     items: Sequence[Mapping[str, str]]
     usage: Usage | None
     media_type: str | None = None
     said: str = ""
+    refusal: GatewayError | None = None
 
 
 class Wire(Protocol):

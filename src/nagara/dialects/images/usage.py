@@ -90,7 +90,7 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Answer)
-_usage_decoder = msgspec.json.Decoder(ImageUsage | None)
+_usage_decoder: msgspec.json.Decoder[ImageUsage | None] = msgspec.json.Decoder(ImageUsage | None)
 
 
 def read_reported(usage: msgspec.Raw) -> ImageUsage | None:

@@ -119,7 +119,11 @@ def gemini_answer(image: str | None = DATA, said: str = "", **more: Any) -> byte
 @pytest.mark.parametrize(
     ("answer", "kind", "said"),
     [
-        (gemini_answer(None, "I draw no people."), ErrorKind.INVALID_REQUEST, "I draw no people."),
+        (
+            b'{"candidates": [{"content": {"parts": [{"text": "I draw no people."}]}}]}',
+            ErrorKind.INVALID_REQUEST,
+            "I draw no people.",
+        ),
         (gemini_answer(None), ErrorKind.UPSTREAM_PROTOCOL, "no image"),
         (
             b'{"candidates": [{"finishReason": "IMAGE_SAFETY"}]}',
@@ -138,6 +142,34 @@ def test_answer_without_an_image_is_an_error_that_says_why(
         exchange(Form.GOOGLE).read([answer])
     assert caught.value.kind is kind
     assert said in caught.value.message
+
+
+def test_words_in_place_of_an_image_are_told_with_what_they_used() -> None:
+    told = exchange(Form.GOOGLE).read([gemini_answer(None, "Paris.")])
+    assert told.refusal is not None
+    assert "Paris." in told.refusal.message
+    assert told.usage is not None
+    assert told.usage.quantities[Meter.OUTPUT_IMAGE] == 1120
+    assert Meter.IMAGES not in told.usage.quantities
+
+
+def test_refused_one_of_several_is_charged_as_far_as_its_provider_counts() -> None:
+    refused = json.dumps(
+        {
+            "candidates": [{"finishReason": "IMAGE_SAFETY"}],
+            "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5},
+        }
+    ).encode()
+    told = exchange(Form.GOOGLE, n=2).read([refused, gemini_answer()])
+    assert told.refusal is None
+    assert len(json.loads(told.body)["data"]) == 1
+    assert told.usage is not None
+    assert told.usage.input_tokens == 10
+    alone = exchange(Form.GOOGLE).read([refused])
+    assert alone.refusal is not None
+    assert alone.refusal.code == "content_policy_violation"
+    assert alone.usage is not None
+    assert alone.usage.quantities == {Meter.INPUT: 5}
 
 
 def test_openrouter_is_shown_pictures_as_references() -> None:
