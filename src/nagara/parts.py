@@ -49,7 +49,8 @@ def make_log(settings: Settings, environment: Mapping[str, str]) -> Log:
     root.handlers = [LogHandler(log)]
     root.setLevel(logging.INFO)
     # What clients do wrong is answered, and is no news to the operator.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    for name in ("uvicorn.error", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return log
 
 

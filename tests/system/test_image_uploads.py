@@ -411,6 +411,7 @@ PART: Final = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="a[]"\r\n\r
     [
         (b"", b"not all of it arrived"),
         (b"no form", b"could not be read"),
+        (f"--{BOUNDARY}\r\ncontent-disposition: form-data; né=x\r\n\r\n".encode(), b"a name"),
         (write_form(PNG)[:-20], b"not all of it arrived"),
         (PART * 10_000, b"more than 128 parts"),
         (f"--{BOUNDARY}\r\n".encode() + b"x-endless: " + b"a" * MIB, b"header size"),
@@ -422,8 +423,8 @@ PART: Final = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="a[]"\r\n\r
         (field("prompt", "x" * (MIB + 1)) + END, b"too long"),
     ],
     ids=[
-        "nothing", "no form", "cut", "10,000 parts", "long header", "headers", "svg", "svg as xml",
-        "empty", "no prompt", "long prompt",
+        "nothing", "no form", "foreign name", "cut", "10,000 parts", "long header", "headers",
+        "svg", "svg as xml", "empty", "no prompt", "long prompt",
     ],
 )  # fmt: skip
 async def test_bad_form_is_a_clear_error_and_leaves_nothing(
@@ -435,6 +436,8 @@ async def test_bad_form_is_a_clear_error_and_leaves_nothing(
     assert said in answer
     error: Any = json.loads(answer)["error"]
     assert error["type"] == "invalid_request_error"
+    # What the client did wrong is no news to the operator.
+    assert "Expected boundary" not in stage.gateway.output
     assert stage.gateway.resident_bytes - before < 10 * MIB
     assert count_files(stage.gateway) == 0
 

@@ -191,13 +191,13 @@ def read_boundary(content_type: bytes) -> bytes:
     """The boundary of a form's content type. Raises `GatewayError` for another content type."""
     kind, options = read_options(content_type.decode("latin-1"))
     boundary = options.get("boundary", "")
-    if kind.encode() != MEDIA_TYPE or not 1 <= len(boundary) <= 70:
+    if kind.encode() != MEDIA_TYPE or not boundary.isascii() or not 1 <= len(boundary) <= 70:
         raise GatewayError(
             ErrorKind.INVALID_REQUEST,
             "This endpoint takes multipart/form-data with a boundary of 1 to 70 characters; the "
             f"content-type is {content_type[:100].decode('latin-1')!r}.",
         )
-    return boundary.encode("latin-1")
+    return boundary.encode()
 
 
 def read_options(value: str) -> tuple[str, Mapping[str, str]]:
@@ -206,7 +206,9 @@ def read_options(value: str) -> tuple[str, Mapping[str, str]]:
 
     # The library takes text for what it decodes from Latin-1.
     kind, options = parse_options_header(value.encode().decode("latin-1"))
-    return kind.decode("latin-1"), {k.decode(): v.decode() for k, v in options.items()}
+    # It lowers names as Latin-1, which breaks one in UTF-8; none of those that are asked for is so.
+    read = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in options.items()}
+    return kind.decode("latin-1"), read
 
 
 def write_form(parts: Sequence[Part], boundary: bytes) -> bytes:

@@ -79,6 +79,7 @@ def test_names_cannot_end_their_header() -> None:
         (b"hello", "could not be read"),
         (b'{"model": "m"}', "could not be read"),
         (b"--xyz\r\ncontent-type: image/png\r\n\r\nx\r\n--xyz--\r\n", "without a name"),
+        ("--xyz\r\ncontent-disposition: form-data; né=x\r\n\r\n".encode(), "without a name"),
         (write_form([text_part("n", "1"), text_part("n", "9")], b"xyz"), "more than once"),
         (write_form([Part(PartBegan("n", None, ""), b"\xff")], b"xyz"), "not UTF-8"),
         (
@@ -99,6 +100,9 @@ def test_bad_form_is_told_what_is_wrong(body: bytes, said: str) -> None:
         b"application/json",
         b"multipart/form-data",
         b"multipart/form-data; boundary=" + b"x" * 99,
+        b"multipart/form-data; boundary=\xff",
+        b"multipart/form-data; \xc3\xa9=x",
+        b"multipart/form-data; boundary*=utf-8''%E2%82%AC",
     ],
 )
 def test_other_content_types_are_named(content_type: bytes) -> None:
