@@ -376,3 +376,30 @@ def test_escaped_data_that_is_no_base64_is_bounded() -> None:
 def test_shown_address_has_no_secret_in_it() -> None:
     assert show("https://u:pw@example.com/a.png?sig=secret#x") == "'https://…@example.com/a.png'"
     assert len(show("https://example.com/" + "a" * 500)) < 90
+
+
+def instructed(url: str, *, is_midway: bool) -> Asking:
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    instructions = {"role": "system", "content": [{"type": "text", "text": "Like this:"}, picture]}
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi"}]
+    messages = [*said, instructions] if is_midway else [instructions, *said]
+    return ask(CHAT, messages=[*messages, {"role": "user", "content": "Draw."}])
+
+
+@pytest.mark.parametrize("url", [URL, f"data:image/png;base64,{PNG}"])
+@pytest.mark.parametrize(
+    ("provider", "is_midway"),
+    [("bedrock", False), ("google", False), ("anthropic", False), ("anthropic", True)],
+)
+def test_picture_in_instructions_is_refused_where_they_are_text(
+    provider: str, url: str, is_midway: bool
+) -> None:
+    with pytest.raises(GatewayError) as caught:
+        filled(instructed(url, is_midway=is_midway), to(provider))
+    assert (caught.value.kind, caught.value.param) == (ErrorKind.UNSUPPORTED, "messages")
+
+
+@pytest.mark.parametrize("provider", ["bedrock", "google", "openai"])
+def test_picture_in_instructions_stays_where_they_are_a_turn(provider: str) -> None:
+    asking = instructed(f"data:image/png;base64,{PNG}", is_midway=True)
+    assert PNG in filled(asking, to(provider)).body.decode()

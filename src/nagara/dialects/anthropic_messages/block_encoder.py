@@ -9,7 +9,7 @@ Source: https://docs.anthropic.com/en/api/messages
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from nagara.dialects.anthropic_messages.citations import encode_own_citations
 from nagara.dialects.anthropic_messages.media import encode_media
 from nagara.dialects.anthropic_messages.wire import NAME, encode_mark
 from nagara.dialects.codec import Target, can_read
+from nagara.dialects.fit import cannot_take
 from nagara.domain.messages import (
     Extras,
     HostedCall,
@@ -52,6 +53,17 @@ class BlockEncoder:
         """The blocks. Raises `GatewayError` for what must not be left out."""
         blocks = (self.encode(part) for part in parts)
         return [block for block in blocks if block is not None]
+
+    def encode_instructions(self, parts: Sequence[Part]) -> list[Block]:
+        """As `encode_parts`, for what only may be text. Raises `GatewayError` for media.
+
+        `system` is text blocks alone (`TextBlockParam`), and the middle of a conversation likewise.
+        """
+        if any(isinstance(part, Media) for part in parts):
+            raise cannot_take(
+                "instructions that are not text", self._request, self._target, "system"
+            )
+        return self.encode_parts(parts)
 
     def encode(self, part: Part) -> Block | None:
         """The block of a part; None where there is none."""

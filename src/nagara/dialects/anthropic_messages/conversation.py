@@ -66,7 +66,7 @@ def arrange(request: Request, encoder: BlockEncoder, *, has_system_midway: bool)
     """The conversation. Raises `GatewayError` for calls without results and the like."""
     messages = request.messages
     count = next((i for i, m in enumerate(messages) if m.role not in _INSTRUCTING), len(messages))
-    system = [block for m in messages[:count] for block in encoder.encode_parts(m.parts)]
+    system = [block for m in messages[:count] for block in encoder.encode_instructions(m.parts)]
     rest = messages[count:]
     turns: list[Turn] = []
     for index, message in enumerate(rest):
@@ -100,7 +100,7 @@ def _can_instruct(messages: Sequence[Message], index: int) -> bool:
 def _add_instructions(
     turns: list[Turn], message: Message, encoder: BlockEncoder, *, is_native: bool
 ) -> None:
-    blocks = encoder.encode_parts(message.parts)
+    blocks = encoder.encode_instructions(message.parts)
     if is_native:
         _open(turns, "system").blocks += blocks
         return

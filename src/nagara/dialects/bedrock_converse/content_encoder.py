@@ -22,7 +22,7 @@ from nagara.dialects.bedrock_converse.families import MESSAGES, SYSTEM, Family
 from nagara.dialects.bedrock_converse.media_encoder import MediaEncoder
 from nagara.dialects.bedrock_converse.wire import NAME
 from nagara.dialects.codec import Target, can_read
-from nagara.dialects.fit import name_parameter
+from nagara.dialects.fit import cannot_take, name_parameter
 from nagara.dialects.json_fields import decode_untyped, encode_raw
 from nagara.dialects.request_fields import wrong_field
 from nagara.domain.messages import (
@@ -116,6 +116,10 @@ class ContentEncoder:
                 self.system.append({"text": part.text})
             self._mark(part.cache, SYSTEM, self.system)
             self._drop_extras(part)
+        elif isinstance(part, Media):
+            raise cannot_take(
+                "instructions that are not text", self._request, self._target, "system"
+            )
         else:
             self.dropped.append("messages.system")
 
