@@ -75,9 +75,10 @@ class Delivery:
         usual = admitted.call.asking.endpoint.stream_media_type
         media_type = find_media_type(begun, usual)
         stream = begun.lane.open_stream(limits.answers, is_event_stream=begun.is_event_stream)
+        worker: EncodedStream | None = None
         if begun.lane.encoding is not None:
-            stream = EncodedStream(stream, begun.lane.encoding)
-        relay = StreamRelay(begun, stream, reply, ended.request_id)
+            stream = worker = EncodedStream(stream, begun.lane.encoding)
+        relay = StreamRelay(begun, stream, reply, ended.request_id, worker)
         headers = [
             *answer.headers,
             *name_dropped(begun.lane.dropped),

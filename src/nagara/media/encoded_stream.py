@@ -1,11 +1,19 @@
-"""A streamed answer of bare samples on its way into a format that the caller asked for."""
+"""A streamed answer of bare samples on its way into a format that the caller asked for.
+
+A minute of sound takes half a second to encode, and some voices give minutes at once. So it is done
+in steps, of which each call makes one: see `Worker` in `nagara.upstream.relay`.
+"""
 
 from collections.abc import Sequence
+from typing import Final
 
 from nagara.dialects.answer_stream import AnswerStream
 from nagara.domain.errors import GatewayError
 from nagara.domain.usage import Usage
-from nagara.media.sound_encoder import SoundEncoder
+from nagara.media.sound_encoder import BYTES_PER_SAMPLE, RATE, SoundEncoder
+
+STEP_BYTES: Final = 2 * RATE * BYTES_PER_SAMPLE
+"""Two seconds of sound, which take some 20 ms."""
 
 
 class EncodedStream:
@@ -18,6 +26,8 @@ class EncodedStream:
         """Raises `GatewayError` (UNSUPPORTED) without PyAV."""
         self._samples = samples
         self._encoder = SoundEncoder(audio_format)
+        self._waiting = memoryview(b"")
+        self._is_at_end = False
         self.usage: Usage | None = None
         self.is_ended = self.has_failed = False
         self.failure: GatewayError | None = None
@@ -29,19 +39,39 @@ class EncodedStream:
         """What the samples' own stream dropped."""
         return self._samples.dropped
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are samples that are not encoded yet."""
+        return bool(self._waiting)
+
     def feed(self, data: bytes) -> bytes:
-        """The encoded bytes that there are for these of the upstream."""
-        return self._take(self._encoder.feed(self._samples.feed(data)))
+        """The first of the encoded bytes that there are for these of the upstream."""
+        self._wait(self._samples.feed(data))
+        return self.work()
 
     def close(self) -> bytes:
-        """The rest of the file; raises if the answer was cut."""
-        last = self._encoder.feed(self._samples.close())
-        return self._take(last + self._encoder.finish())
+        """The same at the orderly end; raises if the answer was cut."""
+        return self._end(self._samples.close())
 
     def terminator(self) -> bytes:
-        """The rest of the file, where the answer said itself that it is at its end."""
-        last = self._encoder.feed(self._samples.terminator())
-        return self._take(last + self._encoder.finish())
+        """The same where the answer said itself that it is at its end."""
+        return self._end(self._samples.terminator())
+
+    def work(self) -> bytes:
+        """The next of the file, and at its end the rest."""
+        step, self._waiting = self._waiting[:STEP_BYTES], self._waiting[STEP_BYTES:]
+        encoded = self._encoder.feed(bytes(step)) if step else b""
+        if self._is_at_end and not self._waiting:
+            encoded += self._encoder.finish()
+        return self._take(encoded)
+
+    def _end(self, samples: bytes) -> bytes:
+        self._wait(samples)
+        self._is_at_end = True
+        return self.work()
+
+    def _wait(self, samples: bytes) -> None:
+        self._waiting = memoryview(bytes(self._waiting) + samples)
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:  # noqa: ARG002 - see `breaks_off`
         """Nothing: nobody could tell an error from audio."""

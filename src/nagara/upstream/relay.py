@@ -9,6 +9,7 @@ all the rest. `_pump` is called at news from either side, and takes what is ther
     nothing is there to be taken    the upstream's side calls again when there is
     the stream is at its end,       the task that waits in `run` goes on
     or something failed
+    there is work left to do        a `Worker` does it in steps, with turns of the loop between
 
 The head goes out with the first event. From then on every failure is an event in the caller's
 dialect, or, where the answer is no events, a broken connection: what breaks off never looks
@@ -23,6 +24,7 @@ An answer that is no stream is read whole, within a bound, and sent with its len
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.translation import Translated
@@ -61,6 +63,20 @@ async def read_whole(begun: Begun, bounds: Bounds) -> Translated:
     return begun.lane.read_whole(body, bounds, is_event_stream=begun.is_event_stream)
 
 
+class Worker(Protocol):
+    """What of a stream takes long to make, and so is made in steps: everybody else waits for one.
+
+    What `feed`, `close` or `terminator` gives is then only the first of it.
+    """
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is more to be made of what has come."""
+
+    def work(self) -> bytes:
+        """The next of it."""
+
+
 class StreamRelay:
     """One streamed answer under way. `run` pumps it; `stream` tells what was learned."""
 
@@ -70,6 +86,7 @@ class StreamRelay:
         stream: AnswerStream,
         reply: Reply,
         request_id: str,
+        worker: Worker | None = None,
     ) -> None:
         self.stream = stream
         self.failure: GatewayError | None = None
@@ -78,6 +95,9 @@ class StreamRelay:
         self._reply = reply
         self._request_id = request_id
         self._headers: ResponseHeaders = []
+        self._worker = worker
+        self._step: asyncio.Handle | None = None
+        self._is_at_end = False
         self._last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         """The last bytes for the client, or why there are no more."""
 
@@ -133,6 +153,8 @@ class StreamRelay:
             # They hold this relay, which holds them.
             self._answer.listen(None)
             self._reply.on_room = None
+            if self._step is not None:
+                self._step.cancel()
 
     def _pump(self, piece: bytes | None = None) -> None:
         """Forward `piece` and what is there. What goes wrong is raised where `run` waits."""
@@ -142,20 +164,58 @@ class StreamRelay:
                 if piece:
                     forwarded = stream.feed(piece)
                     if stream.is_ended and stream.failure is None:
-                        last.set_result(forwarded + stream.terminator())
-                    elif forwarded:
-                        if not reply.has_started:
-                            reply.start(200, self._headers)
-                        reply.write(forwarded)
+                        self._finish(forwarded + stream.terminator())
+                    else:
+                        self._write(forwarded)
                     if stream.failure is not None:
                         raise stream.failure
                 elif piece is not None:
-                    last.set_result(stream.close())
+                    self._finish(stream.close())
+                if self._worker is not None and self._worker.is_busy:
+                    self._work_soon()
+                    return
                 if answer.is_drained or reply.is_full or last.done():
                     return
                 piece = answer.take()
         except Exception as error:  # noqa: BLE001 - the event loop calls this: nobody would see it
             last.set_exception(error)
+
+    def _write(self, forwarded: bytes) -> None:
+        if not forwarded:
+            return
+        if not self._reply.has_started:
+            self._reply.start(200, self._headers)
+        self._reply.write(forwarded)
+
+    def _finish(self, forwarded: bytes) -> None:
+        """These are the last bytes, unless more of them are still to be made."""
+        if self._worker is not None and self._worker.is_busy:
+            self._is_at_end = True
+            self._write(forwarded)
+        else:
+            self._last.set_result(forwarded)
+
+    def _work_soon(self) -> None:
+        # Who is full calls `_pump` when there is room again.
+        if self._step is None and not self._reply.is_full:
+            self._step = asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        """One step of the work. What goes wrong is raised where `run` waits."""
+        assert self._worker is not None
+        self._step = None
+        if self._last.done():
+            return
+        try:
+            made = self._worker.work()
+            if not self._worker.is_busy and self._is_at_end:
+                self._last.set_result(made)
+                return
+            self._write(made)
+        except Exception as error:  # noqa: BLE001 - as in `_pump`
+            self._last.set_exception(error)
+            return
+        self._pump()
 
     async def _finish_upstream(self) -> None:
         try:

@@ -53,6 +53,43 @@ class Gauge:
         self.usage = Usage({Meter.AUDIO_MS: seen + len(data) // 48})
 
 
+def work(stream: EncodedStream) -> Iterator[bytes]:
+    while stream.is_busy:
+        yield stream.work()
+
+
+def test_minutes_that_come_at_once_are_encoded_in_steps() -> None:
+    stream = EncodedStream(RawStream(Gauge()), "mp3")
+    first = stream.feed(SAMPLES * 30)
+    assert stream.is_busy
+    steps = [first, *work(stream), stream.close(), *work(stream)]
+    assert len(steps) >= 30
+    # None of them has much more than its share of the file.
+    assert max(map(len, steps)) < 3 * sum(map(len, steps)) / 30
+    assert measure(io.BytesIO(b"".join(steps))).ms >= 30 * SECONDS * 1000
+    assert stream.usage == Usage({Meter.AUDIO_MS: 30 * SECONDS * 1000})
+
+
+@pytest.mark.parametrize("ending", ["close", "terminator"])
+def test_end_that_holds_all_is_encoded_in_steps_too(ending: str) -> None:
+    class Late(RawStream):
+        def feed(self, data: bytes) -> bytes:
+            self._late = super().feed(data)
+            return b""
+
+        def close(self) -> bytes:
+            return self._late
+
+        terminator = close
+
+    stream = EncodedStream(Late(Gauge()), "mp3")
+    assert stream.feed(SAMPLES * 5) == b""
+    steps = [getattr(stream, ending)(), *work(stream)]
+    assert len(steps) == 5
+    assert measure(io.BytesIO(b"".join(steps))).ms >= 5 * SECONDS * 1000
+    assert stream.output_bytes == sum(map(len, steps))
+
+
 def test_stream_is_encoded_and_counts_what_came() -> None:
     gauge = Gauge()
     stream = EncodedStream(RawStream(gauge), "mp3")

@@ -164,6 +164,79 @@ async def begin_raw() -> tuple[FedAnswer, FakeReply, list[bytes], asyncio.Task[N
     return answer, reply, settled, running
 
 
+class Slow(RawStream):
+    """A stream that gives a byte a step."""
+
+    def __init__(self) -> None:
+        super().__init__(Ignorant())
+        self._waiting = b""
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._waiting)
+
+    def feed(self, data: bytes) -> bytes:
+        self._waiting += super().feed(data)
+        return self.work()
+
+    def close(self) -> bytes:
+        self._waiting += b"end"
+        return self.work()
+
+    def work(self) -> bytes:
+        step, self._waiting = self._waiting[:1], self._waiting[1:]
+        return step
+
+
+async def begin_slow() -> tuple[FedAnswer, FakeReply, list[bytes], asyncio.Task[None]]:
+    answer, reply, settled = FedAnswer(), FakeReply(), list[bytes]()
+
+    async def settle(last: bytes) -> None:
+        settled.append(last)
+
+    stream = Slow()
+    begun = Begun(answer, b"begin", False, NO_LANE)
+    running = asyncio.create_task(StreamRelay(begun, stream, reply, "r", stream).run([], settle))
+    await asyncio.sleep(0)
+    return answer, reply, settled, running
+
+
+async def test_work_is_done_in_steps_with_turns_of_the_loop_between() -> None:
+    answer, reply, settled, running = await begin_slow()
+    assert reply.body == b"b"
+    # What comes meanwhile waits, and so does what was left.
+    answer.feed(b"more", b"")
+    while not reply.is_ended:
+        before = len(reply.body)
+        await asyncio.sleep(0)
+        # A step of what there was, and the first of what came next.
+        assert len(reply.body) <= before + 2
+    await running
+    assert reply.body == b"beginmoreend"
+    assert settled == [b"d"]
+
+
+async def test_work_waits_for_room_and_stops_when_it_was_cancelled() -> None:
+    _answer, reply, settled, running = await begin_slow()
+    reply.is_full = True
+    for _ in range(3):
+        await asyncio.sleep(0)
+    told = reply.body
+    assert told in (b"b", b"be")
+    reply.is_full = False
+    assert reply.on_room is not None
+    reply.on_room()
+    await asyncio.sleep(0)
+    assert len(reply.body) == len(told) + 1
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    told = reply.body
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (reply.body, settled) == (told, [])
+
+
 async def test_bare_bytes_are_sent_as_they_come_and_end_when_they_are_settled() -> None:
     answer, reply, settled, running = await begin_raw()
     answer.feed(b"second")
