@@ -209,7 +209,8 @@ class Bill:
         measured = usage
         if terms.demand.sound is not None:
             rates = None if terms.card is None else terms.card.rates_pico
-            usage = count_sound(measured, terms.demand, rates)
+            is_whole = ending is Ending.DELIVERED
+            usage = count_sound(measured, terms.demand, rates, is_whole=is_whole)
         elif usage is None or ending is not Ending.DELIVERED:
             came = estimate_input(terms.demand, self._input_tokens_max)
             if ending is Ending.DELIVERED:
@@ -229,7 +230,7 @@ class Bill:
             self._charge = priced(terms.card, service_tier=tier)
             self._cards = self._find_used(self._charge, terms.card)
         ended.charge_usd = format_dollars(0 if self._charge is None else self._charge.amount_nano)
-        self._costs = self._find_costs(usage, measured, deployment)
+        self._costs = self._find_costs(usage, measured, deployment, ending)
         return usage
 
     def _find_used(self, charge: Charge, card: RateCard) -> tuple[UsedCard, ...]:
@@ -243,7 +244,7 @@ class Bill:
         return tuple(used.values())
 
     def _find_costs(
-        self, usage: Usage, measured: Usage | None, deployment: Deployment
+        self, usage: Usage, measured: Usage | None, deployment: Deployment, ending: Ending
     ) -> tuple[tuple[str, int], ...]:
         if not deployment.costs:
             return ()
@@ -255,7 +256,8 @@ class Bill:
             return ((deployment.name, charge.amount_nano),)
         if self._terms.demand.sound is not None:
             # The provider may count otherwise than the operator sells.
-            usage = count_sound(measured, self._terms.demand, card.rates_pico)
+            is_whole = ending is Ending.DELIVERED
+            usage = count_sound(measured, self._terms.demand, card.rates_pico, is_whole=is_whole)
         cost = price(
             usage,
             card,

@@ -39,10 +39,13 @@ def bound_quantities(sound: Sound, input_tokens: int, rates: Rates) -> Mapping[M
     return {Meter.INPUT: input_tokens, Meter.OUTPUT_AUDIO: tokens}
 
 
-def count_sound(measured: Usage | None, demand: Demand, rates: Rates | None) -> Usage:
+def count_sound(
+    measured: Usage | None, demand: Demand, rates: Rates | None, *, is_whole: bool = True
+) -> Usage:
     """The usage of speech, of what was reported and measured, by what the rates count.
 
-    Rates of None are those of somebody who pays nothing.
+    Rates of None are those of somebody who pays nothing. Of an answer that is not whole, what was
+    reported is not either: what was delivered counts at least as a guess would.
     """
     sound = demand.sound
     assert sound is not None
@@ -59,9 +62,16 @@ def count_sound(measured: Usage | None, demand: Demand, rates: Rates | None) -> 
             return Usage({Meter.AUDIO_MS: counts[Meter.AUDIO_MS]})
         return Usage({Meter.AUDIO_MS: _guess_ms(sound)}, is_estimated=True)
     if has_tokens:
-        return Usage({meter: n for meter, n in counts.items() if meter != Meter.AUDIO_MS})
-    ms = counts.get(Meter.AUDIO_MS)
-    ms = _guess_ms(sound) if ms is None else min(ms, sound.spoken_ms_max)
+        said: dict[Meter, int] = {
+            meter: n for meter, n in counts.items() if meter != Meter.AUDIO_MS
+        }
+        ms = 0 if is_whole else min(counts.get(Meter.AUDIO_MS, 0), sound.spoken_ms_max)
+        least = -(-ms * SPEECH_TOKENS_PER_S // 1000)
+        if least <= said.get(Meter.OUTPUT_AUDIO, 0):
+            return Usage(said)
+        return Usage({**said, Meter.OUTPUT_AUDIO: least}, is_estimated=True)
+    spoken = counts.get(Meter.AUDIO_MS)
+    ms = _guess_ms(sound) if spoken is None else min(spoken, sound.spoken_ms_max)
     return Usage(
         {
             Meter.INPUT: -(-demand.text_bytes // BYTES_PER_TOKEN),

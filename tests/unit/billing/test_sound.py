@@ -37,6 +37,18 @@ def test_tokens_are_the_providers_and_else_told_from_the_time() -> None:
     assert count_sound(MEASURED, DEMAND, BY_TOKENS) == guessed
 
 
+def test_tokens_of_speech_that_was_left_are_not_fewer_than_was_delivered() -> None:
+    # Its provider counts the input at the beginning, and the output at the end.
+    begun = Usage({Meter.AUDIO_MS: 6_000, Meter.INPUT: 90, Meter.OUTPUT_AUDIO: 0})
+    least = Usage({Meter.INPUT: 90, Meter.OUTPUT_AUDIO: 126}, is_estimated=True)
+    assert count_sound(begun, DEMAND, BY_TOKENS, is_whole=False) == least
+    told = Usage({Meter.INPUT: 90, Meter.OUTPUT_AUDIO: 130})
+    assert count_sound(REPORTED, DEMAND, BY_TOKENS, is_whole=False) == told
+    endless = Usage({Meter.AUDIO_MS: 10**9, Meter.INPUT: 90})
+    tokens = count_sound(endless, DEMAND, BY_TOKENS, is_whole=False).quantities
+    assert tokens[Meter.OUTPUT_AUDIO] <= 35 * 32
+
+
 @pytest.mark.parametrize(
     ("measured", "meters"),
     [(MEASURED, {Meter.CHARACTERS}), (REPORTED, {Meter.INPUT, Meter.OUTPUT_AUDIO})],
