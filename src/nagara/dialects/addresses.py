@@ -307,6 +307,61 @@ def may_need_bytes(
     )
 
 
+# A key that ends in `url` has these letters in it, as they are or as escapes of JSON's.
+_HIDDEN = re.compile(rb"\\u00(?:75|72|6[cC])")
+_CONTROLS = "".join(map(chr, range(0x21)))
+_QUOTED = frozenset(
+    {
+        "tool_use", "server_tool_use", "url_citation", "web_search_call", "web_search_result",
+        "web_search_result_location", "web_fetch_result",
+    }
+)  # fmt: skip
+"""Parts that only speak of addresses: what a model calls a tool with, and what it quotes."""
+
+
+def find_address(conversation: bytes) -> str | None:
+    """An address that a server would find in a conversation, in however odd a form; None for none.
+
+    For servers that fetch what they find in their operator's own network, and must not be given
+    any: so it is not asked what this gateway takes for media, but only what is certainly none.
+    Raises `GatewayError` (INVALID_REQUEST) for what is nested too deeply to tell.
+    """
+    if b'url"' not in conversation and _HIDDEN.search(conversation) is None:
+        return None
+    try:
+        rest = [("", decode_untyped(conversation))]
+    except ValueError as error:
+        raise GatewayError(
+            ErrorKind.INVALID_REQUEST, f"The conversation cannot be read: {error}."
+        ) from error
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, str):
+            if name.lower().endswith("url") and _is_address(value):
+                return value
+        elif isinstance(value, list):
+            rest += [(name, item) for item in value]
+        elif isinstance(value, dict) and str(value.get("type")) not in _QUOTED:
+            rest += value.items()
+    return None
+
+
+def _is_address(value: str) -> bool:
+    # Base64 has no colon. Blanks before an address are taken off by many who fetch.
+    return ":" in value and value.lstrip(_CONTROLS)[:5].lower() != "data:"
+
+
+def refuse_address(fields: Fields, url: str, conversation: str) -> GatewayError:
+    """The error of an address that can neither be fetched here nor given to the server."""
+    param = locate(fields, url) or conversation
+    return GatewayError(
+        ErrorKind.INVALID_REQUEST,
+        f"{param!r} must be an https:// address or a data: URL in a part that is known here, and "
+        f"is {show(url)}. The server is given no address.",
+        param=param,
+    )
+
+
 @lru_cache
 def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
     either = "|".join(map(re.escape, names))

@@ -14,17 +14,20 @@ from nagara.dialects.addresses import (
     Fetched,
     Wanted,
     conversation_field,
+    find_address,
     has_untaken,
     may_need_bytes,
+    refuse_address,
     resolve_media,
 )
 from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.base import RequestView
 from nagara.dialects.codec import AddressField, Frame, Inbound, Outbound, Target
-from nagara.dialects.json_fields import NULL, replace_model, write_fields
+from nagara.dialects.json_fields import NULL, read_fields, replace_model, write_fields
 from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
 from nagara.dialects.turns import Recall, restore_turns
+from nagara.domain.abilities import Ability
 from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import Media, Request
@@ -147,6 +150,8 @@ def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool
     raw = asking.view.fields.get(conversation_field(caller.NAME))
     if upstream is None or raw is None or asking.fetched is None:
         return False
+    if is_guarded(deployment, upstream) and find_address(bytes(raw)) is not None:
+        return True
 
     def is_taken(field: AddressField) -> bool:
         target = aim(deployment, upstream)
@@ -163,6 +168,15 @@ def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool
         return False
     target = aim(deployment, upstream)
     return has_untaken(request, upstream, target)
+
+
+def is_guarded(deployment: Deployment, upstream: Outbound) -> bool:
+    """Whether a server must not find an address in what it is sent, in whatever form.
+
+    It is the operator's own, and would fetch it in the operator's network.
+    """
+    target = aim(deployment, upstream)
+    return deployment.is_self_hosted and not target.can(Ability.IMAGE_URLS)
 
 
 def is_exchanged(endpoint: Endpoint, deployment: Deployment) -> bool:
@@ -364,6 +378,12 @@ class TranslatedLane:
         self.wanted = resolved.wanted
         # Asked even before its files are there: what is refused anyway is not fetched for.
         asked = ask(resolved.request, caller, upstream, target)
+        if asking.fetched is not None and is_guarded(deployment, upstream):
+            said = read_fields(asked.body).get(conversation_field(upstream.NAME), NULL)
+            address = find_address(bytes(said))
+            if address is not None:
+                name = conversation_field(caller.NAME)
+                raise refuse_address(asking.view.fields, address, name)
         self.body = b"" if self.wanted else asked.body
         self.dropped = asked.dropped
         frame = frame_of(asking, request)

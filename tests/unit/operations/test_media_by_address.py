@@ -196,9 +196,83 @@ def test_request_in_the_providers_dialect_is_forwarded_unless_its_server_fetches
     assert choose_lane(said(TEXT, inline), OLLAMA).is_pass_through
     assert not choose_lane(said(TEXT, IMAGE), OLLAMA).is_pass_through
     assert choose_lane(said(TEXT, IMAGE), OPENAI).is_pass_through
-    # What cannot be read is the provider's to refuse.
+    # What cannot be read is the provider's to refuse, unless it would fetch something before that.
     broken = ask(CHAT, messages=[{"role": "user", "content": [IMAGE, 5]}])
-    assert choose_lane(broken, OLLAMA).is_pass_through
+    assert choose_lane(broken, OPENAI).is_pass_through
+    with pytest.raises(GatewayError) as caught:
+        choose_lane(broken, OLLAMA)
+    assert caught.value.param == "messages[0].content[1]"
+
+
+def chat_of(content: bytes) -> Asking:
+    endpoint = ENDPOINTS[CHAT]
+    body = b'{"model": "m", "messages": [{"role": "user", "content": [%b]}]}' % content
+    asking = said(TEXT)
+    return msgspec.structs.replace(asking, view=endpoint.read_request(body))
+
+
+INNER = b"http://10.0.0.1/a.png"
+
+
+@pytest.mark.parametrize("server", ["vllm", "llama_cpp", "ollama", "lmstudio"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'{"type": "image_url", "image_url": {"url": "\\u0068ttp://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"u\\u0072l": "http://10.0.0.1/a.png"}}',
+        b'{"type": "image\\u005furl", "image\\u005fur\\u006c": {"\\u0075rl": "http://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "data:,", "url": "http://10.0.0.1/a.png"}}',
+    ],
+)
+def test_address_in_any_spelling_of_json_is_fetched_here(server: str, part: bytes) -> None:
+    lane = choose_lane(chat_of(part), to(server))
+    assert [each.url for each in lane.wanted] == [INNER.decode()]
+    assert INNER not in lane.body
+
+
+@pytest.mark.parametrize("server", ["vllm", "llama_cpp", "ollama", "lmstudio"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'{"type": "image_url", "image_url": {"url": " http://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "\\thttp://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "ht\\ntp://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "http:/10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}',
+        b'{"type": "image_url", "image_url": {"url": "ftp://10.0.0.1/a.png"}}',
+        b'{"image_url": "http://10.0.0.1/a.png"}',
+        b'{"audio_url": {"url": "http://10.0.0.1/a.png"}}',
+        b'{"type": "input_image", "image_url": "http://10.0.0.1/a.png"}',
+        b'{"type": "image", "source": {"type": "url", "url": "http://10.0.0.1/a.png"}}',
+        b'{"type": ["image_url"], "image_url": {"url": "http://10.0.0.1/a.png"}}',
+        b'{"type": "image_url", "image_url": {"url": "http://10.0.0.1/a.png"}}, 5',
+    ],
+)
+def test_address_that_only_a_server_would_fetch_is_refused(server: str, part: bytes) -> None:
+    with pytest.raises(GatewayError) as caught:
+        choose_lane(chat_of(part), to(server))
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+    assert caught.value.param is not None
+    assert caught.value.param.startswith("messages[0].content[")
+
+
+def test_addresses_that_are_only_spoken_of_are_forwarded_to_a_server() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "fetch", "input": {"url": URL}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": URL}
+    asking = ask(
+        MESSAGES,
+        max_tokens=9,
+        messages=[
+            {"role": "user", "content": f"See {URL}, a 'url'"},
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [result]},
+        ],
+    )
+    assert choose_lane(asking, to("vllm")).is_pass_through
+    quoted = {"type": "url_citation", "url_citation": {"url": URL, "title": "A"}}
+    answer = {"role": "assistant", "content": "A.", "annotations": [quoted]}
+    asking = ask(CHAT, messages=[answer, {"role": "user", "content": "Go on."}])
+    assert choose_lane(asking, to("vllm")).is_pass_through
 
 
 @pytest.mark.parametrize("kind", ["video", "audio"])
