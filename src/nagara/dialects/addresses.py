@@ -319,17 +319,20 @@ _QUOTED = frozenset(
 """Parts that only speak of addresses: what a model calls a tool with, and what it quotes."""
 
 
-def find_address(conversation: bytes) -> str | None:
+def find_address(conversation: bytes, name: str = "") -> str | None:
     """An address that a server would find in a conversation, in however odd a form; None for none.
+
+    `name` is that of the field which holds it.
 
     For servers that fetch what they find in their operator's own network, and must not be given
     any: so it is not asked what this gateway takes for media, but only what is certainly none.
     Raises `GatewayError` (INVALID_REQUEST) for what is nested too deeply to tell.
     """
-    if b'url"' not in conversation and _HIDDEN.search(conversation) is None:
+    is_named = name.lower().endswith("url")
+    if not is_named and b'url"' not in conversation and _HIDDEN.search(conversation) is None:
         return None
     try:
-        rest = [("", decode_untyped(conversation))]
+        rest = [(name, decode_untyped(conversation))]
     except ValueError as error:
         raise GatewayError(
             ErrorKind.INVALID_REQUEST, f"The conversation cannot be read: {error}."

@@ -27,12 +27,12 @@ from nagara.dialects.json_fields import NULL, read_fields, replace_model, write_
 from nagara.dialects.openai_chat.traits import Trait as ChatTrait
 from nagara.dialects.translation import AnswerTranslation, Translated, ask
 from nagara.dialects.turns import Recall, restore_turns
-from nagara.domain.abilities import Ability
 from nagara.domain.catalog import Deployment, Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.messages import Media, Request
 from nagara.operations.conversation import DIALECTS
 from nagara.operations.endpoint import Endpoint
+from nagara.operations.guarding import READING, check_addresses, is_guarded
 from nagara.operations.sound_lane import SoundLane
 from nagara.operations.text_lane import TextLane, aim_at
 
@@ -108,6 +108,9 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
         check_model(asking.view, deployment)
         if caller is not None:
             check_state(asking.view, caller, deployment)
+    if operation in READING and asking.fetched is not None and deployment.is_self_hosted:
+        target = aim(deployment, DIALECTS[Operation.CHAT])
+        check_addresses(asking.view.fields, deployment, target)
     if is_exchanged(asking.endpoint, deployment):
         return TextLane(asking.endpoint, asking.view, deployment, asking.seed, asking.now_s)
     if asking.endpoint.open_sound is not None:
@@ -150,8 +153,10 @@ def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool
     raw = asking.view.fields.get(conversation_field(caller.NAME))
     if upstream is None or raw is None or asking.fetched is None:
         return False
-    if is_guarded(deployment, upstream) and find_address(bytes(raw)) is not None:
-        return True
+    if deployment.is_self_hosted:
+        target = aim(deployment, upstream)
+        if is_guarded(deployment, target) and find_address(bytes(raw)) is not None:
+            return True
 
     def is_taken(field: AddressField) -> bool:
         target = aim(deployment, upstream)
@@ -166,17 +171,7 @@ def needs_files(asking: Asking, caller: Inbound, deployment: Deployment) -> bool
     except GatewayError:
         # What is wrong with it the provider says best.
         return False
-    target = aim(deployment, upstream)
-    return has_untaken(request, upstream, target)
-
-
-def is_guarded(deployment: Deployment, upstream: Outbound) -> bool:
-    """Whether a server must not find an address in what it is sent, in whatever form.
-
-    It is the operator's own, and would fetch it in the operator's network.
-    """
-    target = aim(deployment, upstream)
-    return deployment.is_self_hosted and not target.can(Ability.IMAGE_URLS)
+    return has_untaken(request, upstream, aim(deployment, upstream))
 
 
 def is_exchanged(endpoint: Endpoint, deployment: Deployment) -> bool:
@@ -378,7 +373,7 @@ class TranslatedLane:
         self.wanted = resolved.wanted
         # Asked even before its files are there: what is refused anyway is not fetched for.
         asked = ask(resolved.request, caller, upstream, target)
-        if asking.fetched is not None and is_guarded(deployment, upstream):
+        if asking.fetched is not None and is_guarded(deployment, target):
             said = read_fields(asked.body).get(conversation_field(upstream.NAME), NULL)
             address = find_address(bytes(said))
             if address is not None:

@@ -477,3 +477,24 @@ def test_picture_in_instructions_is_refused_where_they_are_text(
 def test_picture_in_instructions_stays_where_they_are_a_turn(provider: str) -> None:
     asking = instructed(f"data:image/png;base64,{PNG}", is_midway=True)
     assert PNG in filled(asking, to(provider)).body.decode()
+
+
+READ: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/embeddings", {"input": "x", "messages": [{"role": "user", "content": [IMAGE]}]}),
+    ("/v1/embeddings", {"input": "x", "image_url": URL}),
+    ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": [IMAGE]}]}),
+    ("/v1/rerank", {"query": "x", "documents": ["a"], "data_1": {"content": [IMAGE]}}),
+]
+
+
+@pytest.mark.parametrize(("path", "fields"), READ)
+def test_server_is_led_nowhere_by_what_it_counts_embeds_or_ranks(
+    path: str, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(GatewayError) as caught:
+        choose_lane(ask(path, **fields), to("vllm"))
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+    assert caught.value.param is not None
+    text = {"input": f"See {URL}", "query": "x", "documents": [f"See {URL}"]}
+    said = {"messages": [{"role": "user", "content": f"See {URL}"}]}
+    assert choose_lane(ask(path, **text, **said), to("vllm")).body
