@@ -108,7 +108,7 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
         check_model(asking.view, deployment)
         if caller is not None:
             check_state(asking.view, caller, deployment)
-    if operation in READING and asking.fetched is not None and deployment.is_self_hosted:
+    if operation in READING and deployment.is_self_hosted:
         target = aim(deployment, DIALECTS[Operation.CHAT])
         check_addresses(asking.view.fields, deployment, target)
     if is_exchanged(asking.endpoint, deployment):

@@ -248,8 +248,9 @@ def test_what_would_be_another_picture_is_refused(
     ],
 )  # fmt: skip
 def test_size_in_a_word_that_the_provider_lacks_is_refused(form: Form, field: str) -> None:
+    fields: dict[str, Any] = {field: "512"}
     with pytest.raises(GatewayError) as caught:
-        exchange(form, **{field: "512"})
+        exchange(form, **fields)
     assert (caught.value.kind, caught.value.param) == (ErrorKind.UNSUPPORTED, field)
 
 
