@@ -117,8 +117,8 @@ class Delivery:
         media_type = find_media_type(answer.begun, b"application/json")
         whole = await read_whole(answer.begun, limits.answers)
         if whole.refusal is not None:
-            await _settle_refusal(answer, whole, whole.refusal, ended)
-            raise whole.refusal
+            await _hand_on_refusal(answer, whole.usage, whole.refusal, reply, ended)
+            return
         if admitted.call.asking.endpoint.plan_links is not None:
             whole = await self._link(admitted.call, whole, limits.public_url)
         ended.bytes_out, ended.status = len(whole.body), 200
@@ -168,15 +168,28 @@ def _note(answer: Answering, usage: Usage | None, text_bytes: int, ending: Endin
         admitted.allowance.charge(usage)
 
 
-async def _settle_refusal(
-    answer: Answering, whole: Translated, refusal: GatewayError, ended: RequestEnded
+async def _hand_on_refusal(
+    answer: Answering,
+    usage: Usage | None,
+    refusal: GatewayError,
+    reply: Reply,
+    ended: RequestEnded,
 ) -> None:
-    """Charge what the model used to say that it does not do what is asked."""
+    """An error that is an answer: the model used something to say that it does not do it."""
     ended.status, ended.outcome, ended.error = refusal.status, "error", refusal.code
-    _note(answer, whole.usage, 0, Ending.DELIVERED)
-    await answer.bill.settle()
-    if ended.charge_usd is not None:
-        refusal.headers["x-nagara-cost"] = ended.charge_usd
+    _note(answer, usage, 0, Ending.DELIVERED)
+    encode_error = answer.admitted.call.asking.endpoint.encode_error
+    body = encode_error(refusal, ended.request_id)
+    ended.bytes_out = len(body)
+    headers = [
+        *answer.headers,
+        (b"x-nagara-cost", (ended.charge_usd or "0.00").encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    reply.start(refusal.status, headers)
+    await answer.bill.settle(reply.statements_for(body))
+    reply.end(body)
 
 
 def find_base_url(headers: Headers, public_url: str) -> str | None:

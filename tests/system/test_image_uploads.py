@@ -294,6 +294,37 @@ async def test_words_in_place_of_a_picture_are_not_for_nothing(stage: Stage, str
     assert wait_for_row(stage.gateway, name).charge_nano == 21_000_000
 
 
+async def test_words_in_place_of_a_picture_are_repeated_for_nothing(stage: Stage) -> None:
+    answer = {
+        "candidates": [{"content": {"parts": [{"text": "Paris."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 2000},
+    }
+    asked = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal asked
+        while await peer.read_request():
+            asked += 1
+            await peer.answer(json.dumps(answer).encode())
+
+    body = write_form(PNG + b"x", "gemini-by-token")
+    told = []
+    async with stage.upstream(script):
+        for number in range(2):
+            async with Caller(stage.gateway) as caller:
+                head = write_head(stage, len(body), f"again-{number}", "idempotency-key: again")
+                caller.writer.write(head + body)
+                await caller.writer.drain()
+                got = await caller.read_head()
+                length = int(got.header("content-length") or 0)
+                said = await caller.reader.readexactly(length)
+                told.append((got.status, said, got.header("x-nagara-cost")))
+    assert [cost for _, _, cost in told] == ["0.021", "0.00"]
+    assert told[0][:2] == told[1][:2]
+    assert told[0][0] == 400
+    assert asked == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "cost"),
     [
