@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import openai
@@ -80,9 +81,12 @@ class TestSandbox(SdkScenarios):
         assert all(0 <= score <= 1 for score in judged.category_scores.model_dump().values())
 
 
-def test_ranking_is_answered_and_charged_by_the_search(gateway: GatewayProcess) -> None:
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_ranking_is_answered_and_charged_by_the_search(
+    gateway: GatewayProcess, version: str
+) -> None:
     response = requests.post(
-        f"{gateway.url}/v1/rerank",
+        f"{gateway.url}/{version}/rerank",
         headers={"authorization": f"Bearer {gateway.key}"},
         json={
             "model": "rerank-v3.5",
@@ -98,6 +102,21 @@ def test_ranking_is_answered_and_charged_by_the_search(gateway: GatewayProcess) 
     assert result["index"] == 1
     assert result["document"] == {"text": "the red fox"}
     assert response.headers["x-nagara-cost"] == "0.002"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_google_sdk_finds_models_at_either_version(gateway: GatewayProcess, version: str) -> None:
+    def ask(path: str) -> dict[str, Any]:
+        url = f"{gateway.url}/{version}/models{path}"
+        answer: dict[str, Any] = requests.get(
+            url, headers={"x-goog-api-key": gateway.key}, timeout=10
+        ).json()
+        return answer
+
+    listed = [model["name"] for model in ask("")["models"]]
+    assert "models/gemini-2.5-flash" in listed
+    assert ask("/gemini-2.5-flash")["name"] == "models/gemini-2.5-flash"
+    assert ask("/gemini-9")["error"]["status"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("scheme", ["authorization", "x-api-key"])

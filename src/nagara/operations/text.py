@@ -8,6 +8,8 @@ and https://platform.openai.com/docs/api-reference/moderations
 Moderations are not free in themselves: OpenAI's models have a price of zero, others' have not.
 """
 
+import msgspec
+
 from nagara.dialects import embeddings, moderations, rerank
 from nagara.dialects.openai_chat import read_usage
 from nagara.dialects.openai_error import encode_error
@@ -17,6 +19,18 @@ from nagara.operations.endpoint import Endpoint
 
 TEXT_METERS = INPUT_METERS | OUTPUT_METERS
 """What they may be charged by: some servers count an output too."""
+
+_RERANK = Endpoint(
+    operation=Operation.RERANK,
+    path="/v1/rerank",
+    meters=frozenset({Meter.SEARCHES, Meter.INPUT}),
+    read_request=rerank.read_request,
+    write_request=rerank.write_request,
+    open_exchange=rerank.open_exchange,
+    read_usage=read_usage,
+    encode_error=encode_error,
+    measure=rerank.measure,
+)
 
 TEXT_ENDPOINTS = (
     Endpoint(
@@ -29,17 +43,9 @@ TEXT_ENDPOINTS = (
         read_usage=read_usage,
         encode_error=encode_error,
     ),
-    Endpoint(
-        operation=Operation.RERANK,
-        path="/v1/rerank",
-        meters=frozenset({Meter.SEARCHES, Meter.INPUT}),
-        read_request=rerank.read_request,
-        write_request=rerank.write_request,
-        open_exchange=rerank.open_exchange,
-        read_usage=read_usage,
-        encode_error=encode_error,
-        measure=rerank.measure,
-    ),
+    _RERANK,
+    # Cohere's clients of today ask there. https://docs.cohere.com/reference/rerank
+    msgspec.structs.replace(_RERANK, path="/v2/rerank"),
     Endpoint(
         operation=Operation.MODERATIONS,
         path="/v1/moderations",

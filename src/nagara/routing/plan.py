@@ -52,11 +52,17 @@ def _unsupported(route: Route, endpoint: Endpoint) -> GatewayError:
     served = {o for d in route.deployments for o in d.provider.paths if d.has(o)}
     # Of a model that the catalogue does not know, nobody knows what it is for.
     useful = served.intersection(route.model.operations) or served
-    paths = [e.path for e in ENDPOINTS.values() if e.operation in useful]
+    # Each by the first of its paths; counting tokens is no use of its own.
+    paths: dict[Operation, str] = {}
+    for able in ENDPOINTS.values():
+        if able.operation in useful and not able.is_free:
+            paths.setdefault(able.operation, able.path)
+    *others, last = paths.values() or [""]
+    advice = f" Call it at {', '.join(others)}{' or ' if others else ''}{last}." if last else ""
     names = ", ".join(dict.fromkeys(d.name for d in route.deployments))
     return GatewayError(
         ErrorKind.UNSUPPORTED,
         f"The model {route.model.id!r} is served by {names}, and cannot be called at "
-        f"{endpoint.path} there." + (f" Call it at {' or '.join(paths)}." if paths else ""),
+        f"{endpoint.path} there.{advice}",
         param="model",
     )

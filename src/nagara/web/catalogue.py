@@ -1,6 +1,7 @@
 """`GET /v1/models`, `/v1/models/{id}` and `/v1/startups`: answers from the snapshot, no I/O.
 
-`/v1beta/models` and `/v1beta/models/{id}` are the same models in Google's words.
+`/v1beta/models` and `/v1beta/models/{id}` are the same models in Google's words, and so is /v1 for
+who sends a key in Google's header.
 
 What everyone may see is encoded once a snapshot, and again when a price changes by its date, and
 answered as kept bytes, or as 304 to a client that has them. A key with a list of models sees those,

@@ -25,6 +25,7 @@ from nagara.web.account.endpoints import AccountEndpoints
 from nagara.web.catalogue import CatalogueEndpoints
 from nagara.web.documents import DocumentAnswer
 from nagara.web.errors import (
+    GOOGLE_KEY,
     choose_encoder,
     encode_head,
     no_such_path,
@@ -121,11 +122,15 @@ class Rest:
 
     async def list_models(self, request: Request) -> Response:
         """`GET /v1/models`, with a key or without."""
+        if _is_googles(request):
+            return await self.list_google_models(request)
         query = request.scope["query_string"]
         return _respond(self._catalogue.list_models(self._find_key(request), query, _tag(request)))
 
     async def get_model(self, request: Request) -> Response:
         """`GET /v1/models/{id}`."""
+        if _is_googles(request):
+            return await self.get_google_model(request)
         model = request.path_params["model"]
         return _respond(self._catalogue.get_model(self._find_key(request), model, _tag(request)))
 
@@ -218,6 +223,10 @@ def _respond(answer: DocumentAnswer) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = list(answer.headers)
     return response
+
+
+def _is_googles(request: Request) -> bool:
+    return GOOGLE_KEY.decode() in request.headers
 
 
 def _tag(request: Request) -> bytes | None:

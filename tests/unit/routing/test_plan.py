@@ -91,3 +91,4 @@ def test_model_without_the_operation_names_where_it_can_be_called() -> None:
         assert part in refused
     assert "/v1/messages" in advised
     assert "/v1/embeddings" not in advised
+    assert "count_tokens" not in advised

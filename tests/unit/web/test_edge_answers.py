@@ -80,6 +80,8 @@ def test_wrong_path_is_told_the_right_base_url(path: str, mistake: str) -> None:
         ("/v1/completions", "/v1/chat/completions"),
         ("/v1/files/file-1/content", "in the request"),
         ("/v1/messages/batches", "/v1/messages for each"),
+        ("/v1beta/cachedContents", "in each request"),
+        ("/v1beta/files", "in the request"),
     ],
 )
 def test_endpoint_that_others_have_is_said_to_be_absent_and_no_other_is_guessed(
@@ -110,6 +112,32 @@ def test_wrong_method_is_told_the_right_one() -> None:
     assert error.status == 405
     assert error.headers == {"allow": "POST, HEAD"}
     assert len(error.message) < 100
+
+
+@pytest.mark.parametrize(
+    ("path", "way_out"),
+    [
+        ("/v1/responses/input_tokens", "/v1/messages/count_tokens"),
+        ("/v1/responses/compact", "summary"),
+        ("/v1beta/models/gemini-embedding-001:batchEmbedContents", "/v1/embeddings"),
+        ("/v1/models/deepseek-r1:free:embedContent", "/v1/embeddings"),
+        ("/v1/models/gemini-2.5-flash:sing", "generateContent, streamGenerateContent, countTokens"),
+    ],
+)
+def test_what_others_have_below_a_path_of_ours_is_absent_and_no_wrong_method(
+    path: str, way_out: str
+) -> None:
+    error = wrong_method("POST", path, ["GET", "HEAD"])
+    assert (error.status, error.code) == (404, "endpoint_not_served")
+    assert way_out in error.message
+    assert wrong_method("POST", "/v1/models/gpt-4.1", ["GET"]).status == 405
+    assert wrong_method("DELETE", "/v1/models/deepseek-r1:free", ["GET"]).status == 405
+
+
+def test_a_key_in_googles_header_is_answered_in_googles_words() -> None:
+    encode = choose_encoder("/v1/models/nope", [(b"x-goog-api-key", b"ng-1")])
+    body = json.loads(encode(GatewayError(ErrorKind.MODEL_NOT_FOUND, "m"), "r"))
+    assert body["error"]["status"] == "NOT_FOUND"
 
 
 def head(origin: str | None, method: str = "POST", *more: tuple[bytes, bytes]) -> RequestHead:
