@@ -307,6 +307,7 @@ def test_nothing_is_changed_when_one_key_is_unknown(shell: Shell) -> None:
         (["create", "a", "--credit-limit", "9" * 18], "more than the ledger can hold"),
         (["create", "a", "--models", ","], "list of models"),
         (["create", "a", "--models", b"\xff"], "list of models"),
+        (["create", "a", "--provisioning", "--test"], "one of the two"),
         (["create", "a", "--provisioning", "--models", "x"], "calls no models"),
         (["create", "a", "--provisioning", "--requests-in-flight", "1"], "calls no models"),
         (["create", "a", "--requests-per-minute", "-1"], "whole number"),

@@ -128,9 +128,10 @@ def rename(name: str, new_name: str, is_json: bool, place: Place) -> None:
 @as_json
 @takes_place
 def change_markup(name: str, percent: int | None, is_json: bool, place: Place) -> None:
-    """Put PERCENT on top of every price of an account, in place of its models' own markups.
+    """Put PERCENT on top of every price of an account.
 
-    One below zero, as in -20, is a discount; 'none' leaves it to the models.
+    It stands in place of its models' own markups. One below zero, as in -20, is a discount; 'none'
+    leaves it to the models.
     """
 
     async def change() -> tuple[Account, Balance]:

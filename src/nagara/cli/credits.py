@@ -123,13 +123,16 @@ def grant(amount: int, expires: int | None, account: str, order: Order) -> None:
 @of_account
 @takes_order
 def adjust_balance(amount: int, account: str, order: Order) -> None:
-    """Correct a balance by AMOUNT; one below zero, as in -2.50, takes what is available."""
+    """Correct a balance by AMOUNT.
+
+    One below zero, as in -2.50, takes away, and no more than is available.
+    """
     _run(order, account, amount, ADJUSTMENT, adjust)
 
 
 @credit.command("refund")
 @click.argument("charged", metavar="ID")
-@click.option("--amount", metavar="USD", callback=read_amount, help="All that is left of it.")
+@click.option("--amount", metavar="USD", callback=read_amount, help="How much, if not all of it.")
 @takes_order
 def refund_charge(charged: str, amount: int | None, order: Order) -> None:
     """Give back what was charged, or a part of it.

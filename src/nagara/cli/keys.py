@@ -65,8 +65,8 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name", callback=read_name)
-@click.option("--provisioning", "kind", flag_value="provisioning", help="For /v1/account/* only.")
-@click.option("--test", "kind", flag_value="test", help="Served by the sandbox, free of charge.")
+@click.option("--provisioning", "is_provisioning", is_flag=True, help="For /v1/account/* only.")
+@click.option("--test", "is_test", is_flag=True, help="Served by the sandbox, free of charge.")
 @click.option("--expires", metavar="WHEN", callback=read_expiry, help="12h, 30d, 8w or a date.")
 @click.option("--models", metavar="A,B", callback=read_models, help="The only models it may use.")
 @click.option("--credit-limit", metavar="USD", callback=read_dollars, help="The most it may spend.")
@@ -83,7 +83,8 @@ def keys() -> None:
 @takes_place
 def create(
     name: str,
-    kind: str | None,
+    is_provisioning: bool,
+    is_test: bool,
     expires: int | None,
     models: frozenset[str] | None,
     credit_limit: int | None,
@@ -98,7 +99,9 @@ def create(
     Only the secret goes to stdout, so KEY=$(nagara keys create ci) works. Before the first start
     this makes the database and the account 'default'.
     """
-    if kind == KeyKind.PROVISIONING and (models or credit_limit is not None or rates):
+    if is_provisioning and is_test:
+        raise click.UsageError("a key is for /v1/account/* or for tests: give one of the two")
+    if is_provisioning and (models or credit_limit is not None or rates):
         raise click.UsageError("a provisioning key calls no models: give it no limits of calls")
     terms = KeyTerms(
         name=name,
@@ -108,7 +111,10 @@ def create(
         allowed_models=models,
         limits=RateLimits(**rates),
     )
-    key, secret = asyncio.run(_create(place, account, KeyKind(kind or "standard"), terms))
+    kind = KeyKind.TEST if is_test else KeyKind.STANDARD
+    if is_provisioning:
+        kind = KeyKind.PROVISIONING
+    key, secret = asyncio.run(_create(place, account, kind, terms))
     if is_json:
         print_json({**view_key(ShownKey(key, account)), "key": secret})
         return

@@ -25,7 +25,10 @@ def ledger() -> None:
 @as_json
 @takes_place
 def verify(is_json: bool, place: Place) -> None:
-    """Compute every balance, charge and sum again from the rows behind it."""
+    """Compute every balance and charge again.
+
+    Sums, too: each from the rows behind it. The exit code is 1 where one does not agree.
+    """
 
     async def check() -> Verification:
         async with open_store(place) as driver:

@@ -36,7 +36,9 @@ from nagara.routing.lookup import nearest_ids
 from nagara.routing.table import merge_models
 from nagara.storage.catalogue import load_catalogue, save_catalogue
 
-CHOICES = [operation.value for known in OPERATIONS.values() for operation in known]
+CHOICES = list(
+    dict.fromkeys(operation.value for known in OPERATIONS.values() for operation in known)
+)
 
 
 @click.group(no_args_is_help=True)
@@ -79,7 +81,10 @@ def list_models(
 @as_json
 @takes_place
 def show(model_id: str, is_json: bool, place: Place) -> None:
-    """Show one model, by its id or an alias: its facts, prices and who offers it."""
+    """Show one model: its facts, prices and who offers it.
+
+    ID may be an alias.
+    """
     model = _find(_configure(asyncio.run(_load(place)), place), model_id)
     if is_json:
         print_json(view_model(model, _now_s()))

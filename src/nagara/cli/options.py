@@ -50,7 +50,8 @@ def takes_place(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR",
         envvar="NAGARA_DATA",
         show_envvar=True,
-        show_default="the configuration's, else $XDG_DATA_HOME/nagara or ~/.local/share/nagara",
+        show_default="the configuration's, else ./data if a gateway began there, "
+        "else $XDG_DATA_HOME/nagara or ~/.local/share/nagara",
         is_eager=True,
         help="The folder of the database and the secret.",
     )

@@ -14,9 +14,9 @@ from nagara.domain.limits import RATE_MAX, RateLimits
 
 DEFAULT = "default"
 HELP = {
-    "requests_per_minute": "How many requests it may make a minute.",
-    "tokens_per_minute": "How many tokens it may use a minute, in and out.",
-    "requests_in_flight": "How many of its requests may run at once.",
+    "requests_per_minute": "The most requests a minute.",
+    "tokens_per_minute": "The most tokens a minute, in and out.",
+    "requests_in_flight": "The most requests that run at once.",
 }
 
 RateChanges = dict[str, int | None]
@@ -31,7 +31,7 @@ def takes_rates(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             expose_value=False,
             callback=_keep_rate,
-            help=f"{HELP[name]} 0 for no limit, {DEFAULT!r} for what the settings say.",
+            help=f"{HELP[name]} 0 is no limit, {DEFAULT!r} what the settings say.",
         )
         command = option(command)
     return command

@@ -6,6 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from nagara.cli import cli
+from nagara.cli.models import CHOICES
 from nagara.cli.options import Place, takes_place
 
 
@@ -50,3 +52,18 @@ def test_file_that_is_not_there_ends_the_command_with_a_line() -> None:
     assert result.exit_code == 1
     assert "none.toml: cannot be read" in result.output
     assert "Traceback" not in result.output
+
+
+def test_what_a_command_does_fits_into_its_groups_help() -> None:
+    context = click.Context(cli)
+    groups = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    commands = [
+        c for group in groups if isinstance(group, click.Group) for c in group.commands.values()
+    ]
+    assert commands
+    for command in commands:
+        assert not command.get_short_help_str(limit=64).endswith("..."), command.name
+
+
+def test_a_choice_is_named_once() -> None:
+    assert len(CHOICES) == len(set(CHOICES))
