@@ -80,6 +80,7 @@ BODIES: dict[Operation, dict[str, Any]] = {
         "heard": {"ms": 1500, "text": "One. Two!"},
         "response_format": "verbose_json",
         "timestamp_granularities[]": ["word", "segment"],
+        "temperature": "0.5",
     },
     Operation.TRANSLATIONS: {"heard": {"ms": 9, "text": None}, "stream": "true"},
 }

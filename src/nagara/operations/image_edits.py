@@ -108,8 +108,10 @@ def read_variation_form(described: bytes) -> RequestView:
 def _read_form(described: bytes) -> PicturesView:
     said = read_fields(described)
     images = tuple(x for name in IMAGES for x in _read_files(said, name))
-    if not 1 <= len(images) <= IMAGES_MAX:
-        raise bad_field("image", f"must be there: 1 to {IMAGES_MAX} images.")
+    if not images:
+        raise bad_field("image", f"is missing: send 1 to {IMAGES_MAX} images as files.")
+    if len(images) > IMAGES_MAX:
+        raise bad_field("image", f"is there {len(images)} times; {IMAGES_MAX} images are the most.")
     fields: Fields = {}
     for name, raw in said.items():
         if name in FILES.names:

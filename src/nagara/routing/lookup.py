@@ -146,7 +146,7 @@ def nearest_ids(model_id: str, ids: Iterable[str]) -> list[str]:
     )
     ranked = sorted(alike, key=lambda id_: len(bits & pairs(id_)), reverse=True)
     close = {id_.lower(): id_ for id_ in reversed(ranked[:CANDIDATES_MAX])}
-    found = difflib.get_close_matches(wanted, close, n=NEAREST_MAX, cutoff=0.5)
+    found = difflib.get_close_matches(wanted, close, n=NEAREST_MAX, cutoff=0.6)
     return [close[id_] for id_ in found]
 
 

@@ -32,6 +32,7 @@ SPEAKERS: Final = {
 }
 TEXT_PARTS: Final = {"text": "text", "refusal": "refusal"}
 MEDIA_PARTS: Final = ("image_url", "input_audio", "file")
+ELSEWHERE: Final = {"audio": "/v1/audio/speech", "image": "/v1/images/generations"}
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -41,6 +42,7 @@ def read_chat(body: Field) -> Conversation:
     turns = tuple(read_message(item, tally) for item in body["messages"].read_items(least=1))
     tools = read_tools(body["tools"], tally)
     check_sampling(body)
+    check_modalities(body["modalities"])
     limit = body["max_completion_tokens"].find_integer(1)
     legacy_limit = body["max_tokens"].find_integer(1)
     effort = read_effort(body["reasoning_effort"])
@@ -92,6 +94,15 @@ def read_message(message: Field, tally: Tally) -> Turn:
         tally.add_json(call.read_object())
     texts = () if content.is_absent else read_content(content, tally)
     return Turn(speaker, texts)
+
+
+def check_modalities(field: Field) -> None:
+    """Sounds and pictures are not made in conversations: an answer without them would break."""
+    if field.is_absent:
+        return
+    for item in field.read_items():
+        if (path := ELSEWHERE.get(item.read_text())) is not None:
+            raise item.refuse(f"the sandbox answers chats in text alone; call {path} for it")
 
 
 def read_content(content: Field, tally: Tally) -> tuple[str, ...]:

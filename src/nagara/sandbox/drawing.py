@@ -7,6 +7,7 @@ with the first picture; `CannotDraw` says how to install it where it is missing.
 import hashlib
 import io
 import struct
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,13 +84,23 @@ def write_text(image: "Image", text: str, colour: str) -> None:
 
     width, height = image.size
     room = width * (1 - 2 * MARGIN), height * (1 - 2 * MARGIN)
-    text = " ".join(text[:CHARACTERS_MAX].split())
+    text = fold_accents(" ".join(text[:CHARACTERS_MAX].split()))
     size, lines = fit_text(text, *room)
     font = ImageFont.load_default(size)
     ImageDraw.Draw(image).multiline_text(
         (width / 2, height / 2), "\n".join(lines), fill=colour, font=font, anchor="mm",
         align="center",
     )  # fmt: skip
+
+
+def fold_accents(text: str) -> str:
+    """The letters without their accents: Pillow's own font has those of English alone."""
+    return "".join(map(_fold, text))
+
+
+def _fold(letter: str) -> str:
+    base = "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
+    return base if base.isascii() else letter
 
 
 def fit_text(text: str, width: float, height: float) -> tuple[float, list[str]]:

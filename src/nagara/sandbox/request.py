@@ -54,7 +54,8 @@ class Field:
 
     def __getitem__(self, name: str) -> "Field":
         members = self.read_object()
-        return Field(members.get(name), (*self.path, name))
+        # The brackets are a form's way to say that it is a list.
+        return Field(members.get(name), (*self.path, name.removesuffix("[]")))
 
     @property
     def is_absent(self) -> bool:

@@ -50,6 +50,7 @@ def _answer(body: Field, model: str, ids: Ids, task: str) -> Answered:
     text = describe(ms) if said is None else said
     wanted = body["response_format"]
     answer_format = "json" if wanted.is_absent else wanted.read_choice(FORMATS)
+    check_temperature(body["temperature"])
     granularities = body["timestamp_granularities[]"]
     if not granularities.is_absent:
         for item in granularities.read_items():
@@ -70,6 +71,18 @@ def _answer(body: Field, model: str, ids: Ids, task: str) -> Answered:
             answer |= make_details(answer_format, segments, text, ms, granularities.value or ())
         script = make_json_script(answer, headers=headers)
     return Answered(script, text)
+
+
+def check_temperature(field: Field) -> None:
+    """A number from 0 to 1, which a form has as text."""
+    if field.is_absent:
+        return
+    try:
+        is_fit = 0 <= float(field.read_text()) <= 1
+    except ValueError:
+        is_fit = False
+    if not is_fit:
+        raise field.refuse("it must be a number from 0 to 1")
 
 
 def describe(ms: int) -> str:

@@ -118,6 +118,21 @@ def test_wrong_field_of_a_form_is_named(
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "said"),
+    [
+        ((), "is missing"),
+        ([picture("image[]")] * 17, "is there 17 times; 16 images are the most"),
+        ([picture("image", b"")], "is empty"),
+    ],
+)
+def test_no_picture_too_many_and_an_empty_one_are_told_apart(
+    pictures: tuple[Part, ...], said: str, upload: Upload
+) -> None:
+    with pytest.raises(GatewayError, match=said):
+        read_edit_form(describe(upload, MODEL, PROMPT, *pictures))
+
+
 def test_one_image_is_varied_without_a_prompt(upload: Upload) -> None:
     assert read_variation_form(describe(upload, MODEL, picture())).model == "m"
     with pytest.raises(GatewayError):

@@ -92,7 +92,7 @@ def test_nearest_model_is_named(model_id: str) -> None:
     assert nearest_models(snapshot(ENV), model_id) == ["gpt-4.1-mini"]
 
 
-@pytest.mark.parametrize("model_id", ["", "zzz", "x" * 1_000_000, "\0", "/" * 1000])
+@pytest.mark.parametrize("model_id", ["", "zzz", "mini-gate", "x" * 1_000_000, "\0", "/" * 1000])
 def test_nothing_near_is_nothing(model_id: str) -> None:
     assert nearest_models(snapshot(ENV), model_id) == []
 

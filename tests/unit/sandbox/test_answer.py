@@ -37,6 +37,17 @@ async def test_a_stream_ends_with_done() -> None:
     assert (await read_all(await ask("m", stream=True))).endswith(b"\n\ndata: [DONE]\n\n")
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"), [("audio", "/v1/audio/speech"), ("image", "/v1/images/generations")]
+)
+async def test_what_a_chat_is_not_answered_in_is_said_where_to_have(kind: str, path: str) -> None:
+    assert (await ask("m", modalities=["text"])).status == 200
+    answer = await ask("m", modalities=["text", kind])
+    error = json.loads(await read_all(answer))["error"]
+    assert (answer.status, error["param"]) == (400, "modalities[1]")
+    assert path in error["message"]
+
+
 async def test_a_cut_raises_what_the_network_client_raises() -> None:
     answer = await ask("m:cut-stream", stream=True)
     assert await answer.read()

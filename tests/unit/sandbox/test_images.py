@@ -49,6 +49,14 @@ def test_words_are_written_in_white_and_same_prompt_gives_same_bytes() -> None:
     assert draw(prompt="another").tobytes() != draw().tobytes()
 
 
+def test_letters_with_accents_are_written_without_and_not_as_boxes() -> None:
+    folded, plain, boxes = (
+        draw(prompt=prompt, background="transparent").tobytes()
+        for prompt in ("Ünïcödé", "Unicode", "\u65e5n\u65e5c\u65e5d\u65e5")
+    )
+    assert folded == plain != boxes
+
+
 def test_each_of_several_is_another_picture() -> None:
     _, answer = ask(n=3)
     assert len({item["b64_json"] for item in answer["data"]}) == 3

@@ -85,6 +85,8 @@ def read_address(url: str, field: str) -> Picture:
 def check_beginning(content: bytes, field: str, size: int) -> str:
     """The media type of a file that begins so. Raises `GatewayError` for what is no picture."""
     kind = sniff(content)
+    if kind is None and not content:
+        raise wrong_picture(field, "is empty; it must be a PNG, JPEG, WebP or GIF image.")
     if kind is None:
         what = "an SVG" if _SVG.match(content) else f"{size} bytes of something else"
         raise wrong_picture(field, f"must be a PNG, JPEG, WebP or GIF image; this is {what}.")
