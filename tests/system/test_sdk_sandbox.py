@@ -119,6 +119,20 @@ def test_google_sdk_finds_models_at_either_version(gateway: GatewayProcess, vers
     assert ask("/gemini-9")["error"]["status"] == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_failure_on_request_says_that_the_sandbox_played_it(
+    gateway: GatewayProcess, status: int
+) -> None:
+    response = requests.post(
+        f"{gateway.url}/v1/responses",
+        headers={"authorization": f"Bearer {gateway.key}"},
+        json={"model": f"gpt-4.1-mini:fail-{status}", "input": "Say hello."},
+        timeout=10,
+    )
+    assert response.status_code == status
+    assert response.json()["error"]["message"].startswith("The sandbox ")
+
+
 @pytest.mark.parametrize("scheme", ["authorization", "x-api-key"])
 def test_printed_key_works_under_either_header(gateway: GatewayProcess, scheme: str) -> None:
     value = f"Bearer {gateway.key}" if scheme == "authorization" else gateway.key

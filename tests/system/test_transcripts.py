@@ -182,8 +182,8 @@ def test_what_cannot_be_decoded_is_refused(client: openai.OpenAI, file: bytes) -
         ({"temperature": "hot"}, "temperature"),
         ({"model": "no-such-model"}, "model"),
         ({"file": "no file"}, "other"),
-        ({"model": "whisper-1", "temperature": "5"}, "temperature"),
-        ({"model": "whisper-1", "timestamp_granularities[]": "a"}, "timestamp_granularities[0]"),
+        ({"temperature": "5"}, "temperature"),
+        ({"timestamp_granularities[]": "a"}, "timestamp_granularities[0]"),
     ],
 )
 def test_wrong_field_is_named(sandbox: GatewayProcess, fields: dict[str, str], param: str) -> None:

@@ -264,10 +264,12 @@ async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:
     except GatewayError:
         # What came of the body will do; the status says the most.
         pass
+    is_sandbox = deployment.provider.transport is Transport.SANDBOX
+    name = "The sandbox" if is_sandbox else deployment.name
     error = classify_refusal(
-        answer.status, answer.headers, bytes(body), deployment.name, deployment.credential
+        answer.status, answer.headers, bytes(body), name, deployment.credential
     )
-    if deployment.provider.transport is Transport.SANDBOX:
+    if is_sandbox:
         # The sandbox plays what a caller may see, so that retry logic can be tried against it.
         error.status = answer.status
     return error
