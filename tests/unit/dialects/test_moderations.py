@@ -12,7 +12,7 @@ from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Meter
 from nagara.providers import PROVIDERS
 
-IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 MISTRALS = {
     "id": "x",
     "model": "m",
@@ -31,6 +31,13 @@ def open_(name: str, **fields: Any) -> Exchange:
     form = provider.form_of(Operation.MODERATIONS, "m")
     aim = Aim(provider=name, model="m", caller_model="ours", seed="1", form=form)
     return open_exchange(read_request(json.dumps({"model": "ours", **fields}).encode()), aim)
+
+
+def test_image_whose_address_is_flat_is_sent_as_openai_has_it() -> None:
+    flat = {"type": "image_url", "url": IMAGE["image_url"]["url"]}
+    exchange = open_("openai", input=[{"type": "text", "text": "a"}, flat])
+    sent = json.loads(exchange.bodies[0])["input"]
+    assert sent == [{"type": "text", "text": "a"}, IMAGE]
 
 
 @pytest.mark.parametrize("given", ["a", ["a", "b"], [{"type": "text", "text": "a"}, IMAGE]])
