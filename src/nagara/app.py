@@ -298,13 +298,16 @@ class Gateway:
         return in_flight + (0 if self._responses is None else len(self._responses.background))
 
     def _tell_stopping(self, running: int) -> None:
-        if running:
-            logging.getLogger("nagara").info(
-                "stopping: %d running request%s may take %g s more; Ctrl-C again ends them now",
-                running,
-                "" if running == 1 else "s",
-                self.config.settings.shutdown_grace_s,
-            )
+        logger = logging.getLogger("nagara")
+        if running == 0:
+            logger.info("stopping: nothing runs")
+            return
+        logger.info(
+            "stopping: %d running request%s may take %g s more; Ctrl-C again ends them now",
+            running,
+            "" if running == 1 else "s",
+            self.config.settings.shutdown_grace_s,
+        )
 
     async def close(self) -> None:
         """End what runs, then let go of everything. Harmless after a start that failed."""

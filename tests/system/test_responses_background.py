@@ -413,7 +413,7 @@ async def test_shutdown_gives_background_responses_their_time(tmp_path: Path, gr
                 begun = await begin(client)
                 await until(client, begun.id, lambda r: r.status == "in_progress")
             os.kill(stage.gateway.pid, signal.SIGTERM)
-            await asyncio.to_thread(stage.gateway.wait_for, re.compile("stopping; requests"))
+            await asyncio.to_thread(stage.gateway.wait_for, re.compile("stopping: 1 running"))
             if grace_s > 1:
                 provider.gate.set()
             assert await asyncio.to_thread(stage.gateway.wait) == 0

@@ -4,7 +4,6 @@ uvicorn keeps the sockets, counts the connections and shuts them down; `web.conn
 """
 
 import contextlib
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -15,8 +14,6 @@ import uvicorn
 
 from nagara.web.bounds import ConnectionLimits
 from nagara.web.connection import Application, make_protocol
-
-logger = logging.getLogger("nagara.server")
 
 BACKLOG = 2048
 
@@ -80,12 +77,6 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, which leaves requests running when it was told not to wait for them."""
-        running = len(self.server_state.tasks)
-        logger.info(
-            "stopping; requests that run: %d%s",
-            running,
-            f", they have {self.config.timeout_graceful_shutdown} s to end" if running else "",
-        )
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:
