@@ -36,6 +36,10 @@ KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 """Where a key may be: OpenAI's way, Anthropic's and Google's."""
 
 _HOW = "Send your key as 'Authorization: Bearer ng-…', 'x-api-key: ng-…' or 'x-goog-api-key: ng-…'."
+_PROVISIONING_KEYS = (
+    "One was printed at the gateway's first start; 'nagara keys create NAME --provisioning' makes "
+    "another."
+)
 
 
 class IssuedKey(msgspec.Struct, frozen=True):
@@ -146,14 +150,22 @@ def require_standard(key: Key) -> None:
         )
 
 
+def require_some_key(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse who presents no key at all where the account is looked after, and say which it is."""
+    if read_key_text(headers) is None:
+        raise _refusal(
+            "No API key was given, and this endpoint takes a provisioning key. Send it as "
+            f"'Authorization: Bearer ng-prov-…'. {_PROVISIONING_KEYS}"
+        )
+
+
 def require_provisioning(key: Key) -> None:
     """Refuse anything but a provisioning key where the account is looked after."""
     if key.kind is not KeyKind.PROVISIONING:
         raise GatewayError(
             ErrorKind.PROVISIONING_KEY,
             f"This endpoint takes a provisioning key (ng-prov-…), and this is a {key.kind} key. "
-            "One was printed at the gateway's first start; 'nagara keys create NAME "
-            "--provisioning' makes another.",
+            f"{_PROVISIONING_KEYS}",
             headers={"www-authenticate": "Bearer"},
         )
 

@@ -106,6 +106,15 @@ def test_either_header_takes_the_key(gateway: GatewayProcess, call: Call) -> Non
 # the wrong kind of key
 
 
+def test_no_key_on_the_account_api_is_401_and_says_which_kind_it_takes(
+    gateway: GatewayProcess,
+) -> None:
+    path = "/v1/account/balance"
+    message = message_of(send(gateway, "GET", path), path, 401)
+    assert "Bearer ng-prov-" in message
+    assert "nagara keys create" in message
+
+
 def test_a_standard_key_on_the_account_api_is_invalid_provisioning_key(
     gateway: GatewayProcess,
 ) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from nagara.access import require_provisioning
+from nagara.access import require_provisioning, require_some_key
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.storage.driver import StorageError
 from nagara.storage.snapshots import Snapshots
@@ -33,6 +33,7 @@ class Door:
         """The handler, called with the id of the account whose key was presented."""
 
         async def handle(request: Request) -> Response:
+            require_some_key(request.headers.raw)
             _, key = self._snapshots.authenticate(request.headers.raw)
             require_provisioning(key)
             try:
