@@ -232,8 +232,8 @@ def cannot_carry(what: str, param: str, target: Target) -> GatewayError:
     """The error of something that must not be left out and the provider cannot be given."""
     return GatewayError(
         ErrorKind.UNSUPPORTED,
-        f"{target.provider} ({target.model}) cannot be given {what}, and leaving it out would "
-        f"change what the answer means. Take it out of {param!r}, or choose another model.",
+        f"{target.provider} ({target.model}) cannot be given {what}, and without that the answer "
+        f"would mean something else. Take it out of {param!r}, or choose another model.",
         param=param,
     )
 

@@ -148,8 +148,8 @@ def cannot_be_given(aim: Aim, what: str, param: str) -> GatewayError:
     """The error of something that must not be left out and the provider cannot be given."""
     return GatewayError(
         ErrorKind.UNSUPPORTED,
-        f"{aim.provider} ({aim.model}) cannot be given {what}, and leaving it out would change "
-        f"what the answer means. Take it out of {param!r}, or choose another model.",
+        f"{aim.provider} ({aim.model}) cannot be given {what}, and without that the answer "
+        f"would mean something else. Take it out of {param!r}, or choose another model.",
         param=param,
     )
 

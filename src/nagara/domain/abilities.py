@@ -34,7 +34,7 @@ class Ability(enum.StrEnum):
     STRICT_TOOLS = "tools whose arguments strictly follow the schema"
     CUSTOM_TOOLS = "tools that take free text"
     NAMESPACES = "tools in namespaces"
-    IMAGE_OUTPUT = "pictures in its answers"
+    IMAGE_OUTPUT = "a wish for pictures"
     REASONING = "reasoning options"
     REASONING_BUDGET = "a budget of reasoning tokens"
     MESSAGE_NAMES = "names of participants"
