@@ -34,8 +34,13 @@ async def open_first_account(
     opening_grant_nano: int,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> FirstKeys | None:
-    """Make the account `default` with a standard and a provisioning key; None if it is there."""
+    """Make the account `default` with a standard and a provisioning key; None if it is there.
+
+    Raises `StorageError` if it was made with another secret.
+    """
     if await find_account(driver, DEFAULT_ACCOUNT) is not None:
+        # It may have been made since our secret was looked at.
+        await check_secret(driver, pepper)
         return None
     standard = issue_key(KeyKind.STANDARD, random_bytes(RANDOM_BYTES), pepper)
     provisioning = issue_key(KeyKind.PROVISIONING, random_bytes(RANDOM_BYTES), pepper)

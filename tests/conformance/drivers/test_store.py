@@ -274,6 +274,17 @@ async def test_pepper_that_others_can_read_is_warned_of(
     assert "chmod 600" in caplog.text
 
 
+async def test_secret_that_another_overtook_before_the_first_keys_is_refused(
+    driver: Driver, tmp_path: Path
+) -> None:
+    ours = await open_pepper(driver, tmp_path / "ours")
+    theirs = await open_pepper(driver, tmp_path / "theirs")
+    assert await open_first_account(driver, theirs, now_s=1, opening_grant_nano=0)
+    with pytest.raises(StorageError, match="not the one"):
+        await open_first_account(driver, ours, now_s=1, opening_grant_nano=0)
+    assert await open_first_account(driver, theirs, now_s=1, opening_grant_nano=0) is None
+
+
 async def test_of_two_secrets_that_begin_together_one_is_refused(
     open_driver: Opener, tmp_path: Path
 ) -> None:

@@ -160,7 +160,8 @@ async def test_processes_that_start_together_make_one_account_and_one_pepper(
     driver = await SqliteDriver.open(tmp_path / "nagara.db")
     assert len(await load_accounts(driver)) == 1
     assert len(await load_keys(driver)) == 2
-    assert await open_first_account(driver, b"x" * 32, now_s=1, opening_grant_nano=10**11) is None
+    pepper = bytes.fromhex(answers[0][0])
+    assert await open_first_account(driver, pepper, now_s=1, opening_grant_nano=10**11) is None
     await driver.close()
 
 
