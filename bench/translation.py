@@ -14,6 +14,7 @@ import msgspec
 
 from bench.conversations import CHUNKS, MODEL, STREAMS, Stream, request_body
 from bench.processes import BenchError
+from nagara.cli.serve import settle_memory
 from nagara.dialects import google_gemini
 from nagara.domain.catalog import Deployment, Operation, Provider
 from nagara.operations import ENDPOINTS, Endpoint
@@ -95,6 +96,8 @@ class _Case:
 def measure(rounds: int) -> list[Pair]:
     """Every pair, each the median of so many rounds. Raises `BenchError` for a wrong answer."""
     cases = [_Case(endpoint, operation) for endpoint in _callers() for operation in DIALECTS]
+    # As a gateway that serves sets its collector.
+    settle_memory()
     requests = _medians([case.request_us for case in cases], rounds)
     chunks = _medians([case.chunk_us for case in cases], rounds)
     return [

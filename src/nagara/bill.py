@@ -295,7 +295,8 @@ class Bill:
         told = internal_error() if isinstance(error, Exception) else interruption(ended)
         if isinstance(error, GatewayError):
             told = error
-        ended.status, ended.outcome, ended.error = told.status, "error", told.code
+        ended.status, ended.outcome = told.status, "error"
+        ended.error = told.code or told.kind.value.openai_type
         self._charge, self._cards = None, ()
         self.settle_soon()
 

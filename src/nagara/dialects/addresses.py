@@ -88,12 +88,26 @@ def resolve_media(
     `fields` are those of the caller's body, in whose words an error names the parameter. Raises
     `GatewayError` (INVALID_REQUEST) for base64 that is none, or an image that is none.
     """
+    if not _has_media(request):
+        return Resolved(request)
     resolving = _Resolving(request, upstream, target, fetched, fields)
     messages = map_parts(request.messages, resolving.resolve)
     if not resolving.is_changed:
         return Resolved(request)
     resolved = msgspec.structs.replace(request, messages=messages)
     return Resolved(resolved, resolving.find_wanted())
+
+
+def _has_media(request: Request) -> bool:
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, Media):
+                return True
+            if isinstance(part, ToolResult):
+                for inner in part.parts:
+                    if isinstance(inner, Media):
+                        return True
+    return False
 
 
 def has_untaken(request: Request, upstream: Outbound, target: Target) -> bool:

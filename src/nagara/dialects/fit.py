@@ -6,6 +6,7 @@ the caller's own words. Encoders then write what they are given.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -83,6 +84,8 @@ class Rule(msgspec.Struct, frozen=True):
     is_refused: bool = False
 
 
+_name_of = attrgetter("name")
+
 RULES = (
     Rule(Ability.CHOICES, "choice_count", 1, is_refused=True),
     Rule(Ability.LOGPROBS, "top_logprobs", None, is_refused=True),
@@ -141,7 +144,7 @@ def fit(request: Request, target: Target) -> Fitted:
     changes |= _fit_tools(request, target, dropped)
     if not target.can(Ability.CACHE_MARKS):
         changes |= _strip(request, changes, "cache", None, "cache_control", dropped)
-    if not target.can(Ability.MESSAGE_NAMES) and any(m.name for m in request.messages):
+    if not target.can(Ability.MESSAGE_NAMES) and any(map(_name_of, request.messages)):
         changes["messages"] = tuple(
             msgspec.structs.replace(m, name=None) if m.name else m
             for m in changes.get("messages", request.messages)

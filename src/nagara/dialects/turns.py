@@ -36,17 +36,22 @@ class Turn(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
 
 
+_HIDDEN = (HostedCall, HostedResult, Opaque)
+_SIGNED = (Reasoning, ToolCall, Media)
+
 Recall = Callable[[str], Turn | None]
 """Gives the turn that was kept under a key, if it still is."""
 
 
 def has_hidden(parts: Sequence[Part]) -> bool:
     """Whether a turn holds anything that some dialect has no place for."""
-    return any(
-        isinstance(part, HostedCall | HostedResult | Opaque)
-        or (isinstance(part, Reasoning | ToolCall | Media) and part.signature is not None)
-        for part in parts
-    )
+    # A loop, since it is asked of every turn of every request.
+    for part in parts:
+        if isinstance(part, _HIDDEN):
+            return True
+        if isinstance(part, _SIGNED) and part.signature is not None:
+            return True
+    return False
 
 
 def turn_key(parts: Sequence[Part]) -> str | None:

@@ -348,4 +348,4 @@ def _encode_odd_input(arguments: str) -> msgspec.Raw:
 def has_lone_document(content: list[Block]) -> bool:
     """Whether a document has no text beside it, which Converse wants."""
     kinds = {name for block in content for name in block}
-    return MediaKind.DOCUMENT.value in kinds and "text" not in kinds
+    return MediaKind.DOCUMENT in kinds and "text" not in kinds

@@ -77,7 +77,11 @@ class PartReader:
 
     def read(self, raw: msgspec.Raw) -> tuple[Part, ...]:
         """The hub's parts for one of Gemini's. Raises `msgspec.DecodeError` for a wrong one."""
-        part = read(raw, _part_decoder)
+        try:
+            part = _part_decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # It mends what it can.
+            part = read(raw, _part_decoder)
         signed = part.thought_signature
         signature = self._read_signature(signed) if signed and signed != STAND_IN else None
         if part.text is not None:

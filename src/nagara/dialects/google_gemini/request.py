@@ -41,8 +41,8 @@ def _choose(fields: Fields, name: str, other: str) -> str:
     Google takes either, and nobody says which one counts: what is held for and what is sent could
     be told different things.
     """
-    is_there, is_other = (fields.get(each, NULL) != NULL for each in (name, other))
-    if is_there and is_other:
+    is_other = fields.get(other, NULL) != NULL
+    if is_other and fields.get(name, NULL) != NULL:
         raise wrong_field(name, f"is there as {other!r} too. Send one of the two.")
     return other if is_other else name
 

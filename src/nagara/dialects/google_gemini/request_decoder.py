@@ -7,7 +7,6 @@ https://ai.google.dev/api/generate-content#request-body
 """
 
 import re
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -128,6 +127,11 @@ def read_part_of(
     if raw is None:
         return None
     try:
+        # Nearly always this will do: `read` mends what it can.
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
         return read(raw, decoder)
     except (msgspec.DecodeError, RecursionError) as error:
         raise wrong_place(path, error) from error
@@ -179,14 +183,12 @@ def _read_messages(fields: Fields) -> tuple[Message, ...]:
     if system is not None and system.parts:
         parts = _read_parts(system, reader, "systemInstruction")
         messages.append(Message(Role.SYSTEM, parts))
-    messages += (Message(role, tuple(said)) for role, said in _read_turns(contents, reader))
+    _read_turns(contents, reader, messages)
     return tuple(messages)
 
 
-def _read_turns(
-    contents: list[ContentWire], reader: PartReader
-) -> Iterator[tuple[Role, Sequence[Part]]]:
-    """Each content as a turn; neighbours by the model are one."""
+def _read_turns(contents: list[ContentWire], reader: PartReader, messages: list[Message]) -> None:
+    """Add each content as a turn; neighbours by the model are one."""
     said: list[Part] = []
     for index, content in enumerate(contents):
         path = f"contents[{index}]"
@@ -197,11 +199,11 @@ def _read_turns(
             said += parts
             continue
         if said:
-            yield Role.ASSISTANT, join_pieces(said)
+            messages.append(Message(Role.ASSISTANT, tuple(join_pieces(said))))
             said = []
-        yield _ROLES[content.role], parts
+        messages.append(Message(_ROLES[content.role], parts))
     if said:
-        yield Role.ASSISTANT, join_pieces(said)
+        messages.append(Message(Role.ASSISTANT, tuple(join_pieces(said))))
 
 
 def _read_parts(content: ContentWire, reader: PartReader, path: str) -> tuple[Part, ...]:
