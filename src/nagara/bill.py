@@ -316,7 +316,8 @@ class Bill:
             account_id=terms.account.id,
             key_id=terms.key.id,
             at_ms=terms.came_at_ms,
-            operation=ended.operation or "",
+            # Plain text, which databases take at once.
+            operation=str(ended.operation or ""),
             model=terms.route.model.id,
             status=ended.status,
             outcome=ended.outcome,

@@ -42,7 +42,7 @@ NEVER = (ExpectationError, ConflictError, OverflowError, ValueError, TypeError)
 `LedgerError` is a `ValueError`), and values that no database can store."""
 
 RETRY_S = 0.5
-GATHER_S = 0.01
+GATHER_S = 0.025
 TOGETHER_MAX = 64
 RETRY_AFTER_S = 2
 
@@ -94,7 +94,10 @@ class Settlements:
     async def settle(self, settlement: Settlement) -> None:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:
-            await self._settle_or_keep(settlement)
+            try:
+                await self._settle_in_time([settlement])
+            except StorageError as error:
+                await self._keep(settlement, error)
         except asyncio.CancelledError:
             # Perhaps it was done, or is in the spool: the second time is recognised.
             self.settle_later(settlement)
@@ -149,7 +152,11 @@ class Settlements:
         They leave the queue only when they are done: this may be cancelled.
         """
         parts = split_up(self._first_of_queue())
-        outcomes = await asyncio.gather(*map(self._settle_in_time, parts), return_exceptions=True)
+        outcomes: list[Exception | None]
+        if len(parts) == 1:
+            outcomes = [await self._try_part(parts[0])]
+        else:
+            outcomes = await asyncio.gather(*map(self._try_part, parts))
         for part, outcome in zip(parts, outcomes, strict=True):
             for settlement in part:
                 self._queue.popleft()
@@ -159,18 +166,24 @@ class Settlements:
             if outcome is not None:
                 raise outcome
 
+    async def _try_part(self, part: Sequence[Settlement]) -> Exception | None:
+        """What it ends with; None when it is settled."""
+        try:
+            await self._settle_in_time(part)
+        except Exception as error:  # noqa: BLE001 - its caller raises it
+            return error
+        return None
+
     def _first_of_queue(self) -> list[Settlement]:
         return list(islice(self._queue, TOGETHER_MAX))
 
-    async def _settle_or_keep(self, settlement: Settlement) -> None:
-        try:
-            await self._settle_in_time([settlement])
-        except StorageError as error:
-            self._tell_failing(error)
-            # Should the disk not take it either, memory has to do.
-            if not await self._append([settlement]):
-                self.settle_later(settlement)
-            self._has_work.set()
+    async def _keep(self, settlement: Settlement, error: StorageError) -> None:
+        """What the database does not take waits on the disk."""
+        self._tell_failing(error)
+        # Should the disk not take it either, memory has to do.
+        if not await self._append([settlement]):
+            self.settle_later(settlement)
+        self._has_work.set()
 
     async def _settle_in_time(self, part: Sequence[Settlement]) -> None:
         """Raises `StorageError`, also when it takes too long."""

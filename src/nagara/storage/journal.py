@@ -5,6 +5,9 @@ what was charged, to the nano-dollar. Rows are never changed. The id of a row is
 that is settled twice is refused by the store.
 """
 
+from collections.abc import Sequence
+from operator import add
+
 import msgspec
 
 from nagara.domain.money import Charge
@@ -21,9 +24,9 @@ _INSERT_REQUEST = (
 )
 _ADD_ACTIVITY = (
     "INSERT INTO activity (account_id, day, key_id, model, requests, charge_nano, cost_nano, "
-    "input_tokens, output_tokens) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8) "
+    "input_tokens, output_tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
     "ON CONFLICT (account_id, day, key_id, model) DO UPDATE SET "
-    "requests = activity.requests + 1, "
+    "requests = activity.requests + excluded.requests, "
     "charge_nano = activity.charge_nano + excluded.charge_nano, "
     "cost_nano = activity.cost_nano + excluded.cost_nano, "
     "input_tokens = activity.input_tokens + excluded.input_tokens, "
@@ -32,6 +35,11 @@ _ADD_ACTIVITY = (
 _encode = msgspec.json.Encoder().encode
 
 SAID_LENGTH_MAX = 1000
+
+ActivityKey = tuple[int, int, int, str]
+"""Account, day, key and model: what sums are kept of."""
+Sums = tuple[int, ...]
+"""Requests, charge, cost, tokens in and out."""
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +76,10 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.charge is None else self.charge.amount_nano
 
 
+Noted = tuple[RequestRecord, int, int | None]
+"""A request, what was held for it, and what all its attempts cost us; None if nobody knows."""
+
+
 def make_storable(text: str | None) -> str | None:
     """Text that a caller or a provider had a hand in, as every database takes it, and bounded.
 
@@ -82,19 +94,22 @@ def make_storable(text: str | None) -> str | None:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def record_statements(
-    record: RequestRecord, held_nano: int, cost_nano: int | None
-) -> list[Statement]:
-    """The row of a request, and its part of the sums of its day.
-
-    `cost_nano` is what all its attempts cost us; None if nobody knows.
-    """
-    usage, charge_nano = record.usage, record.charge_nano
-    tokens = (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
-    return [
-        _insert_request(record, tokens, held_nano, charge_nano, cost_nano),
-        _add_activity(record, tokens, charge_nano, cost_nano),
-    ]
+def record_statements(noted: Sequence[Noted]) -> list[Statement]:
+    """The rows of requests, and their part of the sums of their days."""
+    statements: list[Statement] = []
+    sums: dict[ActivityKey, Sums] = {}
+    for record, held_nano, cost_nano in noted:
+        usage, charge_nano = record.usage, record.charge_nano
+        tokens = (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
+        statements.append(_insert_request(record, tokens, held_nano, charge_nano, cost_nano))
+        day = record.at_ms // (1000 * DAY_S)
+        key = (record.account_id, day, record.key_id, record.model)
+        own = (1, charge_nano, cost_nano or 0, *tokens)
+        known = sums.get(key)
+        sums[key] = own if known is None else tuple(map(add, known, own))
+    for key, counts in sums.items():
+        statements.append(Statement(_ADD_ACTIVITY, (*key, *counts), rows_expected=1))
+    return statements
 
 
 def _insert_request(
@@ -134,18 +149,3 @@ def _insert_request(
         None if charge is None else _encode(charge).decode(),
     )
     return Statement(_INSERT_REQUEST, params, rows_expected=1)
-
-
-def _add_activity(
-    record: RequestRecord, tokens: tuple[int, int], charge_nano: int, cost_nano: int | None
-) -> Statement:
-    params = (
-        record.account_id,
-        record.at_ms // (1000 * DAY_S),
-        record.key_id,
-        record.model,
-        charge_nano,
-        cost_nano or 0,
-        *tokens,
-    )
-    return Statement(_ADD_ACTIVITY, params, rows_expected=1)

@@ -293,14 +293,18 @@ def _would_fit(shortage: Shortage, amount_nano: int) -> bool:
 
 def _check_settlement(settlement: Settlement) -> None:
     record, hold = settlement.record, settlement.hold
-    check_amount(record.charge_nano, "a charge")
+    charge = record.charge
+    if charge is not None:
+        check_amount(charge.amount_nano, "a charge")
     total_nano = 0
     for _, amount_nano in settlement.costs:
         total_nano += amount_nano
         # None below zero and the sum within bounds: then so is each.
         if amount_nano < 0:
             check_amount(amount_nano, "a cost")
-    check_amount(total_nano, "the cost of a request")
-    own = (record.id, record.account_id, record.key_id)
-    if hold is not None and (hold.id, hold.account_id, hold.key_id) != own:
+    if total_nano > AMOUNT_NANO_MAX:
+        check_amount(total_nano, "the cost of a request")
+    if hold is not None and (
+        hold.id != record.id or hold.account_id != record.account_id or hold.key_id != record.key_id
+    ):
         raise LedgerError(f"the hold {hold.id!r} is not of the request {record.id!r}")

@@ -17,7 +17,7 @@ import msgspec
 
 from nagara.domain.money import AMOUNT_NANO_MAX
 from nagara.storage.driver import Statement, Value
-from nagara.storage.journal import RequestRecord, record_statements
+from nagara.storage.journal import Noted, RequestRecord, record_statements
 from nagara.storage.limit_periods import DAY_S, find_period_begins
 from nagara.storage.rate_cards import UsedCard
 from nagara.storage.transfers import (
@@ -207,8 +207,12 @@ def late_statements(settlement: Settlement) -> list[Statement]:
 def free_statements(settlements: Sequence[Settlement]) -> list[Statement]:
     """Record requests of one account that nothing was held for, and that are not charged."""
     statements = [_lock_customer(settlements[0].record.account_id)]
+    statements += record_statements([_note(each, 0) for each in settlements])
+    transfers = [each for settlement in settlements for each in _cost_transfers(settlement)]
+    if transfers:
+        statements.append(insert_transfers(transfers))
     for settlement in settlements:
-        statements += _journal(settlement, 0, _cost_transfers(settlement))
+        statements += settlement.extra
     return statements
 
 
@@ -286,14 +290,18 @@ def _journal(
     settlement: Settlement, held_nano: int, transfers: Sequence[Transfer]
 ) -> list[Statement]:
     """What every settlement ends with."""
-    cost_nano = None
-    for _, amount_nano in settlement.costs:
-        cost_nano = (cost_nano or 0) + amount_nano
-    statements = record_statements(settlement.record, held_nano, cost_nano)
+    statements = record_statements([_note(settlement, held_nano)])
     if transfers:
         statements.append(insert_transfers(transfers))
     statements += settlement.extra
     return statements
+
+
+def _note(settlement: Settlement, held_nano: int) -> Noted:
+    cost_nano = None
+    for _, amount_nano in settlement.costs:
+        cost_nano = (cost_nano or 0) + amount_nano
+    return settlement.record, held_nano, cost_nano
 
 
 def _cost_transfers(settlement: Settlement) -> list[Transfer]:
