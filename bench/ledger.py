@@ -27,7 +27,7 @@ from nagara.domain.catalog import KeyKind, Secret
 from nagara.domain.rates import RateCard
 from nagara.domain.usage import Meter, Usage
 from nagara.runtime import make_id
-from nagara.storage.driver import Driver
+from nagara.storage.driver import Driver, Statement
 from nagara.storage.journal import RequestRecord
 from nagara.storage.keys import create_account, create_key
 from nagara.storage.ledger import Ledger
@@ -42,7 +42,7 @@ from nagara.storage.postgres import PostgresDriver
 from nagara.storage.rate_cards import UsedCard
 from nagara.storage.sqlite import SqliteDriver
 from nagara.storage.sqlite_connection import identify, open_connection
-from nagara.storage.sqlite_writer import Batch, commit_group
+from nagara.storage.sqlite_groups import Batch, commit_group
 
 PAIRS_TARGET_PER_S = 20_000
 WIDTHS = (1, 64)
@@ -176,14 +176,15 @@ async def measure_store(path: Path) -> Pairs:
     groups: list[list[Batch]] = []
     for first in range(0, STORE_PAIRS, max(WIDTHS)):
         some = made[first : first + max(WIDTHS)]
-        groups.append([Batch(hold_statements(hold, "bench")) for hold, _ in some])
-        groups.append([Batch(settle_statements(end, hold)) for hold, end in some])
+        groups.append([_batch(hold_statements(hold, "bench")) for hold, _ in some])
+        groups.append([_batch(settle_statements(end, hold)) for hold, end in some])
     connection, identity = open_connection(path), identify(path)
     # All groups at once are more than a writer ever has: its collector would not walk them.
     gc.collect()
     gc.freeze()
     began_s, cpu_s = time.perf_counter(), _cpu_s()
     for group in groups:
+        # By itself the connection waits for the disk at each.
         commit_group(connection, path, identity, group)
     took_s, took_cpu_s = time.perf_counter() - began_s, _cpu_s() - cpu_s
     connection.close()
@@ -191,6 +192,10 @@ async def measure_store(path: Path) -> Pairs:
     if any(batch.error is not None for group in groups for batch in group):
         raise RuntimeError("a commit was refused")
     return Pairs("store alone", max(WIDTHS), STORE_PAIRS / took_s, took_cpu_s / STORE_PAIRS * 1e6)
+
+
+def _batch(statements: Sequence[Statement]) -> Batch:
+    return Batch(statements, asyncio.get_running_loop().create_future(), is_flushed=True)
 
 
 def measure_flush_us(folder: Path) -> float:
@@ -216,8 +221,7 @@ def measure_sqlite(seconds: float) -> tuple[list[Pairs], float]:
         path = folder / "bench.db"
 
         async def run() -> list[Pairs]:
-            # As `nagara serve` opens it.
-            opened = partial(SqliteDriver.open, path, writes_apart=True)
+            opened = partial(SqliteDriver.open, path)
             pairs = await measure("sqlite", opened, seconds, _cpu_s)
             return [*pairs, await measure_store(path)]
 

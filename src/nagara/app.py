@@ -151,7 +151,7 @@ class Gateway:
     async def _open_store(self, environment: Mapping[str, str]) -> None:
         """What is kept: the database, the keys in it, and the catalogue."""
         settings = self.config.settings
-        driver = await open_driver(find_database(settings, environment), writes_apart=True)
+        driver = await open_driver(find_database(settings, environment))
         self._stack.push_async_callback(driver.close)
         self._driver = driver
         pepper = await open_pepper(driver, self.folder, environment.get(SECRET_VARIABLE))

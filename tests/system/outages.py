@@ -1,15 +1,12 @@
 """What can happen to a database in the middle of everything, and how it ends.
 
-Done to the real thing: a server's processes, a file's lock, the process that writes a file, the
-limit of what may be written.
+Done to the real thing: a server's processes, a file's lock, the limit of what may be written.
 """
 
 import resource
 import sqlite3
 from collections.abc import Callable
 from typing import Protocol
-
-import psutil
 
 from nagara.storage.data_folder import database_path
 from tests.postgres import PostgresServer
@@ -25,23 +22,6 @@ class Outage(Protocol):
     def begin(self, gateway: GatewayProcess) -> None: ...
 
     def end(self) -> None: ...
-
-
-class Stopped:
-    """Whoever does the work is stopped, and goes on later: slow beyond measure."""
-
-    def __init__(self, find: Callable[[GatewayProcess], list[psutil.Process]]) -> None:
-        self._find = find
-        self._processes: list[psutil.Process] = []
-
-    def begin(self, gateway: GatewayProcess) -> None:
-        self._processes = self._find(gateway)
-        for process in self._processes:
-            process.suspend()
-
-    def end(self) -> None:
-        for process in self._processes:
-            process.resume()
 
 
 class ServerDown:
@@ -89,32 +69,22 @@ class FileLocked:
 class DiskFull:
     """No file may grow any more: neither the database nor what would be kept beside it."""
 
-    def __init__(self) -> None:
-        self._pids: list[int] = []
-
     def begin(self, gateway: GatewayProcess) -> None:
         log = database_path(gateway.data).with_name("nagara.db-wal")
-        self._pids = [gateway.pid, *(writer.pid for writer in find_writers(gateway))]
+        self._pid = gateway.pid
         self._limit(log.stat().st_size + ROOM_BYTES)
 
     def end(self) -> None:
         self._limit(resource.RLIM_INFINITY)
 
     def _limit(self, size_bytes: int) -> None:
-        for pid in self._pids:
-            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
-
-
-def find_writers(gateway: GatewayProcess) -> list[psutil.Process]:
-    """The process that writes the gateway's file."""
-    return psutil.Process(gateway.pid).children()
+        _, hard = resource.prlimit(self._pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
 OUTAGES: dict[str, Callable[[PostgresServer], Outage]] = {
     "the server is silent": ServerSilent,
     "the server is down": ServerDown,
     "the file is locked": lambda _: FileLocked(),
-    "the writer is stopped": lambda _: Stopped(find_writers),
     "the disk is full": lambda _: DiskFull(),
 }

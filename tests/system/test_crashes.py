@@ -9,7 +9,7 @@ from tests.simulation.real.run import Terms, describe, play
 
 SECONDS = 15.0
 SEED = 36
-"""Kills a gateway and a writer early, so that a slow machine gets to both."""
+"""Kills a gateway early, so that a slow machine gets to it."""
 
 CAME_UP = {
     "client: broke off",
@@ -43,5 +43,3 @@ async def check(terms: Terms, folder: Path) -> None:
     said = f"seed {terms.seed}:\n{describe(report)}"
     assert not report.faults, said
     assert set(report.counts) >= CAME_UP, f"not all came up that it is for; {said}"
-    if terms.url is None:
-        assert report.counts["deaths: writer"], said

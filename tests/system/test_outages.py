@@ -1,7 +1,7 @@
 """A database that is down, slow or full: new paid calls are told so, and what runs is charged once.
 
 Everything here is done to a real database under a real gateway, in the middle of streams: to the
-server's processes, to the file, or to the process that writes it.
+server's processes, or to the file.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tests.fakes import FakeUpstream, Peer
 from tests.postgres import PostgresServer
 from tests.system.caller import Caller, Head, call
 from tests.system.commands import run
-from tests.system.outages import OUTAGES, Outage, Stopped, find_writers
+from tests.system.outages import OUTAGES, Outage
 from tests.system.scripts import CHAT, CHAT_USAGE, DONE, begin_stream, chat_chunk
 from tests.system.stage import Stage, staged
 
@@ -222,20 +222,6 @@ async def test_gateway_killed_with_charges_on_its_disk_books_them_when_it_is_bac
         gateway.kill()
         await asyncio.to_thread(gateway.start)
         await check_books(scene, ["stream-0", "stream-1", "stream-2"])
-
-
-async def test_writer_that_is_killed_is_replaced_and_loses_no_charge(tmp_path: Path) -> None:
-    with staged(tmp_path, **SETTINGS) as stage:
-        scene = Scene(stage, Stopped(find_writers), None)
-        async with AsyncExitStack() as stack:
-            upstream = await stack.enter_async_context(stage.upstream())
-            streams = [await begin(stack, scene, upstream, f"stream-{n}") for n in range(3)]
-            (writer,) = find_writers(stage.gateway)
-            writer.kill()
-            endings = await asyncio.gather(*(stream.finish() for stream in streams))
-            assert all(ending.endswith(DONE) for ending in endings)
-            await wait_until_served(scene, upstream)
-        await check_books(scene, ["after", "stream-0", "stream-1", "stream-2"])
 
 
 async def test_account_api_and_commands_say_that_the_database_is_away(

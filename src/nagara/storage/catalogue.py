@@ -25,7 +25,7 @@ _decoder = msgspec.json.Decoder(Catalogue)
 async def save_catalogue(driver: Driver, catalogue: Catalogue) -> bool:
     """Keep `catalogue` unless a newer one is there; whether it was kept. May be repeated."""
     document = msgspec.json.encode(catalogue)
-    save = Statement(_SAVE, (catalogue.built_at_s, document))
+    save = Statement(_SAVE, (catalogue.built_at_s, document), is_long=True)
     results = await driver.commit([save, _CHANGED])
     return results[0].rows_touched == 1
 

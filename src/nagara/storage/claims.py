@@ -18,7 +18,7 @@ import enum
 
 import msgspec
 
-from nagara.storage.driver import Driver, Statement, Value
+from nagara.storage.driver import Driver, Statement, Value, is_large
 
 SWEEP_ROWS = 100
 """Few at a time: each may hold a large answer."""
@@ -144,7 +144,8 @@ class Claim(msgspec.Struct, kw_only=True):
             self.expires_at_s,
             self.now_s,
         )
-        return Statement(_PUT, params, rows_expected=1)
+        is_long = answer is not None and is_large(answer.body)
+        return Statement(_PUT, params, rows_expected=1, is_long=is_long)
 
 
 async def load_call(driver: Driver, scope: Scope, now_s: int) -> StoredCall | None:
@@ -174,7 +175,7 @@ def free_claims(runner: str, request: str | None = None) -> Statement:
 async def sweep_calls(driver: Driver, now_s: int) -> None:
     """Delete what has expired."""
     while await driver.query(_HAS_EXPIRED, (now_s,)):
-        await driver.commit([Statement(_SWEEP, (now_s, SWEEP_ROWS))])
+        await driver.commit([Statement(_SWEEP, (now_s, SWEEP_ROWS), is_long=True)])
 
 
 def _params(scope: Scope) -> tuple[int, int, str]:

@@ -33,19 +33,15 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         return self.url is not None or database_path(self.folder).exists()
 
 
-async def open_driver(
-    database: Database, *, can_make: bool = True, writes_apart: bool = False
-) -> Driver:
+async def open_driver(database: Database, *, can_make: bool = True) -> Driver:
     """Open the database, made if `can_make` and it is not there; its schema is brought up to date.
 
-    `writes_apart` as in `SqliteDriver.open`. Raises `StorageError`. Whoever opens it closes it.
+    Raises `StorageError`. Whoever opens it closes it.
     """
     if database.url is None:
         if can_make:
             prepare_data_folder(database.folder)
-        return await SqliteDriver.open(
-            database_path(database.folder), database.poll_s, writes_apart=writes_apart
-        )
+        return await SqliteDriver.open(database_path(database.folder), database.poll_s)
     return await _import_postgres().open(database.url, database.bounds, can_make=can_make)
 
 

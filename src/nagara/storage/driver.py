@@ -12,13 +12,15 @@ may name files and addresses, and must not reach a caller. Nothing here retries.
     +-- ConflictError       a constraint (unique, foreign key, 64 bits) refused a statement
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 Value = int | str | bytes | None
 Row = tuple[Any, ...]
+
+LARGE_BYTES = 64 * 1024
 
 
 class StorageError(Exception):
@@ -44,11 +46,20 @@ class ConflictError(StorageError):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """One statement of a commit. `rows_expected` is compared with the rows touched or returned."""
+    """One statement of a commit. `rows_expected` is compared with the rows touched or returned.
+
+    `is_long` says that it may take more than a moment, because of many rows or large values.
+    """
 
     sql: str
     params: tuple[Value, ...] = ()
     rows_expected: int | None = None
+    is_long: bool = False
+
+
+def is_large(*values: bytes) -> bool:
+    """Whether to write these takes more than a moment."""
+    return sum(map(len, values)) > LARGE_BYTES
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -64,9 +75,9 @@ class Driver(Protocol):
     async def query(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """All rows of one SELECT. It sees every commit that was delivered before the call."""
 
-    async def commit(
+    def commit(
         self, statements: Sequence[Statement], *, group: int = 0, is_flushed: bool = True
-    ) -> list[Result]:
+    ) -> Awaitable[list[Result]]:
         """Run all statements in order, durably, or none: one result for each.
 
         Without `is_flushed` a driver whose store lives on this machine need not wait for the disk:

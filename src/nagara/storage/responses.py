@@ -12,7 +12,7 @@ Raises `StorageError` as the driver does.
 import msgspec
 
 from nagara.operations.kept_items import Maker
-from nagara.storage.driver import Driver, Row, Statement
+from nagara.storage.driver import Driver, Row, Statement, is_large
 
 SWEEP_ROWS = 500
 
@@ -128,7 +128,8 @@ def save_response(stored: StoredResponse) -> Statement:
         stored.runner,
         stored.lease_until_s,
     )
-    return Statement(_SAVE, params)
+    is_long = is_large(stored.response, stored.input, stored.history)
+    return Statement(_SAVE, params, is_long=is_long)
 
 
 async def load_response(
@@ -143,7 +144,7 @@ async def delete_response(driver: Driver, owner: Owner, response_id: str, now_s:
     """Delete a response with its events; False as None in `load_response`."""
     key = _key(owner, response_id)
     results = await driver.commit(
-        [Statement(_DELETE, (*key, now_s)), Statement(_DELETE_EVENTS, key)]
+        [Statement(_DELETE, (*key, now_s)), Statement(_DELETE_EVENTS, key, is_long=True)]
     )
     return results[0].rows_touched > 0
 
@@ -152,14 +153,16 @@ def record_progress(stored: StoredResponse, lease_until_s: int) -> Statement:
     """Part of a commit that says how far a response is; it fails if `stored.runner` lost it."""
     own = (*_key(stored.owner, stored.id), stored.runner)
     params = (*own, stored.status, stored.response, lease_until_s)
-    return Statement(_PROGRESS, params, rows_expected=1)
+    is_long = is_large(stored.response)
+    return Statement(_PROGRESS, params, rows_expected=1, is_long=is_long)
 
 
 def record_end(stored: StoredResponse) -> Statement:
     """Part of a commit by which the runner ends its response; it fails if the runner lost it."""
     maker = None if stored.maker is None else msgspec.json.encode(stored.maker).decode()
     own = (*_key(stored.owner, stored.id), stored.runner)
-    return Statement(_FINISH, (*own, stored.status, stored.response, maker), rows_expected=1)
+    params = (*own, stored.status, stored.response, maker)
+    return Statement(_FINISH, params, rows_expected=1, is_long=is_large(stored.response))
 
 
 def add_events(stored: StoredResponse, block: EventBlock) -> Statement:
@@ -169,14 +172,16 @@ def add_events(stored: StoredResponse, block: EventBlock) -> Statement:
     """
     last = block.first_number + len(block.events) - 1
     key = _key(stored.owner, stored.id)
-    params = (*key, block.first_number, last, stored.expires_at_s, b"".join(block.events))
-    return Statement(_ADD_EVENTS, params)
+    events = b"".join(block.events)
+    params = (*key, block.first_number, last, stored.expires_at_s, events)
+    return Statement(_ADD_EVENTS, params, is_long=is_large(events))
 
 
 async def end_for_runner(driver: Driver, running: StoredResponse, ended: StoredResponse) -> bool:
     """End a response that another process runs, or ran; False when it was ended before."""
     params = (*_key(running.owner, running.id), ended.status, ended.response, running.runner)
-    [result] = await driver.commit([Statement(_END, params)])
+    is_long = is_large(ended.response)
+    [result] = await driver.commit([Statement(_END, params, is_long=is_long)])
     return result.rows_touched > 0
 
 
@@ -195,7 +200,8 @@ async def load_lapsed(driver: Driver, now_s: int) -> list[StoredResponse]:
 
 async def sweep(driver: Driver, now_s: int) -> int:
     """Delete some of what has expired; how many rows, so that it is called until there are none."""
-    results = await driver.commit([Statement(sql, (now_s, SWEEP_ROWS)) for sql in _SWEEPS])
+    params = (now_s, SWEEP_ROWS)
+    results = await driver.commit([Statement(sql, params, is_long=True) for sql in _SWEEPS])
     return sum(result.rows_touched for result in results)
 
 

@@ -1,4 +1,4 @@
-"""The driver for SQLite: one file, one writer thread, a few readers, any number of processes.
+"""The driver for SQLite: one file, one writer, a few readers, any number of processes.
 
 WAL mode: readers never wait for the writer, nor it for them. Other processes may use the same file
 (the command line does while the gateway runs); their commits are noticed by polling SQLite's own
@@ -14,7 +14,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from nagara.storage.sqlite_connection import (
     open_connection,
     tell,
 )
-from nagara.storage.sqlite_process import SqliteProcess
 from nagara.storage.sqlite_writer import SqliteWriter
 
 READERS_MAX = 2
@@ -44,6 +43,8 @@ POLL_S = 0.2
 
 _OWN_WORDS = {
     "GENERATED_ID": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    # What remembers the numbers of deleted rows is one more page that each commit writes.
+    "GROWING_ID": "INTEGER PRIMARY KEY",
     "IN_KEY_ORDER": "WITHOUT ROWID",
 }
 
@@ -51,11 +52,9 @@ _OWN_WORDS = {
 class SqliteDriver:
     """A `Driver` over one SQLite file. Made by `open`; must be closed."""
 
-    def __init__(
-        self, writer: SqliteWriter | SqliteProcess, path: Path, poll_s: float = POLL_S
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, poll_s: float = POLL_S) -> None:
         self._poll_s = poll_s
-        self._writer = writer
+        self._writer = SqliteWriter(connection, path)
         self._path = path
         self._identity = identify(path)
         self._readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="nagara-reader")
@@ -65,18 +64,9 @@ class SqliteDriver:
         self._closed = asyncio.Event()
 
     @classmethod
-    async def open(
-        cls, path: Path, poll_s: float = POLL_S, *, writes_apart: bool = False
-    ) -> "SqliteDriver":
-        """Open or make the file and bring its schema up to date. Raises `StorageError`.
-
-        `writes_apart`: a process of its own writes, as a busy program needs it.
-        """
-        connection = await asyncio.to_thread(_open_migrated, path)
-        if not writes_apart:
-            return cls(SqliteWriter(connection, path), path, poll_s)
-        connection.close()
-        return cls(SqliteProcess(path), path, poll_s)
+    async def open(cls, path: Path, poll_s: float = POLL_S) -> "SqliteDriver":
+        """Open or make the file and bring its schema up to date. Raises `StorageError`."""
+        return cls(await asyncio.to_thread(_open_migrated, path), path, poll_s)
 
     @staticmethod
     async def examine(path: Path) -> int:
@@ -99,15 +89,15 @@ class SqliteDriver:
         finally:
             self._reads_waiting -= 1
 
-    async def commit(
+    def commit(
         self,
         statements: Sequence[Statement],
         *,
         group: int = 0,  # noqa: ARG002
         is_flushed: bool = True,
-    ) -> list[Result]:
+    ) -> Awaitable[list[Result]]:
         """As `Driver.commit`; with a single writer, the order of groups does not matter."""
-        return await self._writer.commit(statements, is_flushed=is_flushed)
+        return self._writer.commit(statements, is_flushed)
 
     async def watch(self) -> AsyncIterator[None]:
         """As `Driver.watch`."""
@@ -161,7 +151,7 @@ class SqliteDriver:
         return connection
 
     def _read_version(self, opened: list[sqlite3.Connection]) -> int:
-        check_identity(self._path, self._identity)
+        check_identity(self._identity)
         if not opened:
             opened.append(open_connection(self._path))
         try:

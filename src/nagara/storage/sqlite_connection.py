@@ -1,8 +1,9 @@
 """One connection to an SQLite file: how it is opened, and its errors told in words.
 
-Invariant: whoever gets a connection from here has a database of ours in WAL mode whose commits are
-on the disk when they return (synchronous FULL). Every `sqlite3.Error` becomes a `StorageError`
-that says what to do; SQLite's own words are only an addition to it.
+Invariant: whoever opens a connection here has a database of ours in WAL mode whose commits are on
+the disk when they return (synchronous FULL), until `leave_flushing` leaves that to somebody else.
+Every `sqlite3.Error` becomes a `StorageError` that says what to do; SQLite's own words are only an
+addition to it.
 """
 
 import contextlib
@@ -13,14 +14,26 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nagara.storage.data_folder import can_write, make_private_file
 from nagara.storage.driver import ConflictError, StorageError, Value
 
 BUSY_TIMEOUT_S = 5.0
 
-FileIdentity = tuple[int, int]
-"""Device and inode."""
+# Python's module asks for an adapter of every None, and to find none takes it longer than to bind
+# ten other values: here is one that gives the None back.
+_NOTHING: dict[None, None] = {}
+sqlite3.register_adapter(type(None), _NOTHING.get)
+
+
+class FileIdentity(NamedTuple):
+    """Which file it is that lies at `place`."""
+
+    place: str
+    device: int
+    inode: int
+
 
 # Literals, quoted names and comments are matched only to be left alone.
 _TOKENS = re.compile(
@@ -58,6 +71,22 @@ def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection
         undo.callback(connection.close)
         _configure(connection, path)
         undo.pop_all()
+    return connection
+
+
+def leave_flushing(
+    connection: sqlite3.Connection, *, busy_timeout_s: float | None = None
+) -> sqlite3.Connection:
+    """The same connection, whose commits wait for no disk and make no checkpoint.
+
+    Both are then its owner's to see to. `busy_timeout_s` is how long it waits for a lock, in place
+    of the usual time.
+    """
+    # In WAL mode, NORMAL leaves out the flush at the commit and nothing else.
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    if busy_timeout_s is not None:
+        connection.execute(f"PRAGMA busy_timeout={round(busy_timeout_s * 1000)}")
     return connection
 
 
@@ -99,16 +128,23 @@ def identify(path: Path) -> FileIdentity:
         raise StorageError(
             f"the database {path} is gone ({error.strerror}): put it back"
         ) from error
-    return found.st_dev, found.st_ino
+    return FileIdentity(str(path), found.st_dev, found.st_ino)
 
 
-def check_identity(path: Path, identity: FileIdentity) -> None:
+def check_identity(identity: FileIdentity) -> None:
     """Raise `StorageError` when another file lies at the path than was opened, or none.
 
     What is written to a file that was removed is lost, and SQLite does not notice.
     """
-    if identify(path) != identity:
-        raise StorageError(f"the database {path} was replaced by another file: restart nagara")
+    place, device, inode = identity
+    try:
+        found = os.stat(place)
+    except OSError:
+        found = None
+    if found is None or found.st_ino != inode or found.st_dev != device:
+        # Says what became of it.
+        identify(Path(place))
+        raise StorageError(f"the database {place} was replaced by another file: restart nagara")
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
@@ -168,6 +204,16 @@ def tell(error: sqlite3.Error, path: Path, index: int = 0) -> StorageError:
     if advice is None:
         return StorageError(f"the database {path} refused: {error}")
     return StorageError(f"the database {path} {advice} ({error})")
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether it says that another program has the lock."""
+    return isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY
+
+
+def tell_locked(path: Path) -> StorageError:
+    """What to raise when another program had the lock for as long as we wait for it."""
+    return StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_BUSY]}")
 
 
 def _code(error: sqlite3.Error) -> int:

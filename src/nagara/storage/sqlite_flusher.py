@@ -32,7 +32,8 @@ class Flusher(Generic[T]):
         self._log = path.with_name(f"{path.name}-wal")
         self._answer = answer
         self._queue: queue.SimpleQueue[list[T] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="nagara-flusher")
+        # A daemon, because a program that dies without closing must not hang; the file stands it.
+        self._thread = threading.Thread(target=self._run, name="nagara-flusher", daemon=True)
         self._thread.start()
 
     def hand_over(self, committed: list[T]) -> None:

@@ -1,257 +1,197 @@
-"""The one thread that writes to an SQLite file, many callers' commits at a time.
+"""Writes to an SQLite file from the event loop's own thread, and never waits there.
 
-How it works. SQLite has one writer and a commit costs a wait for the disk, so callers queue. The
-thread takes all that wait, up to a limit, opens one transaction, runs each caller's statements,
-and commits once. A caller whose first statement fails has changed nothing, and the others do not
-notice. One that fails later makes the whole group run again, each caller in a savepoint of their
-own that can be rolled back alone: failing is rare, and savepoints cost a fifth of everything.
-Results are handed back to the event loop only after the commit, so whoever has a result has it on
-the disk, unless nobody in the group asked for that. If the transaction itself fails, everyone in it
-is told so and nothing was changed.
+Why. What a call's money needs is some 50 µs of SQL by keys whose pages are in memory. A thread
+beside a busy loop waits for the interpreter's lock at each statement, for milliseconds; a process
+beside it costs two messages and two changes of process a commit, more than the statements do.
 
-Invariant: every commit that was accepted is answered exactly once, also when the thread ends.
+How. What was asked for in one turn of the loop is one transaction, run at the end of that turn.
+What may take long is done elsewhere:
+
+    the disk                   a commit does not wait for it; a `Flusher` flushes the log behind it,
+                               and whoever is to wait for the disk is answered then
+    the lock, when another     it is tried again in a moment, with what has come meanwhile, until
+    program has it             BUSY_TIMEOUT_S is over
+    the log's way into file    a `Checkpointer` makes it, beside the writer
+    statements that say so     (`is_long`) run in a thread, over a connection of their own
+
+Invariant: every commit that was accepted is answered exactly once, and not before it is where it
+was asked to be.
 """
 
 import asyncio
-import contextlib
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
-from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
-from nagara.storage.sqlite_connection import (
-    FileIdentity,
-    check_identity,
-    identify,
-    number_placeholders,
-    tell,
-)
+from nagara.storage import sqlite_connection
+from nagara.storage.driver import Result, Statement, StorageError
+from nagara.storage.sqlite_checkpointer import Checkpointer
+from nagara.storage.sqlite_connection import identify, leave_flushing, open_connection, tell_locked
+from nagara.storage.sqlite_flusher import Flusher
+from nagara.storage.sqlite_groups import Batch, commit_group
 
-GROUP_MAX = 256
+GROUP_MAX = 64
+"""So many commits are made before others have their turn of the loop."""
 QUEUE_MAX = 10_000
+LOCK_RETRY_S = 0.001
+CLOSE_TIMEOUT_S = 10.0
 
-# In WAL mode, NORMAL leaves out the flush at the commit and nothing else.
-_FLUSHED, _UNFLUSHED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
-
-# What nearly every statement comes to, made once. Nobody changes the rows of a result.
-_DONE = {touched: Result([], touched) for touched in (0, 1)}
-
-
-class Batch:
-    """One caller's statements, and what became of them."""
-
-    __slots__ = ("error", "future", "has_changed", "is_flushed", "results", "statements")
-
-    def __init__(
-        self,
-        statements: Sequence[Statement],
-        future: "asyncio.Future[list[Result]] | None" = None,
-        *,
-        is_flushed: bool = True,
-    ) -> None:
-        self.statements = statements
-        self.is_flushed = is_flushed
-        self.future = future
-        self.results: list[Result] = []
-        self.error: Exception | None = None
-        self.has_changed = False
-
-    def begin(self) -> None:
-        """Forget an earlier run, which was rolled back."""
-        self.results = []
-        self.error = None
-        self.has_changed = False
-
-    def fail(self, error: Exception) -> None:
-        """Note what ended the run. SQLite undoes the statement that fails, not those before it."""
-        self.error = error
-        self.has_changed = bool(self.results)
-
-    def deliver(self) -> None:
-        """Answer the caller, unless it has left. On the loop's thread."""
-        if self.future is None or self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.results)
+_is_long = attrgetter("is_long")
 
 
 class SqliteWriter:
-    """Takes batches on the loop's thread, commits them on its own. It closes the connection."""
+    """Takes commits on the loop's thread and makes them there. It closes the connection."""
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, *, queue_max: int = QUEUE_MAX
     ) -> None:
-        self._connection = connection
         self._path = path
         self._identity = identify(path)
+        self._connection = leave_flushing(connection, busy_timeout_s=0)
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        # Counted on the loop's thread alone, at both ends: no lock is needed.
-        self._waiting = 0
+        self._queue: list[Batch] = []
         self._queue_max = queue_max
+        self._turn: asyncio.Handle | None = None
+        self._locked_since_s: float | None = None
+        self._unanswered = 0
         self._is_closing = False
-        self._ended = self._loop.create_future()
-        # A daemon, because a program that dies without closing must not hang; the file stands it.
-        self._thread = threading.Thread(target=self._run, name="nagara-writer", daemon=True)
-        self._thread.start()
+        self._all_answered = asyncio.Event()
+        self._flusher = Flusher(path, self._call_answered)
+        self._checkpointer = Checkpointer(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-writer")
+        self._own: sqlite3.Connection | None = None
+        """The thread's connection."""
 
     def commit(
-        self, statements: Sequence[Statement], *, is_flushed: bool = True
+        self, statements: Sequence[Statement], is_flushed: bool = True
     ) -> "asyncio.Future[list[Result]]":
-        """As `Driver.commit`; `StorageError` at once when too many wait already."""
+        """As `Driver.commit`. It is made whether or not the future is waited for.
+
+        Raises `StorageError` at once when too many wait already.
+        """
         if self._is_closing:
             raise StorageError(f"the database {self._path} was closed")
-        if self._waiting >= self._queue_max:
+        if self._unanswered >= self._queue_max:
             raise StorageError(
-                f"{self._waiting} commits wait for the database {self._path}: the disk is too slow"
+                f"{self._unanswered} commits wait for the database {self._path}: "
+                "the disk is too slow"
             )
         future: asyncio.Future[list[Result]] = self._loop.create_future()
-        batch = Batch(statements, future, is_flushed=is_flushed)
-        self._waiting += 1
-        self._queue.put(batch)
+        batch = Batch(statements, future, is_flushed)
+        self._unanswered += 1
+        if any(map(_is_long, statements)):
+            work = self._loop.run_in_executor(self._thread, self._commit_long, batch)
+            work.add_done_callback(partial(self._end_long, batch))
+        else:
+            self._queue.append(batch)
+            if self._turn is None:
+                self._turn = self._loop.call_soon(self._commit_some)
         return future
 
     async def close(self) -> None:
-        """Commit what waits, then end the thread and close the connection."""
-        if not self._is_closing:
-            self._is_closing = True
-            self._queue.put(None)
-        await asyncio.shield(self._ended)
-
-    def _run(self) -> None:
-        try:
-            while group := self._next_group():
-                commit_group(self._connection, self._path, self._identity, group)
-                self._call_loop(self._deliver, group)
-        finally:
-            self._connection.close()
-            self._call_loop(self._end)
-
-    def _next_group(self) -> list[Batch]:
-        """Wait for a batch, and take those behind it along; empty when it is time to end."""
-        group: list[Batch] = []
-        batch = self._queue.get()
-        while batch is not None:
-            group.append(batch)
-            if len(group) == GROUP_MAX or self._queue.empty():
-                return group
-            batch = self._queue.get()
-        # The sign to end came behind some last batches: they go first, and it is put back.
-        if group:
-            self._queue.put(None)
-        return group
-
-    def _deliver(self, group: list[Batch]) -> None:
-        self._waiting -= len(group)
-        for batch in group:
-            batch.deliver()
-
-    def _end(self) -> None:
+        """Make what waits, then close. May be repeated."""
+        if self._is_closing:
+            return
         self._is_closing = True
-        while not self._queue.empty():
-            if (batch := self._queue.get()) is not None:
-                batch.error = StorageError(f"the database {self._path} was closed")
-                batch.deliver()
-        if not self._ended.done():
-            self._ended.set_result(None)
+        if self._unanswered:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._all_answered.wait()
+            except TimeoutError:
+                self._fail_queue(StorageError(f"the database {self._path} was closed"))
+        await asyncio.to_thread(self._close)
 
-    def _call_loop(self, call: Callable[..., None], *args: object) -> None:
+    def _close(self) -> None:
+        self._thread.shutdown()
+        self._flusher.close()
+        self._checkpointer.close()
+        if self._own is not None:
+            self._own.close()
+        self._connection.close()
+
+    def _commit_some(self) -> None:
+        self._turn = None
+        group = self._queue[:GROUP_MAX]
+        if not commit_group(self._connection, self._path, self._identity, group):
+            self._wait_for_lock()
+            return
+        self._locked_since_s = None
+        del self._queue[: len(group)]
+        if self._queue:
+            self._turn = self._loop.call_soon(self._commit_some)
+        self._checkpointer.count_commit()
+        self._answer(group)
+
+    def _wait_for_lock(self) -> None:
+        now_s = self._loop.time()
+        if self._locked_since_s is None:
+            self._locked_since_s = now_s
+        if now_s - self._locked_since_s < sqlite_connection.BUSY_TIMEOUT_S:
+            self._turn = self._loop.call_later(LOCK_RETRY_S, self._commit_some)
+        else:
+            self._locked_since_s = None
+            self._fail_queue(tell_locked(self._path))
+
+    def _fail_queue(self, error: StorageError) -> None:
+        group, self._queue = self._queue, []
+        for batch in group:
+            batch.error = error
+        self._answer(group)
+
+    def _commit_long(self, batch: Batch) -> None:
+        """In the thread."""
+        if self._own is None:
+            self._own = leave_flushing(open_connection(self._path))
+        if not commit_group(self._own, self._path, self._identity, [batch]):
+            batch.error = tell_locked(self._path)
+
+    def _end_long(self, batch: Batch, work: "asyncio.Future[None]") -> None:
+        error = work.exception()
+        if isinstance(error, Exception):
+            batch.error = error
+        self._checkpointer.count_commit()
+        self._answer([batch])
+
+    def _answer(self, group: Sequence[Batch]) -> None:
+        """Answer those that wait for nothing more, and the others when they are on the disk."""
+        waiting: list[Batch] = []
+        answered: list[Batch] = []
+        for batch in group:
+            (waiting if batch.is_flushed and batch.error is None else answered).append(batch)
+        if waiting:
+            self._flusher.hand_over(waiting)
+        self._deliver(answered)
+
+    def _call_answered(self, group: list[Batch], error: OSError | None) -> None:
+        """In the flusher's thread."""
         try:
-            self._loop.call_soon_threadsafe(call, *args)
+            self._loop.call_soon_threadsafe(self._answer_flushed, group, error)
         except RuntimeError:
             # The loop was closed under us: nobody is left to be answered.
             return
 
+    def _answer_flushed(self, group: Sequence[Batch], error: OSError | None) -> None:
+        if error is not None:
+            reason = StorageError(
+                f"the database {self._path} could not be written to the disk "
+                f"({error.strerror}): it is not known what became of this"
+            )
+            for batch in group:
+                batch.error = reason
+        self._deliver(group)
 
-def commit_group(
-    connection: sqlite3.Connection,
-    path: Path,
-    identity: FileIdentity,
-    group: Sequence[Batch],
-    *,
-    flushes: bool = True,
-) -> None:
-    """Run every batch and commit once; what became of each is in it.
-
-    Without `flushes` it does not wait for the disk: that is then its caller's to do.
-    """
-    is_flushed = flushes and any(batch.is_flushed for batch in group)
-    try:
-        check_identity(path, identity)
-        connection.execute(_FLUSHED if is_flushed else _UNFLUSHED)
-        # Taking the write lock at once: a lock that was upgraded later could fail half-way.
-        connection.execute("BEGIN IMMEDIATE")
-        if not _run_lightly(connection, path, group):
-            connection.execute("ROLLBACK")
-            connection.execute("BEGIN IMMEDIATE")
-            _run_carefully(connection, path, group)
-        connection.execute("COMMIT")
-    except (sqlite3.Error, StorageError) as error:
-        # There may be nothing left to roll back: SQLite does it itself when the disk is full.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
+    def _deliver(self, group: Sequence[Batch]) -> None:
+        """Answer these, unless who asked has left."""
+        self._unanswered -= len(group)
         for batch in group:
-            batch.error = batch.error or _tell(error, path)
-
-
-def _run_lightly(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> bool:
-    """Run all without a savepoint; False when one failed after it had changed something."""
-    # One cursor for all, which need not be made for each statement.
-    cursor = connection.cursor()
-    for batch in group:
-        _run_batch(cursor, path, batch)
-        if batch.error is not None and batch.has_changed:
-            return False
-    return True
-
-
-def _run_carefully(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> None:
-    """Run each in a savepoint of its own."""
-    cursor = connection.cursor()
-    for batch in group:
-        connection.execute("SAVEPOINT batch")
-        _run_batch(cursor, path, batch)
-        if batch.error is not None:
-            connection.execute("ROLLBACK TO batch")
-        connection.execute("RELEASE batch")
-
-
-def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
-    """Run the statements of one caller up to the first that fails."""
-    batch.begin()
-    results = batch.results
-    try:
-        for statement in batch.statements:
-            cursor.execute(number_placeholders(statement.sql), statement.params)
-            result = _read_result(cursor)
-            expected, touched = statement.rows_expected, result.rows_touched
-            if expected is not None and touched != expected:
-                # A statement that touched nothing left nothing to take back.
-                batch.has_changed = bool(results) or touched != 0
-                batch.error = ExpectationError(len(results), expected, touched)
-                return
-            results.append(result)
-    except sqlite3.Error as error:
-        batch.fail(tell(error, path, len(results)))
-        # A full disk may have ended the whole transaction, and everyone's part of it.
-        if not cursor.connection.in_transaction:
-            raise
-    except (OverflowError, ValueError, TypeError) as error:
-        # Also what Python cannot bind: the caller's mistake must not end everyone's thread.
-        batch.fail(error)
-
-
-def _read_result(cursor: sqlite3.Cursor) -> Result:
-    """What the statement did that the cursor has just run."""
-    if cursor.description is None:
-        return _DONE.get(cursor.rowcount) or Result([], cursor.rowcount)
-    rows = cursor.fetchall()
-    return Result(rows, len(rows))
-
-
-def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:
-    return error if isinstance(error, StorageError) else tell(error, path)
+            if batch.future.done():
+                continue
+            if batch.error is None:
+                batch.future.set_result(batch.results)
+            else:
+                batch.future.set_exception(batch.error)
+        if self._is_closing and not self._unanswered:
+            self._all_answered.set()

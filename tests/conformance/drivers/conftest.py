@@ -18,12 +18,6 @@ def sqlite_database(request: pytest.FixtureRequest) -> Opener:
     return lambda: SqliteDriver.open(path)
 
 
-def sqlite_process_database(request: pytest.FixtureRequest) -> Opener:
-    """As `sqlite_database`, with the process that writes for a gateway."""
-    path = request.getfixturevalue("tmp_path") / "nagara.db"
-    return lambda: SqliteDriver.open(path, writes_apart=True)
-
-
 def postgres_database(request: pytest.FixtureRequest) -> Opener:
     """As `sqlite_database`, on a real server."""
     url = Secret(request.getfixturevalue("postgres_url"))
@@ -32,7 +26,6 @@ def postgres_database(request: pytest.FixtureRequest) -> Opener:
 
 DATABASES: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {
     "sqlite": sqlite_database,
-    "sqlite process": sqlite_process_database,
     "postgres": postgres_database,
 }
 

@@ -135,7 +135,7 @@ class Run:
         counts = count(self.clients.received, rows)
         counts["charged late"] = (await self._driver.query(_LATE))[0][0]
         counts["audits"] = self.audits
-        counts.update({f"deaths: {who}": number for who, number in self._cluster.deaths.items()})
+        counts["deaths: gateway"] = self._cluster.deaths
         return Report(faults=self.faults, counts=counts)
 
     async def _sum_up(self) -> Sums:

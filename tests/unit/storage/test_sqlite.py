@@ -1,4 +1,4 @@
-"""What is SQLite's own: the file and its failures, group commit, bounds."""
+"""What is SQLite's own: the file and its failures."""
 
 import asyncio
 import os
@@ -15,12 +15,9 @@ from nagara.storage.data_folder import prepare_data_folder
 from nagara.storage.driver import Statement, StorageError
 from nagara.storage.migrations import load_migrations
 from nagara.storage.sqlite import SqliteDriver
-from nagara.storage.sqlite_connection import identify, number_placeholders, open_connection
-from nagara.storage.sqlite_writer import Batch, SqliteWriter, commit_group
+from nagara.storage.sqlite_connection import number_placeholders, open_connection
 
 COUNT = "SELECT COUNT(*) FROM meta"
-NORMAL, FULL = 1, 2
-"""What SQLite calls its levels of `synchronous`."""
 
 
 def insert(name: str, value: bytes = b"") -> Statement:
@@ -234,57 +231,8 @@ async def test_file_locked_by_another_program_is_told(
     await driver.close()
 
 
-async def test_commits_that_wait_together_share_one_transaction(tmp_path: Path) -> None:
-    path = tmp_path / "nagara.db"
-    await make_database(path)
-    connection = open_connection(path)
-    statements: list[str] = []
-    connection.set_trace_callback(statements.append)
-    writer = SqliteWriter(connection, path)
-    with closing(open_connection(path)) as other:
-        # While another holds the lock, the first group waits and the rest queue up behind it.
-        other.execute("BEGIN IMMEDIATE")
-        commits = [writer.commit([insert(f"{n}")]) for n in range(100)]
-        await asyncio.sleep(0)
-        other.execute("ROLLBACK")
-    await asyncio.gather(*commits)
-    await writer.close()
-    assert statements.count("COMMIT") <= 3
-    assert sum("INSERT" in statement for statement in statements) == 100
-
-
-async def test_too_long_a_queue_is_refused_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "nagara.db"
-    await make_database(path)
-    writer = SqliteWriter(open_connection(path), path, queue_max=3)
-    commits = [writer.commit([insert(f"{n}")]) for n in range(3)]
-    for n in (3, 4):
-        with pytest.raises(StorageError, match="3 commits wait"):
-            writer.commit([insert(f"{n}")])
-    await asyncio.gather(*commits)
-    await writer.commit([insert("later")])
-    await writer.close()
-
-
 async def test_query_cannot_write(tmp_path: Path) -> None:
     driver = await SqliteDriver.open(tmp_path / "nagara.db")
     with pytest.raises(StorageError):
         await driver.query("DELETE FROM meta")
     await driver.close()
-
-
-@pytest.mark.parametrize(
-    ("flushed", "level"), [([True], FULL), ([False], NORMAL), ([False, True, False], FULL)]
-)
-async def test_group_is_flushed_if_anyone_in_it_waits_for_the_disk(
-    tmp_path: Path, flushed: list[bool], level: int
-) -> None:
-    path = tmp_path / "a.db"
-    await make_database(path)
-    connection = open_connection(path)
-    add = Statement("UPDATE revisions SET number = number + 1 WHERE name = 'keys'")
-    group = [Batch([add], is_flushed=each) for each in flushed]
-    commit_group(connection, path, identify(path), group)
-    assert [batch.error for batch in group] == [None] * len(flushed)
-    assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
-    connection.close()

@@ -29,7 +29,7 @@ CREATE TABLE ledger_accounts (
 -- Its sides are `ledger_accounts` (id): every insert looks them up there by their names, so a
 -- reference would only look them up once more. `account_id` and `key_id` are the customer's whose movement it is (0 for nobody's).
 CREATE TABLE transfers (
-    seq GENERATED_ID,
+    seq GROWING_ID,
     id TEXT NOT NULL UNIQUE,
     at_ms BIGINT NOT NULL,
     debit_id BIGINT NOT NULL,
@@ -54,7 +54,7 @@ CREATE TABLE holds (
     amount_nano BIGINT NOT NULL CHECK (amount_nano >= 0),
     runner TEXT NOT NULL,
     made_at_ms BIGINT NOT NULL
-);
+) IN_KEY_ORDER;
 
 -- A process that holds money counts `beat` up. Whoever watches it stand still for long enough
 -- takes the process for dead; no clock is compared with another's.
@@ -89,7 +89,7 @@ CREATE TABLE rate_cards (
 -- One row for each request that was let through. `id` is also its hold's; `request_id` is what
 -- the caller knows it by, and may repeat. `usage` and `charge` are JSON.
 CREATE TABLE requests (
-    seq GENERATED_ID,
+    seq GROWING_ID,
     id TEXT NOT NULL UNIQUE,
     request_id TEXT NOT NULL,
     account_id BIGINT NOT NULL,

@@ -2,9 +2,11 @@
 
 A file is named `0001_what_it_does.sql`; a statement ends with a semicolon at the end of a line. A
 file that was ever released is never edited: a change is another file. They are written in the SQL
-that SQLite and PostgreSQL share; `GENERATED_ID` stands for a driver's own words for an id column
-that numbers itself and never reuses a number, and `IN_KEY_ORDER`, after a table, for its words for
-one whose rows lie in the order of their primary key, if it has any.
+that SQLite and PostgreSQL share. Some words stand for a driver's own:
+
+    GENERATED_ID    an id column that numbers itself and never reuses a number
+    GROWING_ID      the same in a table whose rows are never deleted, which may take less
+    IN_KEY_ORDER    after a table: its rows lie in the order of their primary key, if they can
 """
 
 from functools import cache
