@@ -19,7 +19,7 @@ from nagara.storage.sqlite_connection import leave_flushing, open_connection
 
 COMMITS = 200
 """After so many commits the log is looked at: some thousand pages."""
-LOG_PAGES_MAX = 4000
+LOG_PAGES_MAX = 10_000
 LOCK_WAIT_S = 0.005
 
 
