@@ -4,8 +4,8 @@ Why. What a call's money needs is some 50 µs of SQL by keys whose pages are in 
 beside a busy loop waits for the interpreter's lock at each statement, for milliseconds; a process
 beside it costs two messages and two changes of process a commit, more than the statements do.
 
-How. What was asked for in one turn of the loop is one transaction, run at the end of that turn.
-What may take long is done elsewhere:
+How. The first commit that is asked for in a turn of the loop is made at once; those that follow it
+are one transaction, in the next turn. What may take long is done elsewhere:
 
     the disk                   a commit does not wait for it; a `Flusher` flushes the log behind it,
                                and whoever is to wait for the disk is answered then
@@ -88,7 +88,9 @@ class SqliteWriter:
         else:
             self._queue.append(batch)
             if self._turn is None:
+                # Whoever awaits it goes on at once, without a turn of the loop between.
                 self._turn = self._loop.call_soon(self._commit_some)
+                self._commit_group()
         return future
 
     async def close(self) -> None:
@@ -113,25 +115,34 @@ class SqliteWriter:
         self._connection.close()
 
     def _commit_some(self) -> None:
+        """In a turn of its own."""
         self._turn = None
+        if not self._queue:
+            return
+        is_done = self._commit_group()
+        if self._queue and is_done:
+            self._turn = self._loop.call_soon(self._commit_some)
+        elif self._queue:
+            self._turn = self._loop.call_later(LOCK_RETRY_S, self._commit_some)
+
+    def _commit_group(self) -> bool:
+        """Commit what waits, up to a limit; False, and nothing is done, if the file is locked."""
         group = self._queue[:GROUP_MAX]
         if not commit_group(self._connection, self._path, self._identity, group):
-            self._wait_for_lock()
-            return
+            self._note_lock()
+            return False
         self._locked_since_s = None
         del self._queue[: len(group)]
-        if self._queue:
-            self._turn = self._loop.call_soon(self._commit_some)
         self._checkpointer.count_commit()
         self._answer(group)
+        return True
 
-    def _wait_for_lock(self) -> None:
+    def _note_lock(self) -> None:
+        """It is tried again, but not for ever."""
         now_s = self._loop.time()
         if self._locked_since_s is None:
             self._locked_since_s = now_s
-        if now_s - self._locked_since_s < sqlite_connection.BUSY_TIMEOUT_S:
-            self._turn = self._loop.call_later(LOCK_RETRY_S, self._commit_some)
-        else:
+        elif now_s - self._locked_since_s >= sqlite_connection.BUSY_TIMEOUT_S:
             self._locked_since_s = None
             self._fail_queue(tell_locked(self._path))
 

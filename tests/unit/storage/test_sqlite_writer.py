@@ -72,14 +72,24 @@ async def find_longest_turn_s(until: "asyncio.Future[Any]") -> float:
     return longest_s
 
 
-async def test_commits_of_one_turn_share_one_transaction(
+async def test_all_commits_of_one_turn_but_the_first_share_one_transaction(
     writer: SqliteWriter, connection: sqlite3.Connection, path: Path
 ) -> None:
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     await asyncio.gather(*(writer.commit([insert(f"{n}")]) for n in range(50)))
-    assert statements.count("COMMIT") == 1
+    assert statements.count("COMMIT") == 2
     assert count(path) == 50
+
+
+async def test_first_commit_of_a_turn_is_answered_without_a_turn_between(
+    writer: SqliteWriter, path: Path
+) -> None:
+    assert writer.commit([insert("1")], is_flushed=False).done()
+    assert not writer.commit([insert("2")], is_flushed=False).done()
+    await asyncio.sleep(0.01)
+    assert count(path) == 2
+    assert writer.commit([insert("3")], is_flushed=False).done()
 
 
 async def test_others_have_their_turn_between_many_commits(writer: SqliteWriter) -> None:
