@@ -36,7 +36,7 @@ def make_log(settings: Settings, environment: Mapping[str, str]) -> Log:
     """The log, with the standard library's loggers led into it."""
     is_terminal = sys.stderr.isatty()
     log = Log(
-        sys.stderr,
+        sys.stderr.buffer,
         is_json=settings.log_format == "json"
         or (settings.log_format == "auto" and not is_terminal),
         level=logging.getLevelName(settings.log_level.upper()),
@@ -44,6 +44,7 @@ def make_log(settings: Settings, environment: Mapping[str, str]) -> Log:
         is_coloured=is_terminal
         and not environment.get("NO_COLOR")
         and environment.get("TERM") != "dumb",
+        encoding=sys.stderr.encoding,
     )
     root = logging.getLogger()
     root.handlers = [LogHandler(log)]

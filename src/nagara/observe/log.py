@@ -7,12 +7,12 @@ never fails a request.
 """
 
 import logging
-import sys
 import threading
 import time
 import traceback
 from collections import deque
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import IO
 
 import msgspec
@@ -33,6 +33,8 @@ GATHER_S = 0.05
 
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
+_MILLISECONDS = [b"%03d" % number for number in range(1000)]
+
 _encoder = msgspec.json.Encoder()
 
 _LEVELS: dict[type, int] = {
@@ -47,18 +49,22 @@ class Log:
 
     def __init__(
         self,
-        stream: IO[str] = sys.stderr,
+        stream: IO[bytes],
         *,
         is_json: bool,
         level: int,
         is_coloured: bool = False,
+        encoding: str = "utf-8",
     ) -> None:
-        """`is_coloured` sets warnings and errors off from the rest; JSON never is."""
+        """`is_coloured` sets warnings and errors off from the rest; JSON never is.
+
+        `encoding` is that of lines for people; JSON is UTF-8 (RFC 8259, section 8.1).
+        """
         self._stream = stream
         people = _format_coloured if is_coloured else _format_human
-        self._format = _format_json if is_json else people
+        self._format = _format_json if is_json else partial(_encode_line, people, encoding)
         self._level = level
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[bytes] = deque()
         self._dropped = 0
         self._has_work = threading.Event()
         self._is_closing = False
@@ -100,7 +106,7 @@ class Log:
             notice = Notice(message=f"{dropped} log lines were dropped: the log is too slow.")
             lines.append(self._format(time.time(), logging.WARNING, notice))
         try:
-            self._stream.write("".join(lines))
+            self._stream.write(b"".join(lines))
             self._stream.flush()
         except (OSError, ValueError):
             # Nobody reads the log any more. That is no reason to stop serving.
@@ -136,7 +142,7 @@ def level_of(observation: Observation) -> int:
     return _LEVELS[type(observation)]
 
 
-def _format_json(at_s: float, level: int, observation: Observation) -> str:
+def _format_json(at_s: float, level: int, observation: Observation) -> bytes:
     second = int(at_s)
     before, after = _frame(second, level, type(observation))
     if isinstance(observation, RequestEnded):
@@ -146,16 +152,27 @@ def _format_json(at_s: float, level: int, observation: Observation) -> str:
         parts = msgspec.to_builtins(observation)
         parts.pop("level", None)
         fields = _encoder.encode(parts)
-    return f"{before}{int((at_s - second) * 1000):03d}{after}{fields[1:].decode()}\n"
+    return b"".join((before, _MILLISECONDS[int((at_s - second) * 1000)], after, fields[1:], b"\n"))
 
 
 @lru_cache(maxsize=64)
-def _frame(second: int, level: int, observation: type) -> tuple[str, str]:
+def _frame(second: int, level: int, observation: type) -> tuple[bytes, bytes]:
     """What stands before and after the milliseconds: the same for all lines of a second."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
     name = "".join(f"_{c.lower()}" if c.isupper() else c for c in observation.__name__)
     severity = logging.getLevelName(level).lower()
-    return f'{{"time":"{moment}.', f'Z","level":"{severity}","event":"{name.lstrip("_")}",'
+    after = f'Z","level":"{severity}","event":"{name.lstrip("_")}",'
+    return f'{{"time":"{moment}.'.encode(), after.encode()
+
+
+def _encode_line(
+    people: Callable[[float, int, Observation], str],
+    encoding: str,
+    at_s: float,
+    level: int,
+    observation: Observation,
+) -> bytes:
+    return people(at_s, level, observation).encode(encoding, "backslashreplace")
 
 
 def _format_human(at_s: float, level: int, observation: Observation) -> str:

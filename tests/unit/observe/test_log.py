@@ -45,12 +45,12 @@ EACH: list[Observation] = [
 
 
 def written(*observations: Observation, is_json: bool = True, level: int = logging.INFO) -> str:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     log = Log(stream, is_json=is_json, level=level)
     for observation in observations:
         log(observation)
     log.close()
-    return stream.getvalue()
+    return stream.getvalue().decode()
 
 
 def test_every_observation_is_one_line_of_json() -> None:
@@ -123,8 +123,8 @@ def test_dropped_lines_are_counted_and_said(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_log_that_nobody_reads_any_more_stops_nothing() -> None:
-    class Closed(io.StringIO):
-        def write(self, text: str) -> int:
+    class Closed(io.BytesIO):
+        def write(self, data: object) -> int:
             raise BrokenPipeError
 
     log = Log(Closed(), is_json=True, level=logging.INFO)
@@ -133,7 +133,7 @@ def test_log_that_nobody_reads_any_more_stops_nothing() -> None:
 
 
 def test_librarys_record_becomes_a_notice_without_the_exceptions_words() -> None:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     log = Log(stream, is_json=True, level=logging.INFO)
     record: Any
     quoted = "my secret prompt"
@@ -147,7 +147,7 @@ def test_librarys_record_becomes_a_notice_without_the_exceptions_words() -> None
     line = json.loads(stream.getvalue())
     assert line["level"] == "error"
     assert "task t failed: ValueError" in line["message"]
-    assert "prompt" not in stream.getvalue()
+    assert "prompt" not in stream.getvalue().decode()
 
 
 # What may be said. A new field is looked at here first: it must not hold a key, a prompt, an
@@ -182,12 +182,12 @@ def test_every_field_that_can_be_logged_was_looked_at() -> None:
 
 
 def test_colours_set_off_warnings_and_errors_and_nothing_else() -> None:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     log = Log(stream, is_json=False, level=logging.INFO, is_coloured=True)
     for observation in EACH:
         log(observation)
     log.close()
-    told, attempt, failed, *_ = stream.getvalue().splitlines()
+    told, attempt, failed, *_ = stream.getvalue().decode().splitlines()
     assert "\x1b" not in told
     assert attempt.startswith("\x1b[33m")
     assert attempt.endswith("\x1b[0m")
