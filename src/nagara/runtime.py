@@ -42,7 +42,8 @@ os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 
 def make_id(prefix: str) -> str:
     """A time-ordered id: 48 bits of milliseconds, then 80 random bits, as 32 hex digits."""
-    return f"{prefix}{time.time_ns() // 1_000_000:012x}{_random.getrandbits(80):020x}"
+    number = time.time_ns() // 1_000_000 << 80 | _random.getrandbits(80)
+    return prefix + number.to_bytes(16, "big").hex()
 
 
 class Tasks:
