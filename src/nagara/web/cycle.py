@@ -19,6 +19,8 @@ import http
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.storage.driver import Statement
 from nagara.upstream.reply import ResponseHeaders, client_left
@@ -29,6 +31,45 @@ _STATUS_LINES = {
     for status in http.HTTPStatus
 }
 _BODILESS = frozenset({204, 304})
+_FORMS_KEPT_MAX = 256
+_CLOSE = (b"connection", b"close")
+
+
+class _Form(msgspec.Struct, frozen=True, gc=False):
+    """What the heads of all answers with one status and the same names of headers have in common.
+
+    `template` takes a value for each header. `length_at` is which of them is the body's length,
+    `is_framed` whether there is one or there can be no body.
+    """
+
+    template: bytes
+    length_at: int | None
+    is_framed: bool
+
+
+forms: dict[tuple[int, tuple[bytes, ...]], _Form] = {}
+"""Those that were met: the gateway's answers have a few."""
+
+
+def _make_form(status: int, names: tuple[bytes, ...]) -> _Form:
+    """A new form, kept for the next. Raises `RuntimeError` for a name with a line break."""
+    _check_for_breaks(b"".join(names))
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
+    lines = [name.replace(b"%", b"%%") + b": %b\r\n" for name in names]
+    length_at = names.index(b"content-length") if b"content-length" in names else None
+    is_framed = length_at is not None or status in _BODILESS
+    form = _Form(line + b"".join(lines), length_at, is_framed)
+    if len(forms) >= _FORMS_KEPT_MAX:
+        forms.clear()
+    forms[status, names] = form
+    return form
+
+
+def _check_for_breaks(text: bytes) -> None:
+    """A line break inside would begin a header, or an answer, of somebody else's choice."""
+    # By their numbers: bytes that are looked for in bytes cost five times as much.
+    if 10 in text or 13 in text:
+        raise RuntimeError("a response header holds a line break")
 
 
 class Connection(Protocol):
@@ -59,12 +100,12 @@ class Cycle:
 
     __slots__ = (
         "_dropped_bytes_max",
-        "_expects_continue",
         "_held_head",
         "_is_chunked",
         "_left_bytes",
         "_news",
         "_pieces",
+        "_was_waited_for",
         "connection",
         "extra_headers",
         "has_started",
@@ -81,7 +122,11 @@ class Cycle:
     )
 
     def __init__(
-        self, head: RequestHead, connection: Connection, *, keeps_alive: bool, is_full: bool
+        self,
+        head: RequestHead,
+        connection: Connection,
+        keeps_alive: bool,
+        is_full: bool,
     ) -> None:
         self.head = head
         self.connection = connection
@@ -95,7 +140,7 @@ class Cycle:
         self.on_room: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
         """Called before the end of the answer is sent, once the client has all but that."""
-        self._expects_continue = head.named.get(b"expect", b"").lower() == b"100-continue"
+        self._was_waited_for = False
         self._pieces: list[bytes] = []
         self._news: asyncio.Future[None] | None = None
         self._held_head = b""
@@ -104,6 +149,13 @@ class Cycle:
         self._dropped_bytes_max: int | None = None
 
     # The request's side.
+
+    def take_whole(self) -> bytes | None:
+        """The body if it is here, all of it and in one piece, as it mostly is; else None."""
+        if not self.is_body_whole or self.is_gone or len(self._pieces) != 1:
+            return None
+        self.unread_bytes = 0
+        return self._pieces.pop()
 
     async def read(self) -> bytes:
         """All of the body that has come since the last time; `b""` at its end.
@@ -119,10 +171,11 @@ class Cycle:
                 raise GatewayError(
                     ErrorKind.REQUEST_TIMEOUT, "The request's body took too long to arrive."
                 )
-            if self._expects_continue:
-                # RFC 9110, section 10.1.1: it waits for this before it sends its body.
-                self._expects_continue = False
-                self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if not self._was_waited_for:
+                self._was_waited_for = True
+                if self.head.named.get(b"expect", b"").lower() == b"100-continue":
+                    # RFC 9110, section 10.1.1: it waits for this before it sends its body.
+                    self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.connection.resume_body()
             await self._wait_for_news()
         pieces, self._pieces, self.unread_bytes = self._pieces, [], 0
@@ -139,6 +192,8 @@ class Cycle:
         """A piece of body."""
         self._pieces.append(data)
         self.unread_bytes += len(data)
+        if self._news is not None:
+            self.tell()
 
     def tell(self) -> None:
         """Something changed that a reader may wait for."""
@@ -164,27 +219,23 @@ class Cycle:
         if self.has_started:
             raise RuntimeError("the head of this answer has been sent")
         self.has_started = True
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
-        is_framed = status in _BODILESS or self.head.method == "HEAD"
-        for name, value in [*headers, *self.extra_headers] if self.extra_headers else headers:
-            if name == b"content-length":
-                is_framed, self._left_bytes = True, int(value)
-            elif name == b"connection" and value == b"close":
-                self.keeps_alive = False
-                continue
-            lines.append(name + b": " + value + b"\r\n")
-        if not is_framed:
+        if self.extra_headers:
+            headers = [*headers, *self.extra_headers]
+        if _CLOSE in headers:
+            self.keeps_alive = False
+            headers = [header for header in headers if header != _CLOSE]
+        names, values = zip(*headers) if headers else ((), ())  # noqa: B905 - all are pairs
+        form = forms.get((status, names)) or _make_form(status, names)
+        # The names were looked at when the form was made.
+        _check_for_breaks(b"".join(values))
+        head = form.template % values
+        if form.length_at is not None:
+            self._left_bytes = int(values[form.length_at])
+        elif not (form.is_framed or self.head.method == "HEAD" or self.head.version == "1.0"):
             # An HTTP/1.0 client knows no chunks: there the end of the connection is the end.
-            self._is_chunked = self.head.version != "1.0"
-            lines.append(b"transfer-encoding: chunked\r\n" if self._is_chunked else b"")
-        if not self.keeps_alive:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        # A line break inside a value would begin a header, or an answer, of somebody else's choice.
-        breaks = len(lines) - lines.count(b"")
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-            raise RuntimeError("a response header holds a line break")
-        self._held_head = head + b"\r\n"
+            self._is_chunked = True
+            head += b"transfer-encoding: chunked\r\n"
+        self._held_head = head + (b"\r\n" if self.keeps_alive else b"connection: close\r\n\r\n")
 
     def write(self, body: bytes) -> None:
         """Send a piece, which must not be empty."""
@@ -218,7 +269,8 @@ class Cycle:
         has_wrong_length = self._left_bytes != 0 and self.keeps_alive and not self.is_gone
         if has_wrong_length:
             self.keeps_alive = False
-        self.tell()
+        if self._news is not None:
+            self.tell()
         self.connection.finish(self)
         if has_wrong_length:
             raise RuntimeError("the body was not as long as its content-length")
