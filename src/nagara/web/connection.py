@@ -1,8 +1,12 @@
 """One connection of a client: bytes in, requests out, and bounds on what a client may do.
 
 Theory of operation. httptools parses; this class keeps the books. Each request becomes a `Cycle`,
-served in a task of its own as soon as its head is whole. One is served at a time: requests that
-were sent before the answer to the last one wait for their turn, and the socket is not read then.
+served as soon as its head is whole. One is served at a time: requests that were sent before the
+answer to the last one wait for their turn, and the socket is not read then.
+
+All are served in one task, which rests in between, since making one costs as much as parsing a
+request. When it still has things to put away behind the last answer, the next request gets a new
+task, and the old one ends when it is done.
 
     phase    bytes that come           time runs out
     -------  ------------------------  ----------------------------------------------
@@ -43,7 +47,7 @@ from nagara.web.bounds import ConnectionLimits
 from nagara.web.cycle import Cycle
 from nagara.web.lazy_timer import LazyTimer
 from nagara.web.refusal import encode_refusal, head_too_large, head_too_late, not_http
-from nagara.web.request_head import Headers, make_head
+from nagara.web.request_head import Headers, make_head, size_of
 
 logger = logging.getLogger("nagara.server")
 
@@ -62,6 +66,10 @@ class _Phase(enum.Enum):
     HEAD = enum.auto()
     BODY = enum.auto()
     DISCARD = enum.auto()
+
+
+# An enum's members are looked up dearly, and these several times a request.
+_IDLE, _HEAD, _BODY, _DISCARD = _Phase
 
 
 class ClientConnection(asyncio.Protocol):
@@ -83,13 +91,15 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._scheme = "http"
         # The message that arrives: its head so far, then the cycle that takes its body.
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._target = b""
         self._headers: Headers = []
         self._receiving: Cycle | None = None
         # The one that is served, and those that wait for their turn.
         self._serving: Cycle | None = None
         self._waiting: deque[Cycle] = deque()
+        # What the task rests on between two requests: it becomes the next of them.
+        self._rest: asyncio.Future[Cycle] | None = None
         # Books of the bounds.
         self._head_bytes = self._data_bytes = self._heads_begun = 0
         self._is_phase_new = True
@@ -121,6 +131,8 @@ class ClientConnection(asyncio.Protocol):
             on_lost()
         if self._serving is not None:
             self._serving.lose()
+        if self._rest is not None:
+            self._rest.cancel()
         # The parser holds our methods, so the two would wait for the cycle collector.
         self._parser = self._receiving = self._serving = None
 
@@ -139,9 +151,9 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a message is left unfinished."""
         parser = self._parser
-        if self._phase is _Phase.DISCARD or parser is None:
+        if self._phase is _DISCARD or parser is None:
             return
-        is_within_message = self._phase is _Phase.BODY or self._head_bytes > 0
+        is_within_message = self._phase is _BODY or self._head_bytes > 0
         self._heads_begun = 0
         self._data_bytes = len(data)
         try:
@@ -152,16 +164,16 @@ class ClientConnection(asyncio.Protocol):
             self._close_after_last()
         except httptools.HttpParserError:
             self._refuse(not_http())
-        if self._phase is not _Phase.IDLE:
+        if self._phase is not _IDLE:
             self._hold_to_bounds(is_within_message)
 
     # What the parser calls, while `data_received` runs.
 
     def on_message_begin(self) -> None:
         """A new head."""
-        if self._phase is _Phase.DISCARD:
+        if self._phase is _DISCARD:
             return
-        self._phase, self._is_phase_new = _Phase.HEAD, True
+        self._phase, self._is_phase_new = _HEAD, True
         self._target, self._headers = b"", []
         self._head_bytes = 0
         self._heads_begun += 1
@@ -177,14 +189,19 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is whole: hold it to its bounds, then let the application begin."""
         parser = self._parser
-        if self._phase is _Phase.DISCARD or parser is None:
+        if self._phase is _DISCARD or parser is None:
             return
-        if self._is_too_large():
+        limits, headers = self.limits, self._headers
+        # What it takes is only summed up when what came could be too large at all.
+        if len(headers) > limits.header_count_max or (
+            self._head_bytes + self._data_bytes > limits.header_bytes_max
+            and size_of(headers) > limits.header_bytes_max
+        ):
             self._refuse_size()
             return
-        self._phase, self._is_phase_new = _Phase.BODY, True
+        self._phase, self._is_phase_new = _BODY, True
         self._head_bytes = 0
-        cycle = self._make_cycle(parser)
+        cycle = self._make_cycle(parser, headers)
         self._headers = []
         self._receiving = cycle
         if self._serving is None:
@@ -196,19 +213,18 @@ class ClientConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A piece of body, for a request that is still wanted."""
         cycle = self._receiving
-        if cycle is None or cycle.is_ended or self._phase is _Phase.DISCARD:
+        if cycle is None or cycle.is_ended or self._phase is _DISCARD:
             return
         cycle.take_body(body)
         if cycle.unread_bytes > UNREAD_BYTES_HIGH:
             self._pause_reading()
-        cycle.tell()
 
     def on_message_complete(self) -> None:
         """The message is whole."""
         cycle = self._receiving
-        if cycle is None or self._phase is _Phase.DISCARD:
+        if cycle is None or self._phase is _DISCARD:
             return
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self._receiving = None
         cycle.is_body_whole = True
         cycle.tell()
@@ -240,7 +256,7 @@ class ClientConnection(asyncio.Protocol):
                 self._begin(self._waiting.popleft())
             if self._is_reading_paused and not self._waiting:
                 self._resume_reading()
-            if self._phase is _Phase.IDLE:
+            if self._phase is _IDLE:
                 self._begin_idle()
 
     def reset(self) -> None:
@@ -262,20 +278,41 @@ class ClientConnection(asyncio.Protocol):
 
     # Serving.
 
-    def _make_cycle(self, parser: httptools.HttpRequestParser) -> Cycle:
-        version = parser.get_http_version()
+    def _make_cycle(self, parser: httptools.HttpRequestParser, headers: Headers) -> Cycle:
+        named = dict(headers)
+        keeps_alive = parser.should_keep_alive()
+        # Only HTTP/1.1 keeps a connection of which nothing was said (RFC 9112, section 9.3), and
+        # so its version is known without being written out. llhttp heeds both of these.
+        is_said = b"connection" in named or b"proxy-connection" in named
+        version = "1.1" if keeps_alive and not is_said else parser.get_http_version()
         method = parser.get_method().decode("ascii")
-        head = make_head(method, self._target, self._headers, version, self._scheme)
-        keeps_alive = version != "1.0" and parser.should_keep_alive()
-        return Cycle(head, self, keeps_alive=keeps_alive, is_full=self._is_full)
+        head = make_head(method, self._target, headers, named, version, self._scheme)
+        return Cycle(head, self, keeps_alive and version != "1.0", self._is_full)
 
     def _begin(self, cycle: Cycle) -> None:
         self._serving = cycle
         cycle.is_full = self._is_full
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(cycle)
+            return
         # Kept, and by uvicorn too: it is cancelled when the client leaves or the server stops.
-        self.task = self._loop.create_task(self.serve(cycle))
+        self.task = self._loop.create_task(self._serve_requests(cycle))
         self._server.tasks.add(self.task)
         self.task.add_done_callback(self._end_task)
+
+    async def _serve_requests(self, cycle: Cycle) -> None:
+        """Serve a request and those that come after it, until another task does or none comes."""
+        task = self.task
+        while True:
+            await self.serve(cycle)
+            is_over = self._serving is not None or self._parser is None
+            if is_over or task is not self.task or task.cancelling():
+                return
+            self._rest = self._loop.create_future()
+            try:
+                cycle = await self._rest
+            finally:
+                self._rest = None
 
     def _end_task(self, task: asyncio.Task[None]) -> None:
         self._server.tasks.discard(task)
@@ -291,11 +328,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _hold_to_bounds(self, is_within_message: bool) -> None:
         """What came has left a message unfinished."""
-        if self._phase is _Phase.DISCARD:
+        if self._phase is _DISCARD:
             return
         if self._is_phase_new:
             self._note_time()
-        if self._phase is _Phase.HEAD:
+        if self._phase is _HEAD:
             # Data that ended another message first is not this head's alone, and counts as its
             # first byte: the bound then holds but for what the loop reads at once.
             is_shared = self._heads_begun > (0 if is_within_message else 1)
@@ -306,15 +343,6 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._heard_s = self._loop.time()
         self._timer.set(self._due_s())
-
-    def _is_too_large(self) -> bool:
-        if len(self._headers) > self.limits.header_count_max:
-            return True
-        # The sum is only needed when what came could be too large at all.
-        if self._head_bytes + self._data_bytes <= self.limits.header_bytes_max:
-            return False
-        size = sum(len(name) + len(value) + 4 for name, value in self._headers)
-        return size > self.limits.header_bytes_max
 
     def _pause_reading(self) -> None:
         if not self._is_reading_paused:
@@ -339,26 +367,26 @@ class ClientConnection(asyncio.Protocol):
 
     def _due_s(self) -> float:
         """When the time of this phase runs out."""
-        if self._phase is _Phase.BODY:
+        if self._phase is _BODY:
             pause_ends_s = self._heard_s + self.limits.body_timeout_s
             return min(pause_ends_s, self._phase_began_s + self.limits.body_total_timeout_s)
-        if self._phase is _Phase.HEAD:
+        if self._phase is _HEAD:
             return self._phase_began_s + self.limits.head_timeout_s
         if self._serving is not None:
             return math.inf
-        lasts_s = LINGER_S if self._phase is _Phase.DISCARD else self.limits.keep_alive_s
+        lasts_s = LINGER_S if self._phase is _DISCARD else self.limits.keep_alive_s
         return self._phase_began_s + lasts_s
 
     def _check(self) -> None:
         if self._transport.is_closing():
             return
-        if self._is_reading_paused and self._phase is not _Phase.DISCARD:
+        if self._is_reading_paused and self._phase is not _DISCARD:
             # What we do not read cannot come: the client is not late.
             self._note_time()
         due_s = self._due_s()
         if self._loop.time() < due_s:
             self._timer.set(due_s)
-        elif self._phase is _Phase.HEAD and self._head_bytes:
+        elif self._phase is _HEAD and self._head_bytes:
             self._refuse(head_too_late())
         elif (cycle := self._receiving) is not None and not cycle.is_ended:
             # The answer must be the last on this connection: the rest of the body may still come.
@@ -372,9 +400,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: GatewayError) -> None:
         """Take nothing more, and answer with `error` unless others still have answers to come."""
-        if self._phase is _Phase.DISCARD:
+        if self._phase is _DISCARD:
             return
-        self._phase = _Phase.DISCARD
+        self._phase = _DISCARD
         broken, self._receiving = self._receiving, None
         if broken is not None and broken is self._serving:
             # Its handler waits for a body that will not come; the answer is given here.

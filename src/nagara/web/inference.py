@@ -1,13 +1,14 @@
 """The edge of the inference endpoints: a body in, an answer or an error out.
 
-A request runs in the one task that its connection made for it, which goes on when the client
-leaves, so that settling does not depend on the client. The connection says when that happens: the
-task is then cancelled, which stops the upstream at once, or may read on for a while, as the
-settings say. A second task that waits for the client would cost a tenth of a call.
+A request runs in its connection's one task, which goes on when the client leaves, so that settling
+does not depend on the client. The connection says when that happens: the task is then cancelled,
+which stops the upstream at once, or may read on for a while, as the settings say. A second task
+that waits for the client would cost a tenth of a call.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from nagara.domain.catalog import Operation
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.idempotency.calls import HEADER, identify, read_key
 from nagara.idempotency.once import Once
+from nagara.limits.gate import UNLIMITED
 from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded, describe_mistake
 from nagara.operations import Endpoint
@@ -32,6 +34,8 @@ from nagara.web.request_id import choose_request_id
 from nagara.web.uploads import receive_upload
 
 SETTLE_CHECK_S = 0.01
+
+_RESPONSES = Operation.RESPONSES
 
 
 class InferenceLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +99,17 @@ class InferenceEdge:
         self._in_flight += 1
         upload: Upload | None = None
         try:
-            self._check_load()
+            if self.is_closing or self._in_flight > self._limits.requests_in_flight_max:
+                raise self._turn_away()
             self._refused_keys.check(cycle.connection.peername, head.headers)
             accepted = endpoint.accepted_files
             if accepted is None or not is_form(endpoint, head.named):
-                body = await self._read_body(cycle)
+                body = cycle.take_whole()
+                if body is None:
+                    body = await self._read_body(cycle)
                 ended.bytes_in = len(body)
+                if ended.bytes_in > self._limits.body_bytes_max:
+                    raise _too_large(self._limits.body_bytes_max)
             else:
                 await self._check_key(cycle)
                 limit = self._limits.upload_bytes_max
@@ -108,11 +117,18 @@ class InferenceEdge:
                     cycle, accepted, limit, self._pipeline.limits.forms
                 )
                 body = upload.describe()
-            admitted = await self._admit(endpoint, cycle, body, began_s, ended, upload)
+            headers, admit = head.headers, self._pipeline.admit
+            try:
+                admitted = admit(endpoint, headers, head.query, body, began_s, ended, upload)
+            except GatewayError as refusal:
+                await self._check_again(refusal, cycle)
+                admitted = admit(endpoint, headers, head.query, body, began_s, ended, upload)
             try:
                 if HEADER in head.named and not endpoint.is_free:
                     await self._serve_once(admitted, cycle, body, ended)
                 else:
+                    if admitted.allowance is not UNLIMITED:
+                        await admitted.allowance.take()
                     await self._serve(admitted, cycle, cycle, ended, self._drain)
             finally:
                 admitted.allowance.end()
@@ -131,44 +147,29 @@ class InferenceEdge:
 
     async def _check_key(self, cycle: Cycle) -> None:
         """Raise `GatewayError` for whoever has no key, before anything is read."""
-        headers, peername = cycle.head.headers, cycle.connection.peername
+        headers = cycle.head.headers
         try:
             self._pipeline.check_key(headers)
         except GatewayError as refusal:
-            if not await self._refused_keys.may_try_again(refusal, peername, headers):
-                raise
+            await self._check_again(refusal, cycle)
             self._pipeline.check_key(headers)
 
-    async def _admit(
-        self,
-        endpoint: Endpoint,
-        cycle: Cycle,
-        body: bytes,
-        began_s: float,
-        ended: RequestEnded,
-        upload: Upload | None,
-    ) -> Admitted:
-        head, admit = cycle.head, self._pipeline.admit
-        headers, query = head.headers, head.query
-        try:
-            return admit(endpoint, headers, query, body, began_s, ended, upload)
-        except GatewayError as refusal:
-            peername = cycle.connection.peername
-            if not await self._refused_keys.may_try_again(refusal, peername, headers):
-                raise
-            return admit(endpoint, headers, query, body, began_s, ended, upload)
+    async def _check_again(self, refusal: GatewayError, cycle: Cycle) -> None:
+        """Raise the refusal of a request, unless its key has become known by now."""
+        peername, headers = cycle.connection.peername, cycle.head.headers
+        if not await self._refused_keys.may_try_again(refusal, peername, headers):
+            raise refusal
 
-    async def _serve(
+    def _serve(
         self, admitted: Admitted, reply: Reply, cycle: Cycle, ended: RequestEnded, drain: Drain
-    ) -> None:
-        """Serve what may be served to `reply`, which leads to the cycle."""
-        await admitted.allowance.take()
-        cycle.on_end = admitted.allowance.release
+    ) -> Coroutine[Any, Any, None]:
+        """What serves to `reply`, which leads to the cycle, what its allowance was taken for."""
+        if admitted.allowance is not UNLIMITED:
+            cycle.on_end = admitted.allowance.release
         self._attend(cycle, ended, drain)
-        if admitted.call.asking.endpoint.operation is Operation.RESPONSES:
-            await self._responses.serve(admitted, reply, ended)
-        else:
-            await self._pipeline.serve(admitted, reply, ended)
+        if admitted.call.asking.endpoint.operation is _RESPONSES:
+            return self._responses.serve(admitted, reply, ended)
+        return self._pipeline.serve(admitted, reply, ended)
 
     async def _serve_once(
         self, admitted: Admitted, cycle: Cycle, body: bytes, ended: RequestEnded
@@ -183,6 +184,7 @@ class InferenceEdge:
 
         async def run(claiming: Admitted, reply: Reply) -> None:
             try:
+                await claiming.allowance.take()
                 await self._serve(claiming, reply, cycle, ended, drain)
             except ClaimTakenError:
                 self._attend(cycle, ended, STOP)
@@ -233,15 +235,14 @@ class InferenceEdge:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _check_load(self) -> None:
+    def _turn_away(self) -> GatewayError:
         if self.is_closing:
-            raise shutting_down()
-        if self._in_flight > self._limits.requests_in_flight_max:
-            raise GatewayError(
-                ErrorKind.OVERLOADED,
-                "The gateway is serving as many requests as it may. Send this one again shortly.",
-                retry_after_s=self._limits.overload_retry_after_s,
-            )
+            return shutting_down()
+        return GatewayError(
+            ErrorKind.OVERLOADED,
+            "The gateway is serving as many requests as it may. Send this one again shortly.",
+            retry_after_s=self._limits.overload_retry_after_s,
+        )
 
     def _refuse(
         self, endpoint: Endpoint, error: GatewayError, cycle: Cycle, ended: RequestEnded
@@ -260,7 +261,8 @@ class InferenceEdge:
 
     def _end(self, began_s: float, ended: RequestEnded) -> None:
         self._in_flight -= 1
-        ended.duration_ms = round((self._clock.monotonic_s() - began_s) * 1000, 3)
+        # To the microsecond. `round` would take it through its decimal digits and back.
+        ended.duration_ms = int((self._clock.monotonic_s() - began_s) * 1e6 + 0.5) / 1000
         if ended.outcome != "background":
             self._observe(ended)
 

@@ -4,6 +4,9 @@ Every request passes the same door first: pages of other origins are turned away
 belong in browsers.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import find_endpoint
@@ -33,26 +36,29 @@ class Routes:
         self._clock = clock
         self._observe = observe
 
-    async def serve(self, cycle: Cycle) -> None:
-        """Serve one request."""
+    def serve(self, cycle: Cycle) -> Coroutine[Any, Any, None]:
+        """What serves one request, to be awaited."""
+        origin = self._origins.find(cycle.head)
+        return self._lead(cycle) if origin is None else self._serve_page(cycle, origin)
+
+    def _lead(self, cycle: Cycle) -> Coroutine[Any, Any, None]:
         head = cycle.head
-        origin = self._origins.find(head)
-        if origin is not None:
-            if not self._origins.allows(origin, head):
-                self._refuse(cycle, cross_origin(origin))
-                return
-            if self._origins.answer_preflight(head, cycle):
-                return
-            cycle.extra_headers = self._origins.mark(origin)
         endpoint = find_endpoint(head.path, head.query)
         if endpoint is None:
-            await serve_asgi(self._rest, cycle)
-        elif head.method == "POST":
-            await self._inference.handle(endpoint, cycle)
-        else:
-            self._refuse(cycle, wrong_method(head.method, endpoint.path, ["POST"]))
+            return serve_asgi(self._rest, cycle)
+        if head.method == "POST":
+            return self._inference.handle(endpoint, cycle)
+        return self._refuse(cycle, wrong_method(head.method, endpoint.path, ["POST"]))
 
-    def _refuse(self, cycle: Cycle, error: GatewayError) -> None:
+    async def _serve_page(self, cycle: Cycle, origin: str) -> None:
+        """Serve what a page of `origin` asks, if it may."""
+        if not self._origins.allows(origin, cycle.head):
+            await self._refuse(cycle, cross_origin(origin))
+        elif not self._origins.answer_preflight(cycle.head, cycle):
+            cycle.extra_headers = self._origins.mark(origin)
+            await self._lead(cycle)
+
+    async def _refuse(self, cycle: Cycle, error: GatewayError) -> None:
         """Answer what reaches no handler; it has its line in the log like any other request."""
         began_s = self._clock.monotonic_s()
         head = cycle.head

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from nagara.web.bounds import ConnectionLimits
 from nagara.web.connection import Application, make_protocol
-from nagara.web.cycle import Cycle
+from nagara.web.cycle import Cycle, forms
 
 LIMITS = ConnectionLimits(
     header_bytes_max=4096,
@@ -228,3 +228,126 @@ async def test_request_that_waits_for_its_turn_is_not_late() -> None:
         await client.read_until(b"hi")
         client.writer.write(b"cd")
         assert (await client.read_until(b"hi")).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_one_task_serves_a_connections_requests_in_turn() -> None:
+    tasks = set[object]()
+
+    async def note(cycle: Cycle) -> None:
+        tasks.add(asyncio.current_task())
+        await say_hi(cycle)
+
+    async with connected(note) as client:
+        for _ in range(3):
+            client.writer.write(GET)
+            await client.read_until(b"hi")
+    assert len(tasks) == 1
+
+
+async def test_request_is_served_while_the_last_one_still_has_things_to_put_away() -> None:
+    go_on = asyncio.Event()
+
+    async def linger(cycle: Cycle) -> None:
+        await say_hi(cycle)
+        await go_on.wait()
+
+    async with connected(linger) as client:
+        for _ in range(3):
+            client.writer.write(GET)
+            await client.read_until(b"hi")
+        go_on.set()
+
+
+async def test_connection_outlives_a_task_that_was_cancelled_between_two_requests() -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def note(cycle: Cycle) -> None:
+        tasks.append(cycle.connection.task)
+        await say_hi(cycle)
+
+    async with connected(note) as client:
+        for _ in range(2):
+            client.writer.write(GET)
+            await client.read_until(b"hi")
+            tasks[-1].cancel()
+        client.writer.write(GET)
+        await client.read_until(b"hi")
+    assert len(set(tasks)) == 3
+
+
+async def test_request_that_is_cancelled_is_the_last_of_its_task() -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def swallow(cycle: Cycle) -> None:
+        tasks.append(cycle.connection.task)
+        tasks[-1].cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        await say_hi(cycle)
+
+    async with connected(swallow) as client:
+        for _ in range(2):
+            client.writer.write(GET)
+            await client.read_until(b"hi")
+    assert tasks[0] is not tasks[1]
+
+
+@pytest.mark.parametrize("name", [b"connection", b"proxy-connection"])
+async def test_http_1_0_client_that_wants_to_stay_is_known_for_what_it_is(name: bytes) -> None:
+    async with connected(stream_hi) as client:
+        client.writer.write(b"GET / HTTP/1.0\r\n%b: keep-alive\r\n\r\n" % name)
+        answer = await client.read_to_end()
+    assert answer.endswith(b"\r\nconnection: close\r\n\r\nhi")
+
+
+async def test_line_break_in_a_headers_name_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    async def smuggle(cycle: Cycle) -> None:
+        cycle.start(200, [(b"a: b\r\nc", b"d"), LENGTH_2])
+        cycle.end(b"hi")
+
+    async with connected(smuggle) as client:
+        client.writer.write(GET)
+        assert await client.read_to_end() == b""
+    assert "could not be served" in caplog.text
+
+
+async def test_heads_of_one_form_differ_in_their_values_alone() -> None:
+    values = iter([b"100%", b"%b", b""])
+
+    async def name_value(cycle: Cycle) -> None:
+        cycle.start(299, [(b"x-%d", next(values)), LENGTH_2])
+        cycle.end(b"hi")
+
+    async with connected(name_value) as client:
+        heads = []
+        for _ in range(3):
+            client.writer.write(GET)
+            heads.append(await client.read_until(b"hi"))
+    expected = b"HTTP/1.1 299 Unknown\r\nx-%%d: %b\r\ncontent-length: 2\r\n\r\nhi"
+    assert heads == [expected % value for value in (b"100%", b"%b", b"")]
+
+
+async def test_answer_that_closes_the_connection_says_so_once() -> None:
+    async def say_goodbye(cycle: Cycle) -> None:
+        cycle.start(204, [(b"connection", b"close")])
+        cycle.end()
+
+    async with connected(say_goodbye) as client:
+        client.writer.write(GET)
+        answer = await client.read_to_end()
+    assert answer == b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
+
+
+async def test_forms_of_heads_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(range(1000))
+
+    async def name_anew(cycle: Cycle) -> None:
+        cycle.start(200, [(b"x-%d" % next(names), b""), LENGTH_2])
+        cycle.end(b"hi")
+
+    monkeypatch.setattr("nagara.web.cycle._FORMS_KEPT_MAX", 2)
+    async with connected(name_anew) as client:
+        for _ in range(5):
+            client.writer.write(GET)
+            await client.read_until(b"hi")
+    assert len(forms) <= 2

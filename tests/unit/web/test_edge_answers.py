@@ -144,7 +144,7 @@ def head(origin: str | None, method: str = "POST", *more: tuple[bytes, bytes]) -
     headers = [(b"host", b"gateway:8080"), *more]
     if origin is not None:
         headers.append((b"origin", origin.encode()))
-    return make_head(method, b"/", headers)
+    return make_head(method, b"/", headers, dict(headers))
 
 
 @pytest.mark.parametrize(
