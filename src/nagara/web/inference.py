@@ -62,6 +62,33 @@ class Drain(msgspec.Struct, frozen=True):
 STOP = Drain(0, 0.0)
 
 
+class Leaving(msgspec.Struct, frozen=True):
+    """What happens when the client of a request leaves: it is stopped, at once or after a while."""
+
+    cycle: Cycle
+    task: asyncio.Task[None]
+    ended: RequestEnded
+    drain: Drain
+
+    def __call__(self) -> None:
+        """The client has left."""
+        self.ended.has_client_left = True
+        task, timeout_s = self.task, self.drain.timeout_s
+        if timeout_s == 0:
+            task.cancel()
+            return
+        self.cycle.abandon(self.drain.bytes_max)
+        if timeout_s is not None:
+            timer = task.get_loop().call_later(timeout_s, task.cancel)
+            task.add_done_callback(lambda _: timer.cancel())
+
+
+def attend(cycle: Cycle, ended: RequestEnded, drain: Drain) -> None:
+    """From now on the client's leaving stops the exchange."""
+    connection = cycle.connection
+    connection.on_lost = Leaving(cycle, connection.task, ended, drain)
+
+
 class InferenceEdge:
     """Takes requests for inference. `is_closing` turns new ones away."""
 
@@ -166,7 +193,7 @@ class InferenceEdge:
         """What serves to `reply`, which leads to the cycle, what its allowance was taken for."""
         if admitted.allowance is not UNLIMITED:
             cycle.on_end = admitted.allowance.release
-        self._attend(cycle, ended, drain)
+        attend(cycle, ended, drain)
         if admitted.call.asking.endpoint.operation is _RESPONSES:
             return self._responses.serve(admitted, reply, ended)
         return self._pipeline.serve(admitted, reply, ended)
@@ -187,10 +214,10 @@ class InferenceEdge:
                 await claiming.allowance.take()
                 await self._serve(claiming, reply, cycle, ended, drain)
             except ClaimTakenError:
-                self._attend(cycle, ended, STOP)
+                attend(cycle, ended, STOP)
                 raise
 
-        self._attend(cycle, ended, STOP)
+        attend(cycle, ended, STOP)
         await self._once.serve(call, admitted, cycle, ended, run)
 
     @property
@@ -204,23 +231,6 @@ class InferenceEdge:
         # Only at the very end: an event would have to be kept up by every request.
         while self._in_flight and self._clock.monotonic_s() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_CHECK_S)
-
-    def _attend(self, cycle: Cycle, ended: RequestEnded, drain: Drain) -> None:
-        """From now on the client's leaving stops the exchange, at once or after a while."""
-        connection = cycle.connection
-        task = connection.task
-
-        def leave() -> None:
-            ended.has_client_left = True
-            if drain.timeout_s == 0:
-                task.cancel()
-                return
-            cycle.abandon(drain.bytes_max)
-            if drain.timeout_s is not None:
-                timer = task.get_loop().call_later(drain.timeout_s, task.cancel)
-                task.add_done_callback(lambda _: timer.cancel())
-
-        connection.on_lost = leave
 
     async def _read_body(self, cycle: Cycle) -> bytes:
         limit = self._limits.body_bytes_max
