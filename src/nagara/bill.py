@@ -11,7 +11,6 @@ An answer that failed on its way is not charged; what it cost the operator is re
 
 import enum
 from collections.abc import Sequence
-from functools import partial
 
 import msgspec
 
@@ -49,6 +48,8 @@ from nagara.storage.ledger import Shortage
 from nagara.storage.ledger_statements import Hold, Settlement
 from nagara.storage.rate_cards import UsedCard
 from nagara.upstream.reply import ResponseHeaders
+
+NOTHING_USD = format_dollars(0)
 
 HOLD_TRIES = 3
 """How often a hold is lowered to what is there, while others take it away."""
@@ -203,39 +204,46 @@ class Bill:
         self, usage: Usage | None, answer_bytes: int, deployment: Deployment, ending: Ending
     ) -> Usage:
         """What the answer was, by the provider's count or else by ours; and what that costs."""
-        ended, terms = self._ended, self._terms
+        ended, terms, card, demand = self._ended, self._terms, self._terms.card, self._terms.demand
+        is_whole = ending is Ending.DELIVERED
         if usage is not None and not usage.is_possible:
             usage = None
         measured = usage
-        if terms.demand.sound is not None:
-            rates = None if terms.card is None else terms.card.rates_pico
-            is_whole = ending is Ending.DELIVERED
-            usage = count_sound(measured, terms.demand, rates, is_whole=is_whole)
-        elif usage is None or ending is not Ending.DELIVERED:
-            came = estimate_input(terms.demand, self._input_tokens_max)
-            if ending is Ending.DELIVERED:
+        if demand.sound is not None:
+            rates = None if card is None else card.rates_pico
+            usage = count_sound(measured, demand, rates, is_whole=is_whole)
+        elif usage is None or not is_whole:
+            came = estimate_input(demand, self._input_tokens_max)
+            if is_whole:
                 usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
             else:
                 usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
-        if terms.demand.images_max:
-            came = estimate_input(terms.demand, self._input_tokens_max)
-            usage = complete_images(usage, terms.card, terms.demand, came)
+        if demand.images_max:
+            came = estimate_input(demand, self._input_tokens_max)
+            usage = complete_images(usage, card, demand, came)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
-        priced = partial(
-            price, usage, account_markup_ppm=terms.account.markup_ppm, find_card=terms.find_card
-        )
-        if terms.card is not None and ending is not Ending.FAILED:
-            tier = settle_tier(terms.card, terms.demand.service_tier, usage.service_tier)
-            self._charge = priced(terms.card, service_tier=tier)
-            self._cards = self._find_used(self._charge, terms.card)
-        ended.charge_usd = format_dollars(0 if self._charge is None else self._charge.amount_nano)
-        self._costs = self._find_costs(usage, measured, deployment, ending)
+        if card is not None and (is_whole or ending is not Ending.FAILED):
+            self._charge = charge = price(
+                usage,
+                card,
+                service_tier=settle_tier(card, demand.service_tier, usage.service_tier),
+                account_markup_ppm=terms.account.markup_ppm,
+                find_card=terms.find_card,
+            )
+            self._cards = self._find_used(charge, card)
+        charged_nano = 0 if self._charge is None else self._charge.amount_nano
+        ended.charge_usd = format_dollars(charged_nano) if charged_nano else NOTHING_USD
+        if deployment.costs:
+            self._costs = self._find_costs(usage, measured, deployment, is_whole=is_whole)
         return usage
 
     def _find_used(self, charge: Charge, card: RateCard) -> tuple[UsedCard, ...]:
         """The cards that a charge names: its own, and those of models asked on the way."""
-        used = {charge.rate_card: UsedCard(self._terms.route.model.id, card)}
+        own = UsedCard(self._terms.route.model.id, card)
+        if self._usage is None or not self._usage.rounds:
+            return (own,)
+        used = {charge.rate_card: own}
         for line in charge.lines:
             if line.model is not None and line.rate_card is not None:
                 other = self._terms.find_card(line.model)
@@ -244,11 +252,10 @@ class Bill:
         return tuple(used.values())
 
     def _find_costs(
-        self, usage: Usage, measured: Usage | None, deployment: Deployment, ending: Ending
+        self, usage: Usage, measured: Usage | None, deployment: Deployment, *, is_whole: bool
     ) -> tuple[tuple[str, int], ...]:
-        if not deployment.costs:
-            return ()
-        card = find_rate_card(deployment.costs, self._terms.now_s)
+        """What the provider bills for it, by its name."""
+        card = find_rate_card(deployment.costs, self._terms.came_at_ms // 1000)
         if card is None:
             return ()
         charge = self._charge
@@ -256,7 +263,6 @@ class Bill:
             return ((deployment.name, charge.amount_nano),)
         if self._terms.demand.sound is not None:
             # The provider may count otherwise than the operator sells.
-            is_whole = ending is Ending.DELIVERED
             usage = count_sound(measured, self._terms.demand, card.rates_pico, is_whole=is_whole)
         cost = price(
             usage,

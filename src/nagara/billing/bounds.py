@@ -38,6 +38,9 @@ OWN_SEARCHES_MAX = 20
 """How often a model with tools of its own reads the conversation, and searches: nobody documents a
 bound, and what goes beyond is an over-run."""
 
+# Looking up a member of an enum is a call, and every bound asks for these.
+_INPUT, _OUTPUT, _REQUESTS = Meter.INPUT, Meter.OUTPUT, Meter.REQUESTS
+
 _MEDIA_INPUT = (
     *TEXT_INPUT_METERS,
     Meter.INPUT_IMAGE,
@@ -60,7 +63,7 @@ class BoundLimits(msgspec.Struct, frozen=True, kw_only=True):
     is_unpriced_free: bool = False
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a request may cost.
 
     `needed_nano` is for `output_tokens_max` tokens in each of `choice_count` answers, and no cap is
@@ -103,8 +106,8 @@ def bound_charge(
     unpriced: list[Meter] = []
     if _is_plain(demand, card):
         input_rate, output_rate = card.text_ceilings
-        input_pico = tokens * _note(input_rate, Meter.INPUT, unpriced)
-        output_rate = _note(output_rate, Meter.OUTPUT, unpriced) if is_written else 0
+        input_pico = tokens * _note(input_rate, _INPUT, unpriced)
+        output_rate = _note(output_rate, _OUTPUT, unpriced) if is_written else 0
     else:
         rates = _reachable(card, tokens, demand.service_tier)
         input_pico = _bound_rest(demand, rates, tokens, unpriced)
@@ -129,7 +132,7 @@ def bound_charge(
         output_rate_pico=output_rate,
         output_tokens_min=demand.output_tokens_min,
         markup_ppm=markup_ppm,
-        unpriced=tuple(unpriced),
+        unpriced=tuple(unpriced) if unpriced else (),
     )
 
 
@@ -169,7 +172,7 @@ def _is_plain(demand: Demand, card: RateCard) -> bool:
         or demand.searches_max
         or demand.file_searches_max
         or demand.containers_max
-        or Meter.REQUESTS in card.rates_pico
+        or _REQUESTS in card.rates_pico
     )
 
 
@@ -186,15 +189,19 @@ def _add_own_tools(demand: Demand, card: RateCard) -> Demand:
 
 def bound_input(demand: Demand, model: Model, limits: BoundLimits) -> int:
     """The most input tokens that the provider can count."""
-    window = max(model.context_window or limits.context_tokens, demand.context_tokens_min)
     tokens = demand.text_bytes + OVERHEAD_TOKENS
+    # Most requests are one text that is far shorter than the model's context.
+    window = model.context_window or limits.context_tokens
+    if demand.context_tokens_min > window:
+        window = demand.context_tokens_min
     if demand.image_count:
         tokens += demand.image_count * (model.image_tokens_max or IMAGE_TOKENS_MAX)
     if demand.has_unseen_input:
         tokens += window
     # A context that the catalogue does not know holds whatever was sent.
-    if demand.is_one_context and (model.context_window or demand.has_unseen_input):
-        tokens = min(tokens, window)
+    is_bounded = demand.is_one_context and (model.context_window or demand.has_unseen_input)
+    if is_bounded and tokens > window:
+        tokens = window
     return tokens * demand.rounds_max
 
 

@@ -5,7 +5,7 @@ tokens reach, and of the service tier that served it; a meter without a rate of 
 as the coarser one that contains it. What has no rate at all is named in the charge, never hidden.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, sum_up
 from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
-from nagara.domain.usage import Meter, Usage, count_input
+from nagara.domain.usage import Meter, Round, Usage, count_input
 
 BYTES_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated from bytes of text."""
@@ -24,6 +24,9 @@ TOKENS_PER_IMAGE = 1000
 
 FindCard = Callable[[str], RateCard | None]
 """The card in force of another model, by the name that a provider calls it."""
+
+# Looking up a member of an enum is a call, and every charge asks for this one.
+_REQUESTS = Meter.REQUESTS
 
 
 def resolve_rates(card: RateCard, input_tokens: int, service_tier: str | None = None) -> Rates:
@@ -60,17 +63,15 @@ def price(
     `find_card` finds, and else by this one.
     """
     unpriced: list[Meter] = []
-    counts, drawn = usage.quantities, charge_drawn(usage, card, unpriced)
-    if drawn is not None:
-        counts = {meter: count for meter, count in counts.items() if meter is not Meter.IMAGES}
-    lines = _charge_lines(counts, card, service_tier, unpriced, is_by_image=drawn is not None)
-    lines += drawn or ()
-    if (fee := find_fee(card, service_tier)) is not None:
-        lines.append(ChargeLine(Meter.REQUESTS, 1, fee))
-    for number, side in enumerate(usage.rounds, 1):
-        other = find_card(side.model) if find_card is not None and side.model is not None else None
-        found = _charge_lines(side.quantities, other or card, service_tier, unpriced)
-        lines += (_of_round(line, number, side.model, other) for line in found)
+    if usage.drawn:
+        lines = _charge_with_images(usage, card, service_tier, unpriced)
+    else:
+        lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
+    fee = find_fee(card, service_tier)
+    if fee is not None:
+        lines.append(ChargeLine(_REQUESTS, 1, fee))
+    if usage.rounds:
+        lines += _charge_rounds(usage.rounds, card, service_tier, find_card, unpriced)
     markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     return Charge(
         amount_nano=sum_up(lines, markup_ppm),
@@ -80,8 +81,33 @@ def price(
         is_account_markup=account_markup_ppm is not None,
         service_tier=service_tier,
         is_estimated=usage.is_estimated,
-        unpriced=tuple(dict.fromkeys(unpriced)),
+        unpriced=tuple(dict.fromkeys(unpriced)) if unpriced else (),
     )
+
+
+def _charge_with_images(
+    usage: Usage, card: RateCard, service_tier: str | None, unpriced: list[Meter]
+) -> list[ChargeLine]:
+    """The lines where images were drawn, which may be priced by what they are."""
+    drawn, counts = charge_drawn(usage, card, unpriced), usage.quantities
+    if drawn is None:
+        return _charge_lines(counts, card, service_tier, unpriced)
+    counts = {meter: count for meter, count in counts.items() if meter is not Meter.IMAGES}
+    return _charge_lines(counts, card, service_tier, unpriced, is_by_image=True) + drawn
+
+
+def _charge_rounds(
+    rounds: Sequence[Round],
+    card: RateCard,
+    service_tier: str | None,
+    find_card: FindCard | None,
+    unpriced: list[Meter],
+) -> Iterator[ChargeLine]:
+    """The lines of calls that the provider made on the way."""
+    for number, side in enumerate(rounds, 1):
+        other = find_card(side.model) if find_card is not None and side.model is not None else None
+        for line in _charge_lines(side.quantities, other or card, service_tier, unpriced):
+            yield _of_round(line, number, side.model, other)
 
 
 def _charge_lines(
@@ -103,9 +129,12 @@ def _charge_lines(
     for meter, quantity in quantities.items():
         # Nearly every meter has its own price: the rest is for those that are charged as others.
         rate = rates.get(meter)
-        if rate is None and (rate := _find_coarser(meter, quantities, rates)) is None:
-            unpriced += () if is_by_image else (meter,)
-        lines.append(ChargeLine(meter, quantity, rate or 0))
+        if rate is None:
+            rate = _find_coarser(meter, quantities, rates)
+            if rate is None:
+                rate = 0
+                unpriced += () if is_by_image else (meter,)
+        lines.append(ChargeLine(meter, quantity, rate))
     return lines
 
 
@@ -121,7 +150,9 @@ def _find_coarser(meter: Meter, quantities: Mapping[Meter, int], rates: Rates) -
 
 def find_fee(card: RateCard, service_tier: str | None) -> int | None:
     """Pico-dollars for the request itself; None where the card has no such fee."""
-    return resolve_rates(card, 0, service_tier).get(Meter.REQUESTS)
+    if not card.tiers and service_tier is None:
+        return card.rates_pico.get(_REQUESTS)
+    return resolve_rates(card, 0, service_tier).get(_REQUESTS)
 
 
 def _of_round(

@@ -29,7 +29,8 @@ class RequestView(msgspec.Struct, frozen=True, gc=False):
     `output_tokens_max` is the caller's own cap, of each of `choice_count` answers.
     `has_usage_request` says that the caller asked for usage in the stream, or that the dialect
     always gives it. `identity` stands for what is asked where the bytes of a body differ from one
-    repetition to the next.
+    repetition to the next. `is_plain` says that it was read to be nothing but text: no media, no
+    tools, nothing signed.
     """
 
     fields: Fields
@@ -39,6 +40,7 @@ class RequestView(msgspec.Struct, frozen=True, gc=False):
     choice_count: int = 1
     has_usage_request: bool = True
     identity: bytes | None = None
+    is_plain: bool = False
 
     def with_cap(self, cap: int, fields: Fields) -> "RequestView":
         """The request with that cap on its output, which `fields` say in the dialect's words."""

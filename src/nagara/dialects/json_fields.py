@@ -27,7 +27,8 @@ def read_fields(body: bytes) -> Fields:
     """
     try:
         # Strings that are only skipped are not checked by the decoder; a provider would choke.
-        body.decode()
+        if not body.isascii():
+            body.decode()
         return _fields_decoder.decode(body)
     except msgspec.ValidationError as error:
         raise GatewayError(

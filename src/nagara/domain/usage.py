@@ -87,7 +87,7 @@ class DrawnImage(msgspec.Struct, frozen=True, gc=False):
         return self.asked_quality or self.quality
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Quantities by meter. `is_estimated` when counted by us because the provider said nothing.
 
     `service_tier` is the one that served the answer, where it is not the usual one. `rounds` are
@@ -103,10 +103,14 @@ class Usage(msgspec.Struct, frozen=True):
     @property
     def is_possible(self) -> bool:
         """Whether an answer can have used that much; money could not be computed from any count."""
-        counts = [*self.quantities.values()]
+        for count in self.quantities.values():
+            if count > QUANTITY_MAX:
+                return False
         for side in self.rounds:
-            counts += side.quantities.values()
-        return max(counts, default=0) <= QUANTITY_MAX
+            for count in side.quantities.values():
+                if count > QUANTITY_MAX:
+                    return False
+        return True
 
     @property
     def input_tokens(self) -> int:

@@ -18,6 +18,7 @@ from nagara.dialects.measuring import (
     read_tools,
     survey,
 )
+from nagara.dialects.openai_chat.request import SEARCHING, SPECIAL
 from nagara.dialects.openai_chat.traits import Trait
 from nagara.dialects.request_fields import read_tokens_max
 from nagara.dialects.service_tier import billed_tier
@@ -37,30 +38,15 @@ CONTENTS = {
 _PLAIN = frozenset(name.encode() for name, kind in CONTENTS.items() if kind is not Content.IMAGE)
 _OWN_TOOLS = frozenset({None, "function", "custom"})
 
-# How one searches with other providers than OpenAI: OpenRouter, xAI, Alibaba, Perplexity, Groq.
-_SEARCHING = (
-    "web_search_options",
-    "plugins",
-    "search_parameters",
-    "enable_search",
-    "compound_custom",
-    "documents",
-)
-
 _SOUND = b'"audio"'
-
-_SPECIAL = frozenset(
-    {*_SEARCHING, "tools", "modalities", "audio", "service_tier", "cache_control", "prediction"}
-)
-"""Fields without which a chat of text is no more than its bytes and its cap."""
 
 
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
     fields = view.fields
-    found = _survey(fields["messages"])
+    found = TEXT_ONLY if view.is_plain else _survey(fields["messages"])
     has_one_cap = CAPS[0] not in fields or CAPS[1] not in fields
-    if found is TEXT_ONLY and has_one_cap and _SPECIAL.isdisjoint(fields):
+    if found is TEXT_ONLY and has_one_cap and (view.is_plain or SPECIAL.isdisjoint(fields)):
         return Demand(
             text_bytes=count_bytes(fields),
             output_tokens_max=view.output_tokens_max,
@@ -80,7 +66,7 @@ def _survey(messages: msgspec.Raw) -> Survey:
 def _measure_rest(view: RequestView, found: Survey) -> Demand:
     fields = view.fields
     caps = [cap for name in CAPS if (cap := read_tokens_max(fields, name)) is not None]
-    has_tools = has_any(fields, _SEARCHING) or any(
+    has_tools = has_any(fields, SEARCHING) or any(
         tool.type not in _OWN_TOOLS for tool in read_tools(fields)
     )
     return Demand(

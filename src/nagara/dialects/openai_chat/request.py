@@ -4,6 +4,7 @@ import msgspec
 
 from nagara.dialects.base import RequestView
 from nagara.dialects.json_fields import Fields, encode_raw, read_fields, write_fields
+from nagara.dialects.plain_text import UNFIT, Cap, Count, ModelId, TextMessages
 from nagara.dialects.request_fields import (
     read_count,
     read_flag,
@@ -15,12 +16,64 @@ from nagara.dialects.request_fields import (
 
 forwarded_headers = frozenset({b"openai-beta", b"x-client-request-id"})
 
+# How one searches with other providers than OpenAI: OpenRouter, xAI, Alibaba, Perplexity, Groq.
+SEARCHING = (
+    "web_search_options",
+    "plugins",
+    "search_parameters",
+    "enable_search",
+    "compound_custom",
+    "documents",
+)
+
+SPECIAL = frozenset(
+    {*SEARCHING, "tools", "modalities", "audio", "service_tier", "cache_control", "prediction"}
+)
+"""Fields without which a chat of text is no more than its bytes and its cap."""
+
+
+class _StreamOptions(msgspec.Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A chat of text alone."""
+
+    model: ModelId
+    messages: TextMessages
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: Cap | None = None
+    max_tokens: Cap | None = None
+    n: Count | None = None
+
+
+_plain_decoder = msgspec.json.Decoder(_Plain)
 _options_decoder = msgspec.json.Decoder(Fields | None)
 
 
 def read_request(body: bytes) -> RequestView:
     """The view of a chat request. Raises `GatewayError` that names the wrong field."""
     fields = read_fields(body)
+    if not SPECIAL.isdisjoint(fields):
+        return _read_any(fields)
+    try:
+        plain = _plain_decoder.decode(body)
+    except UNFIT:
+        return _read_any(fields)
+    cap, options = plain.max_completion_tokens, plain.stream_options
+    return RequestView(
+        fields=fields,
+        model=plain.model,
+        is_streamed=plain.stream is True,
+        output_tokens_max=plain.max_tokens if cap is None else cap,
+        choice_count=plain.n or 1,
+        has_usage_request=options is not None and options.include_usage is True,
+        is_plain=True,
+    )
+
+
+def _read_any(fields: Fields) -> RequestView:
     model = read_model(fields)
     require_kind(fields, "messages", "array")
     options = read_stream_options(fields)
@@ -37,10 +90,12 @@ def read_request(body: bytes) -> RequestView:
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:
     """The caller's body with the deployment's model, and usage asked for where it may be."""
-    fields = view.fields | {"model": encode_raw(model)}
+    fields = view.fields
+    if model != view.model:
+        fields = fields | {"model": encode_raw(model)}
     if asks_usage and view.is_streamed and not view.has_usage_request:
         options = read_stream_options(fields) | {"include_usage": encode_raw(True)}
-        fields["stream_options"] = encode_raw(options)
+        fields = fields | {"stream_options": encode_raw(options)}
     return write_fields(fields)
 
 

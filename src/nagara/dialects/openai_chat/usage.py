@@ -11,6 +11,9 @@ import msgspec
 
 from nagara.domain.usage import Meter, Usage
 
+# Every answer has these. A member of an enum is looked up by a function, as often as it is named.
+_INPUT, _OUTPUT = Meter.INPUT, Meter.OUTPUT
+
 
 class PromptDetails(msgspec.Struct, gc=False):
     """`prompt_tokens_details`: parts of `prompt_tokens`."""
@@ -57,43 +60,50 @@ class ChatUsage(msgspec.Struct, gc=False):
 
     def to_usage(self) -> Usage | None:
         """The same as disjoint meters; None when it has no count."""
-        if self.prompt_tokens is None and self.completion_tokens is None:
+        prompt, completion = self.prompt_tokens, self.completion_tokens
+        if prompt is None and completion is None:
             return None
         counts: dict[Meter, int] = {}
         # Every answer comes by here, and most details are zero: those cost no call.
-        rest = max(self.prompt_tokens or 0, 0)
-        inputs = self.prompt_tokens_details or _NO_PROMPT_DETAILS
-        if cached := inputs.cached_tokens or self._cached_beside():
+        rest = 0 if prompt is None or prompt < 0 else prompt
+        cached = self.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens
+        inputs = self.prompt_tokens_details
+        if inputs is not None:
+            cached = inputs.cached_tokens or cached
+        if cached:
             rest = _take(counts, rest, Meter.CACHE_READ, cached)
-        if inputs.cache_write_tokens:
-            rest = _take(counts, rest, Meter.CACHE_WRITE_5M, inputs.cache_write_tokens)
-        if inputs.audio_tokens:
-            rest = _take(counts, rest, Meter.INPUT_AUDIO, inputs.audio_tokens)
-        if inputs.image_tokens:
-            rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
+        if inputs is not None:
+            if inputs.cache_write_tokens:
+                rest = _take(counts, rest, Meter.CACHE_WRITE_5M, inputs.cache_write_tokens)
+            if inputs.audio_tokens:
+                rest = _take(counts, rest, Meter.INPUT_AUDIO, inputs.audio_tokens)
+            if inputs.image_tokens:
+                rest = _take(counts, rest, Meter.INPUT_IMAGE, inputs.image_tokens)
         if rest:
-            counts[Meter.INPUT] = rest
+            counts[_INPUT] = rest
         rest = self._all_completion()
-        outputs = self.completion_tokens_details or _NO_COMPLETION_DETAILS
-        if reasoning := outputs.reasoning_tokens or self.reasoning_tokens:
+        reasoning = self.reasoning_tokens
+        outputs = self.completion_tokens_details
+        if outputs is not None:
+            reasoning = outputs.reasoning_tokens or reasoning
+        if reasoning:
             rest = _take(counts, rest, Meter.REASONING, reasoning)
-        if outputs.audio_tokens:
-            rest = _take(counts, rest, Meter.OUTPUT_AUDIO, outputs.audio_tokens)
-        if outputs.image_tokens:
-            rest = _take(counts, rest, Meter.OUTPUT_IMAGE, outputs.image_tokens)
+        if outputs is not None:
+            if outputs.audio_tokens:
+                rest = _take(counts, rest, Meter.OUTPUT_AUDIO, outputs.audio_tokens)
+            if outputs.image_tokens:
+                rest = _take(counts, rest, Meter.OUTPUT_IMAGE, outputs.image_tokens)
         if rest:
-            counts[Meter.OUTPUT] = rest
-        if searches := self._searches():
-            counts[Meter.SEARCHES] = searches
+            counts[_OUTPUT] = rest
+        if self.server_tool_use_details or self.server_tool_use or self.num_search_queries:
+            counts |= self._searches()
         return Usage(counts)
 
-    def _searches(self) -> int:
+    def _searches(self) -> dict[Meter, int]:
         counted = self.server_tool_use_details or self.server_tool_use
         count = counted.web_search_requests if counted is not None else None
-        return max(count or self.num_search_queries or 0, 0)
-
-    def _cached_beside(self) -> int | None:
-        return self.cached_tokens or self.num_cached_tokens or self.prompt_cache_hit_tokens
+        count = count or self.num_search_queries or 0
+        return {Meter.SEARCHES: count} if count > 0 else {}
 
     def _all_completion(self) -> int:
         """Output tokens, with those that only the total shows: thoughts that a server leaves out.
@@ -101,14 +111,12 @@ class ChatUsage(msgspec.Struct, gc=False):
         xAI leaves reasoning out of `completion_tokens` and names it; Gemini's compatible endpoint
         leaves thoughts out and names them nowhere.
         """
-        completion = max(self.completion_tokens or 0, 0)
-        if self.completion_tokens is None or self.total_tokens is None:
-            return completion
-        return max(completion, self.total_tokens - (self.prompt_tokens or 0))
-
-
-_NO_PROMPT_DETAILS = PromptDetails()
-_NO_COMPLETION_DETAILS = CompletionDetails()
+        completion, total = self.completion_tokens, self.total_tokens
+        if completion is None:
+            return 0
+        if total is not None:
+            completion = max(completion, total - (self.prompt_tokens or 0))
+        return completion if completion > 0 else 0
 
 
 def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int) -> int:
