@@ -1,6 +1,7 @@
 """A request that may be served, and what bounds it: what the stages of its life have in common."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -14,7 +15,7 @@ from nagara.storage.claims import Claim
 from nagara.upstream.attempt import Call
 
 
-class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Bounds of one request. `public_url` is where callers find us, else at the host they ask."""
 
     attempts_max: int
@@ -24,7 +25,7 @@ class PipelineLimits(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     forms: FormLimits = FormLimits()
 
-    @property
+    @cached_property
     def answers(self) -> Bounds:
         """Those of what a provider answers."""
         return Bounds(self.event_bytes_max, self.response_bytes_max)

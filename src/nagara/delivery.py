@@ -7,7 +7,7 @@ next turn.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
@@ -53,9 +53,9 @@ class Delivery:
         self._files = files
         self._clock = clock
 
-    async def hand_on(
+    def hand_on(
         self, answer: Answering, limits: PipelineLimits, reply: Reply, ended: RequestEnded
-    ) -> None:
+    ) -> Awaitable[None]:
         """The whole way, to the settled end. Raises `GatewayError` for what breaks off.
 
         Once the reply has started a stream ends with the error itself, and nothing is raised.
@@ -64,9 +64,8 @@ class Delivery:
         asking = answer.admitted.call.asking
         ended.dropped = answer.begun.lane.dropped
         if asking.view.is_streamed and asking.endpoint.forward_stream is not None:
-            await self._hand_on_stream(answer, limits, reply, ended)
-        else:
-            await self._hand_on_whole(answer, limits, reply, ended)
+            return self._hand_on_stream(answer, limits, reply, ended)
+        return self._hand_on_whole(answer, limits, reply, ended)
 
     async def _hand_on_stream(
         self, answer: Answering, limits: PipelineLimits, reply: Reply, ended: RequestEnded
@@ -123,14 +122,15 @@ class Delivery:
             whole = await self._link(admitted.call, whole, limits.public_url)
         ended.bytes_out, ended.status = len(whole.body), 200
         _note(answer, whole.usage, len(whole.body), Ending.DELIVERED)
-        self._keep(admitted, whole.turn, whole.dropped, ended)
-        headers = [*answer.headers, *name_dropped(ended.dropped)]
+        if whole.dropped or whole.turn is not None:
+            self._keep(admitted, whole.turn, whole.dropped, ended)
+        headers = answer.headers
+        if ended.dropped:
+            headers += name_dropped(ended.dropped)
         if ended.charge_usd is not None:
             headers.append((b"x-nagara-cost", ended.charge_usd.encode()))
-        headers += [
-            (b"content-type", media_type),
-            (b"content-length", str(len(whole.body)).encode()),
-        ]
+        headers.append((b"content-type", media_type))
+        headers.append((b"content-length", str(len(whole.body)).encode()))
         reply.start(200, headers)
         await answer.bill.settle(reply.statements_for(whole.body))
         reply.end(whole.body)
@@ -202,7 +202,11 @@ def find_base_url(headers: Headers, public_url: str) -> str | None:
 
 def find_media_type(begun: Begun, usual: bytes) -> bytes:
     """What kind of answer the caller gets. Raises `GatewayError` if it is not the endpoint's."""
-    said = next((value for name, value in begun.answer.headers if name == b"content-type"), b"")
+    said = b""
+    for name, value in begun.answer.headers:
+        if name == b"content-type":
+            said = value
+            break
     try:
         chosen = begun.lane.choose_media_type(said, is_event_stream=begun.is_event_stream)
     except GatewayError:

@@ -20,11 +20,11 @@ from nagara.bill import Bill, Terms
 from nagara.billing import find_rate_card, needs_price
 from nagara.delivery import Answering, Delivery, head_of, serve_estimate
 from nagara.dialects import envelope
-from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot
-from nagara.domain.demand import Demand
+from nagara.domain.catalog import Deployment, Key, KeyKind, Route
 from nagara.domain.errors import ErrorKind, Fault, GatewayError
+from nagara.domain.rates import RateCard
 from nagara.finding import find_route
-from nagara.limits.gate import Allowance, Gate
+from nagara.limits.gate import Gate
 from nagara.media.audio_file import import_av
 from nagara.media.fetching import FileFetcher
 from nagara.media.request_files import RequestFiles
@@ -43,6 +43,9 @@ from nagara.upstream.absences import Absences, is_absence
 from nagara.upstream.answer import Headers
 from nagara.upstream.attempt import Begun, Call, Upstreams
 from nagara.upstream.reply import Reply
+
+# Looking up a member of an enum is a call, and every request asks for this one.
+_TEST = KeyKind.TEST
 
 TRIED_ELSEWHERE = frozenset({ErrorKind.UNSUPPORTED, ErrorKind.NOT_FOUND})
 """What one provider does not have or cannot be asked, another that serves the model perhaps can."""
@@ -93,11 +96,11 @@ class Pipeline:
     ) -> Admitted:
         """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
         snapshot, key = self._snapshots.authenticate(headers)
-        ended.key, ended.account = f"{key.id} {key.hint}", key.account_id
+        ended.key, ended.account = key.shown, key.account_id
         require_standard(key)
-        is_form = upload is not None and endpoint.read_form is not None
-        read = endpoint.read_form if is_form else endpoint.read_request
-        assert read is not None
+        read = endpoint.read_request
+        if upload is not None and endpoint.read_form is not None:
+            read = endpoint.read_form
         view = read(body)
         ended.model, ended.is_streamed = view.model, view.is_streamed
         route = find_route(snapshot, view.model, key)
@@ -105,60 +108,58 @@ class Pipeline:
         demand = endpoint.measure(view)
         if endpoint.widen is not None:
             demand = endpoint.widen(demand, headers)
-        terms = self._find_terms(snapshot, key, route, endpoint, demand)
+        now_s = self._clock.now_s()
+        account = snapshot.accounts[key.account_id]
+        # Stage 7, not taken yet. Pictures are no text, in a form or in JSON.
+        input_bytes = len(body) if endpoint.files is None else demand.text_bytes
+        allowance = self._gate.open(
+            account,
+            key,
+            route.model.id,
+            endpoint.operation,
+            0 if endpoint.is_free else input_bytes,
+        )
+        terms = Terms(
+            snapshot=snapshot,
+            account=account,
+            key=key,
+            route=route,
+            card=self._find_card(key, route, endpoint, now_s),
+            demand=demand,
+            came_at_ms=int(now_s * 1000),
+        )
         asking = Asking(
             endpoint=endpoint,
             view=view,
             request_id=ended.request_id,
             seed=make_id(""),
-            now_s=int(self._clock.now_s()),
-            is_enveloped=envelope.is_in(body),
+            now_s=int(now_s),
+            is_enveloped=not view.is_plain and envelope.is_in(body),
             recall=partial(self._turns.recall, key.account_id),
         )
-        call = Call(asking=asking, headers=headers, query=query, upload=upload)
         return Admitted(
             began_s=began_s,
-            call=call,
+            call=Call(asking=asking, headers=headers, query=query, upload=upload),
             key=key,
             route=route,
             candidates=candidates,
             terms=terms,
-            allowance=self._open_allowance(
-                terms.account,
-                key,
-                route.model.id,
-                endpoint,
-                # Pictures are no text, in a form or in JSON.
-                len(body) if endpoint.files is None else demand.text_bytes,
-            ),
+            allowance=allowance,
         )
 
-    def _open_allowance(
-        self, account: Account, key: Key, model_id: str, endpoint: Endpoint, body_bytes: int
-    ) -> Allowance:
-        """Stage 7, not taken yet."""
-        input_bytes = 0 if endpoint.is_free else body_bytes
-        return self._gate.open(account, key, model_id, endpoint.operation, input_bytes)
+    def _find_card(
+        self, key: Key, route: Route, endpoint: Endpoint, now_s: float
+    ) -> RateCard | None:
+        """Stage 6: by which prices it is paid; None where nobody does.
 
-    def _find_terms(
-        self, snapshot: Snapshot, key: Key, route: Route, endpoint: Endpoint, demand: Demand
-    ) -> Terms:
-        """Stage 6: who pays, and by which prices. Raises `GatewayError` where there are none."""
-        now_ms = int(self._clock.now_s() * 1000)
-        card = None
-        if key.kind is not KeyKind.TEST and not endpoint.is_free:
-            card = find_rate_card(route.prices, now_ms / 1000)
-            if card is None and not self.limits.bounds.is_unpriced_free:
-                raise needs_price(route.model.id)
-        return Terms(
-            snapshot=snapshot,
-            account=snapshot.accounts[key.account_id],
-            key=key,
-            route=route,
-            card=card,
-            demand=demand,
-            came_at_ms=now_ms,
-        )
+        Raises `GatewayError` where it has none and should.
+        """
+        if key.kind is _TEST or endpoint.is_free:
+            return None
+        card = find_rate_card(route.prices, now_s)
+        if card is None and not self.limits.bounds.is_unpriced_free:
+            raise needs_price(route.model.id)
+        return card
 
     async def serve(self, admitted: Admitted, reply: Reply, ended: RequestEnded) -> None:
         """Stages 8 to 12: hold the money, get an answer and hand it on, settle.
@@ -181,7 +182,18 @@ class Pipeline:
         )
         await bill.open()
         try:
-            await self._serve_held(admitted, bill, reply, ended)
+            begun, deployment = await self._attempt(admitted, bill, ended)
+            head = head_of(admitted, deployment, bill, ended)
+            answer = Answering(admitted, begun, deployment, bill, head)
+            try:
+                await self._delivery.hand_on(answer, self.limits, reply, ended)
+            except GatewayError as error:
+                if reply.has_started:
+                    raise
+                # It broke off after it had begun: what was generated may be billed, so it is not
+                # asked for again elsewhere.
+                self._observe(describe_failure(admitted.call, deployment, error))
+                raise sum_up([(deployment, error)], ended.attempts) from error
         except BaseException as error:
             bill.void(error)
             raise
@@ -196,22 +208,6 @@ class Pipeline:
         """Give up a claim that was made for nothing: whatever fails then, its key is free soon."""
         if admitted.claim is not None:
             self._settlements.forget(admitted.claim)
-
-    async def _serve_held(
-        self, admitted: Admitted, bill: Bill, reply: Reply, ended: RequestEnded
-    ) -> None:
-        begun, deployment = await self._attempt(admitted, bill, ended)
-        head = head_of(admitted, deployment, bill, ended)
-        answer = Answering(admitted, begun, deployment, bill, head)
-        try:
-            await self._delivery.hand_on(answer, self.limits, reply, ended)
-        except GatewayError as error:
-            if reply.has_started:
-                raise
-            # It broke off after it had begun: what was generated may be billed, so it is not
-            # asked for again elsewhere.
-            self._observe(describe_failure(admitted.call, deployment, error))
-            raise sum_up([(deployment, error)], ended.attempts) from error
 
     async def _attempt(
         self, admitted: Admitted, bill: Bill, ended: RequestEnded

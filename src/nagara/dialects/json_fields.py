@@ -7,6 +7,7 @@ later one wins, for us and for the provider alike, so nobody can show us one mod
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -71,6 +72,12 @@ def encode_raw(value: object) -> msgspec.Raw:
         return msgspec.Raw(json.dumps(value).encode())
 
 
+@lru_cache(maxsize=1024)
+def encode_name(name: str) -> msgspec.Raw:
+    """The name of a model, to stand among the fields: there are few of those, and many calls."""
+    return encode_raw(name)
+
+
 def decode_untyped(data: bytes) -> Any:
     """Any JSON value, lone surrogates included. Raises `ValueError` for what is not JSON."""
     try:
@@ -89,7 +96,10 @@ def replace_model(data: bytes, model: str) -> bytes:
         fields = read_fields(data)
     except GatewayError:
         return data
-    return write_fields(fields | {"model": encode_raw(model)}) if "model" in fields else data
+    if "model" not in fields:
+        return data
+    fields["model"] = encode_name(model)
+    return write_fields(fields)
 
 
 def _read_lone_surrogates(body: bytes) -> Fields | None:

@@ -7,6 +7,7 @@ request sees from its start to its end; a change of keys, models or settings mak
 import enum
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -72,7 +73,7 @@ class LimitPeriod(enum.StrEnum):
     MONTH = "month"
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class Key(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A secret that we issued, without the secret: `digest` is its keyed hash.
 
     `hint` is the first and last four characters after the prefix (`"abcd…wxyz"`).
@@ -92,6 +93,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     limit_period: LimitPeriod = LimitPeriod.TOTAL
     allowed_models: frozenset[str] | None = None
     limits: RateLimits = AS_SETTINGS_SAY
+
+    @cached_property
+    def shown(self) -> str:
+        """How the log names it."""
+        return f"{self.id} {self.hint}"
 
 
 class Operation(enum.StrEnum):

@@ -36,6 +36,9 @@ from nagara.operations.guarding import READING, check_addresses, is_guarded
 from nagara.operations.sound_lane import SoundLane
 from nagara.operations.text_lane import TextLane, aim_at
 
+# Looking up a member of an enum is a call, and every request asks for this one.
+_UNASKED = ChatTrait.STREAMS_USAGE_UNASKED
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """How much of an answer is held at once."""
@@ -102,6 +105,12 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     """
     operation = asking.endpoint.operation
     caller = asking.endpoint.dialect
+    is_direct = asking.endpoint.is_passed_through and operation in deployment.operations
+    if is_direct and caller is not None and asking.view.is_plain:
+        # Most requests: there are no files in it to fetch, and no signature to take out.
+        check_model(asking.view, deployment)
+        check_state(asking.view, caller, deployment)
+        return PassThrough(asking, deployment)
     # A provider would refuse a signature that is not its own.
     is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
     if deployment.has(operation):
@@ -187,7 +196,10 @@ def check_model(view: RequestView, deployment: Deployment) -> None:
 
     It is not held for, its price is another, and the key may not be allowed to use it.
     """
-    for name in deployment.provider.picks_model_by & view.fields.keys():
+    picked = deployment.provider.picks_model_by
+    if not picked:
+        return
+    for name in picked & view.fields.keys():
         if view.fields[name] != NULL:
             raise GatewayError(
                 ErrorKind.UNSUPPORTED,
@@ -203,7 +215,7 @@ def check_state(view: RequestView, caller: Inbound, deployment: Deployment) -> N
     All of them call with the gateway's one credential there, so an id that leaks from one account
     would open the conversation to any other.
     """
-    if deployment.provider.is_state_shared:
+    if deployment.provider.is_state_shared or caller.NEEDED_EXTRAS.isdisjoint(view.fields):
         return
     for name in caller.NEEDED_EXTRAS & view.fields.keys():
         if view.fields[name] != NULL:
@@ -300,8 +312,7 @@ class PassThrough:
         self.operation = endpoint.operation
         if endpoint.find_dropped is not None:
             self.dropped = endpoint.find_dropped(view)
-        has_usage_option = ChatTrait.STREAMS_USAGE_UNASKED not in provider.traits
-        self._asks_usage = has_usage_option and not view.has_usage_request
+        self._asks_usage = not view.has_usage_request and _UNASKED not in provider.traits
         self.body = endpoint.write_request(view, deployment.model, asks_usage=self._asks_usage)
         self._caller_model = view.model if deployment.model != view.model else None
         self._asking = asking

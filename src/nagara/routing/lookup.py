@@ -22,6 +22,9 @@ from nagara.domain.catalog import (
 from nagara.domain.rates import FREE_CARD, RateCard
 from nagara.providers import PROVIDERS, SANDBOX
 
+# Looking up a member of an enum is a call, and every request asks for this one.
+_TEST = KeyKind.TEST
+
 APART = frozenset(
     {
         Operation.EMBEDDINGS,
@@ -45,7 +48,7 @@ LENGTH_GAP_MAX = 8
 
 def resolve_route(snapshot: Snapshot, model_id: str, key_kind: KeyKind) -> Route | None:
     """The route for the id that a caller sent, or None if there is no such model for this key."""
-    is_sandboxed = key_kind is KeyKind.TEST or not snapshot.providers
+    is_sandboxed = key_kind is _TEST or not snapshot.providers
     table = snapshot.sandbox if is_sandboxed else snapshot.routes
     route = table.get(model_id)
     if route is not None or len(model_id) > MODEL_ID_LENGTH_MAX:

@@ -19,7 +19,10 @@ def plan(route: Route, endpoint: Endpoint, draw: float) -> Sequence[Deployment]:
     None of them is given if the answer can only be estimated, for models that can converse.
     Raises `GatewayError` (UNSUPPORTED) when none has the operation, or one it can be translated to.
     """
-    able = [d for d in route.deployments if can_serve(d, endpoint)]
+    deployments = route.deployments
+    if len(deployments) == 1 and endpoint.operation in deployments[0].operations:
+        return deployments
+    able = [d for d in deployments if can_serve(d, endpoint)]
     if not able:
         if endpoint.estimate is not None and any(map(can_converse, route.deployments)):
             return []

@@ -4,7 +4,7 @@ Counting tokens takes the same body without `max_tokens`.
 """
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import encode_raw, read_fields, write_fields
+from nagara.dialects.json_fields import encode_name, read_fields, write_fields
 from nagara.dialects.request_fields import read_flag, read_model, read_tokens_max, require_kind
 
 # The list of betas and the version are a contract between the caller and Anthropic.
@@ -27,4 +27,4 @@ def read_request(body: bytes) -> RequestView:
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage always comes
     """The caller's body with the deployment's model."""
-    return write_fields(view.fields | {"model": encode_raw(model)})
+    return write_fields(view.fields | {"model": encode_name(model)})

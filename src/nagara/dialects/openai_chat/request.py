@@ -3,7 +3,7 @@
 import msgspec
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import Fields, encode_raw, read_fields, write_fields
+from nagara.dialects.json_fields import Fields, encode_name, encode_raw, read_fields, write_fields
 from nagara.dialects.plain_text import UNFIT, Cap, Count, ModelId, TextMessages
 from nagara.dialects.request_fields import (
     read_count,
@@ -92,7 +92,7 @@ def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:
     """The caller's body with the deployment's model, and usage asked for where it may be."""
     fields = view.fields
     if model != view.model:
-        fields = fields | {"model": encode_raw(model)}
+        fields = fields | {"model": encode_name(model)}
     if asks_usage and view.is_streamed and not view.has_usage_request:
         options = read_stream_options(fields) | {"include_usage": encode_raw(True)}
         fields = fields | {"stream_options": encode_raw(options)}

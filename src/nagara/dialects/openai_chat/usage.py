@@ -115,8 +115,12 @@ class ChatUsage(msgspec.Struct, gc=False):
         if completion is None:
             return 0
         if total is not None:
-            completion = max(completion, total - (self.prompt_tokens or 0))
-        return completion if completion > 0 else 0
+            beside = total - (self.prompt_tokens or 0)
+            if beside > completion:
+                completion = beside
+        if completion < 0:
+            return 0
+        return completion
 
 
 def _take(counts: dict[Meter, int], left: int, meter: Meter, count: int) -> int:

@@ -1,7 +1,7 @@
 """Responses requests: the fields the pass-through lane acts on, and the body it sends."""
 
 from nagara.dialects.base import RequestView
-from nagara.dialects.json_fields import NULL, encode_raw, read_fields, write_fields
+from nagara.dialects.json_fields import NULL, encode_name, read_fields, write_fields
 from nagara.dialects.request_fields import (
     read_flag,
     read_model,
@@ -31,4 +31,4 @@ def read_request(body: bytes) -> RequestView:
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage always comes
     """The caller's body with the deployment's model."""
-    return write_fields(view.fields | {"model": encode_raw(model)})
+    return write_fields(view.fields | {"model": encode_name(model)})
