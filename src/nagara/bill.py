@@ -171,7 +171,9 @@ class Bill:
 
     async def _hold_money(self, estimate: Estimate) -> None:
         # More than the ledger can hold is more than anybody has.
-        amount_nano, shortage = min(estimate.needed_nano, AMOUNT_NANO_MAX), Shortage(0, None)
+        amount_nano, shortage = estimate.needed_nano, None
+        if amount_nano > AMOUNT_NANO_MAX:
+            amount_nano = AMOUNT_NANO_MAX
         for _ in range(HOLD_TRIES):
             hold = Hold(
                 id=self._request,
@@ -180,13 +182,12 @@ class Bill:
                 amount_nano=amount_nano,
                 made_at_ms=self._now_ms(),
             )
-            refused = await self._settlements.hold(hold, self._claim)
-            if refused is None:
+            shortage = await self._settlements.hold(hold, self._claim)
+            if shortage is None:
                 self._hold = hold
                 return
-            shortage = refused
             self.output_cap, amount_nano = self._lower(estimate, shortage)
-        raise self._too_little(estimate, shortage)
+        raise self._too_little(estimate, shortage or Shortage(0, None))
 
     def _lower(self, estimate: Estimate, shortage: Shortage) -> tuple[int, int]:
         """The output that what is left can pay, and what that costs. Raises `GatewayError`."""

@@ -251,10 +251,12 @@ def head_of(
     admitted: Admitted, deployment: Deployment, bill: Bill, ended: RequestEnded
 ) -> ResponseHeaders:
     """The headers that every answer has, whatever its body."""
-    return [
+    headers = [
         (b"x-request-id", ended.request_id.encode()),
         *name_deployment(deployment.name, deployment.model),
         (b"x-nagara-attempts", str(ended.attempts).encode()),
         *admitted.allowance.headers,
-        *bill.headers,
     ]
+    if bill.output_cap is not None:
+        headers += bill.headers
+    return headers

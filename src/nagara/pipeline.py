@@ -110,24 +110,19 @@ class Pipeline:
             demand = endpoint.widen(demand, headers)
         now_s = self._clock.now_s()
         account = snapshot.accounts[key.account_id]
-        # Stage 7, not taken yet. Pictures are no text, in a form or in JSON.
-        input_bytes = len(body) if endpoint.files is None else demand.text_bytes
-        allowance = self._gate.open(
-            account,
-            key,
-            route.model.id,
-            endpoint.operation,
-            0 if endpoint.is_free else input_bytes,
-        )
         terms = Terms(
             snapshot=snapshot,
             account=account,
             key=key,
             route=route,
-            card=self._find_card(key, route, endpoint, now_s),
+            card=self._find_card(key, route, endpoint, int(now_s)),
             demand=demand,
             came_at_ms=int(now_s * 1000),
         )
+        # Pictures are no text, in a form or in JSON.
+        input_bytes = len(body) if endpoint.files is None else demand.text_bytes
+        if endpoint.is_free:
+            input_bytes = 0
         asking = Asking(
             endpoint=endpoint,
             view=view,
@@ -144,12 +139,13 @@ class Pipeline:
             route=route,
             candidates=candidates,
             terms=terms,
-            allowance=allowance,
+            # Stage 7, not taken yet.
+            allowance=self._gate.open(
+                account, key, route.model.id, endpoint.operation, input_bytes
+            ),
         )
 
-    def _find_card(
-        self, key: Key, route: Route, endpoint: Endpoint, now_s: float
-    ) -> RateCard | None:
+    def _find_card(self, key: Key, route: Route, endpoint: Endpoint, now_s: int) -> RateCard | None:
         """Stage 6: by which prices it is paid; None where nobody does.
 
         Raises `GatewayError` where it has none and should.
@@ -215,7 +211,9 @@ class Pipeline:
         """Stage 9: the candidates in order, until one begins to answer."""
         failed: list[tuple[Deployment, GatewayError]] = []
         # Most requests have only text, and need not be looked through for addresses.
-        files = RequestFiles(self._fetcher) if admitted.terms.demand.may_have_files else None
+        files: RequestFiles | None = None
+        if not admitted.call.asking.view.is_plain and admitted.terms.demand.may_have_files:
+            files = RequestFiles(self._fetcher)
         for deployment in admitted.candidates:
             ended.attempts += 1
             ended.provider, ended.deployment = deployment.name, deployment.model

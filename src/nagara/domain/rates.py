@@ -146,12 +146,9 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
 
 def find_rate_card(prices: Sequence[RateCard], now_s: float) -> RateCard | None:
     """The last of the cards that is in force at that moment; None if none is."""
-    # Nearly every model has one price at a time.
-    if prices and prices[-1].hours_s is None and prices[-1].effective_from_s <= now_s:
-        return prices[-1]
     for card in reversed(prices):
-        is_open = card.hours_s is None or _is_open(card.hours_s, now_s)
-        if is_open and card.effective_from_s <= now_s:
+        hours_s = card.hours_s
+        if card.effective_from_s <= now_s and (hours_s is None or _is_open(hours_s, now_s)):
             return card
     return None
 

@@ -28,6 +28,8 @@ class Absences:
 
     def narrow(self, deployment: Deployment, now_s: int) -> Deployment:
         """The deployment without the operations that it is known to lack."""
+        if not self._known:
+            return deployment
         known = self._known.get(_key_of(deployment))
         if known is None or now_s >= known.until_s:
             return deployment
