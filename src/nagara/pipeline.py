@@ -10,7 +10,6 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 """
 
 import random
-from functools import partial
 
 import msgspec
 
@@ -130,7 +129,7 @@ class Pipeline:
             seed=make_id(""),
             now_s=int(now_s),
             is_enveloped=not view.is_plain and envelope.is_in(body),
-            recall=partial(self._turns.recall, key.account_id),
+            recall=lambda kept_as: self._turns.recall(key.account_id, kept_as),
         )
         return Admitted(
             began_s=began_s,
