@@ -38,8 +38,8 @@ OWN_SEARCHES_MAX = 20
 """How often a model with tools of its own reads the conversation, and searches: nobody documents a
 bound, and what goes beyond is an over-run."""
 
-# Looking up a member of an enum is a call, and every bound asks for these.
-_INPUT, _OUTPUT, _REQUESTS = Meter.INPUT, Meter.OUTPUT, Meter.REQUESTS
+# Looking up a member of an enum is a call, and every bound asks for this one.
+_REQUESTS = Meter.REQUESTS
 
 _MEDIA_INPUT = (
     *TEXT_INPUT_METERS,
@@ -106,8 +106,11 @@ def bound_charge(
     unpriced: list[Meter] = []
     if _is_plain(demand, card):
         input_rate, output_rate = card.text_ceilings
-        input_pico = tokens * _note(input_rate, _INPUT, unpriced)
-        output_rate = _note(output_rate, _OUTPUT, unpriced) if is_written else 0
+        if input_rate is None:
+            input_rate = _note(None, Meter.INPUT, unpriced)
+        if output_rate is None or not is_written:
+            output_rate = _note(None, Meter.OUTPUT, unpriced) if is_written else 0
+        input_pico = tokens * input_rate
     else:
         rates = _reachable(card, tokens, demand.service_tier)
         input_pico = _bound_rest(demand, rates, tokens, unpriced)

@@ -63,11 +63,13 @@ def price(
     `find_card` finds, and else by this one.
     """
     unpriced: list[Meter] = []
-    if usage.drawn:
-        lines = _charge_with_images(usage, card, service_tier, unpriced)
+    if usage.drawn or card.tiers or service_tier is not None:
+        lines = _charge_any(usage, card, service_tier, unpriced)
+        fee = find_fee(card, service_tier)
     else:
-        lines = _charge_lines(usage.quantities, card, service_tier, unpriced)
-    fee = find_fee(card, service_tier)
+        # One rate for each meter, as on nearly every card.
+        lines = _charge_lines(usage.quantities, card.rates_pico, unpriced)
+        fee = card.rates_pico.get(_REQUESTS)
     if fee is not None:
         lines.append(ChargeLine(_REQUESTS, 1, fee))
     if usage.rounds:
@@ -85,15 +87,16 @@ def price(
     )
 
 
-def _charge_with_images(
+def _charge_any(
     usage: Usage, card: RateCard, service_tier: str | None, unpriced: list[Meter]
 ) -> list[ChargeLine]:
-    """The lines where images were drawn, which may be priced by what they are."""
-    drawn, counts = charge_drawn(usage, card, unpriced), usage.quantities
-    if drawn is None:
-        return _charge_lines(counts, card, service_tier, unpriced)
-    counts = {meter: count for meter, count in counts.items() if meter is not Meter.IMAGES}
-    return _charge_lines(counts, card, service_tier, unpriced, is_by_image=True) + drawn
+    """The lines by the tiers that count, and of images that are priced by what they are."""
+    counts, drawn = usage.quantities, charge_drawn(usage, card, unpriced)
+    if drawn is not None:
+        counts = {meter: count for meter, count in counts.items() if meter is not Meter.IMAGES}
+    rates = resolve_rates(card, count_input(counts), service_tier)
+    lines = _charge_lines(counts, rates, unpriced, is_by_image=drawn is not None)
+    return lines + (drawn or [])
 
 
 def _charge_rounds(
@@ -106,25 +109,22 @@ def _charge_rounds(
     """The lines of calls that the provider made on the way."""
     for number, side in enumerate(rounds, 1):
         other = find_card(side.model) if find_card is not None and side.model is not None else None
-        for line in _charge_lines(side.quantities, other or card, service_tier, unpriced):
+        rates = resolve_rates(other or card, count_input(side.quantities), service_tier)
+        for line in _charge_lines(side.quantities, rates, unpriced):
             yield _of_round(line, number, side.model, other)
 
 
 def _charge_lines(
     quantities: Mapping[Meter, int],
-    card: RateCard,
-    service_tier: str | None,
+    rates: Rates,
     unpriced: list[Meter],
     *,
     is_by_image: bool = False,
 ) -> list[ChargeLine]:
-    """A line for each meter; those that the card has no price for are added to `unpriced`.
+    """A line for each meter; those that have no price are added to `unpriced`.
 
     `is_by_image`: what was drawn is charged beside these, so its tokens need no price.
     """
-    rates = card.rates_pico
-    if card.tiers or service_tier is not None:
-        rates = resolve_rates(card, count_input(quantities), service_tier)
     lines = []
     for meter, quantity in quantities.items():
         # Nearly every meter has its own price: the rest is for those that are charged as others.
@@ -150,8 +150,6 @@ def _find_coarser(meter: Meter, quantities: Mapping[Meter, int], rates: Rates) -
 
 def find_fee(card: RateCard, service_tier: str | None) -> int | None:
     """Pico-dollars for the request itself; None where the card has no such fee."""
-    if not card.tiers and service_tier is None:
-        return card.rates_pico.get(_REQUESTS)
     return resolve_rates(card, 0, service_tier).get(_REQUESTS)
 
 

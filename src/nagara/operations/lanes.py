@@ -108,8 +108,10 @@ def choose_lane(asking: Asking, deployment: Deployment) -> Lane:
     is_direct = asking.endpoint.is_passed_through and operation in deployment.operations
     if is_direct and caller is not None and asking.view.is_plain:
         # Most requests: there are no files in it to fetch, and no signature to take out.
-        check_model(asking.view, deployment)
-        check_state(asking.view, caller, deployment)
+        if deployment.provider.picks_model_by:
+            check_model(asking.view, deployment)
+        if caller.NEEDED_EXTRAS:
+            check_state(asking.view, caller, deployment)
         return PassThrough(asking, deployment)
     # A provider would refuse a signature that is not its own.
     is_passed = asking.endpoint.is_passed_through and not asking.is_enveloped
@@ -196,10 +198,7 @@ def check_model(view: RequestView, deployment: Deployment) -> None:
 
     It is not held for, its price is another, and the key may not be allowed to use it.
     """
-    picked = deployment.provider.picks_model_by
-    if not picked:
-        return
-    for name in picked & view.fields.keys():
+    for name in deployment.provider.picks_model_by & view.fields.keys():
         if view.fields[name] != NULL:
             raise GatewayError(
                 ErrorKind.UNSUPPORTED,
@@ -215,7 +214,7 @@ def check_state(view: RequestView, caller: Inbound, deployment: Deployment) -> N
     All of them call with the gateway's one credential there, so an id that leaks from one account
     would open the conversation to any other.
     """
-    if deployment.provider.is_state_shared or caller.NEEDED_EXTRAS.isdisjoint(view.fields):
+    if deployment.provider.is_state_shared:
         return
     for name in caller.NEEDED_EXTRAS & view.fields.keys():
         if view.fields[name] != NULL:

@@ -21,4 +21,5 @@ def read_usage(body: bytes) -> Usage | None:
     answer = read_view(body, _decoder, _Answer)
     if answer.usage is None:
         return None
-    return note_tier(answer.usage.to_usage(), answer.service_tier)
+    usage = answer.usage.to_usage()
+    return usage if answer.service_tier is None else note_tier(usage, answer.service_tier)
