@@ -78,6 +78,8 @@ _BETA, _LONG_CONTEXT, _LONG_CONTEXT_TOKENS = b"anthropic-beta", b"context-1m", 1
 def measure(view: RequestView) -> Demand:
     """The most that the request asks for."""
     fields = view.fields
+    if view.is_plain:
+        return Demand(text_bytes=count_bytes(fields), output_tokens_max=view.output_tokens_max)
     found = survey(fields["messages"], CONTENTS, _PLAIN, b'_url"')
     typed = [tool for tool in read_tools(fields) if tool.type not in (None, "custom")]
     hosted = [tool for tool in typed if not str(tool.type).startswith(_CLIENT_TOOLS)]

@@ -31,4 +31,6 @@ def read_request(body: bytes) -> RequestView:
 
 def write_request(view: RequestView, model: str, *, asks_usage: bool) -> bytes:  # noqa: ARG001 - usage always comes
     """The caller's body with the deployment's model."""
+    if model == view.model:
+        return write_fields(view.fields)
     return write_fields(view.fields | {"model": encode_name(model)})
