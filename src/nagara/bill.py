@@ -63,6 +63,10 @@ class Ending(enum.Enum):
     FAILED = "it broke off, or its provider said that it had failed"
 
 
+# Looking up a member of an enum is a call, and every request asks for this one.
+DELIVERED = Ending.DELIVERED
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Who pays for a request, and by which card. `card` of None: nobody does."""
 
@@ -206,7 +210,7 @@ class Bill:
     ) -> Usage:
         """What the answer was, by the provider's count or else by ours; and what that costs."""
         ended, terms, card, demand = self._ended, self._terms, self._terms.card, self._terms.demand
-        is_whole = ending is Ending.DELIVERED
+        is_whole = ending is DELIVERED
         if usage is not None and not usage.is_possible:
             usage = None
         measured = usage
@@ -225,10 +229,13 @@ class Bill:
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         if card is not None and (is_whole or ending is not Ending.FAILED):
+            tier = usage.service_tier
+            if tier is not None:
+                tier = settle_tier(card, demand.service_tier, tier)
             self._charge = charge = price(
                 usage,
                 card,
-                service_tier=settle_tier(card, demand.service_tier, usage.service_tier),
+                service_tier=tier,
                 account_markup_ppm=terms.account.markup_ppm,
                 find_card=terms.find_card,
             )

@@ -13,7 +13,7 @@ import msgspec
 
 from nagara.admitted import Admitted, PipelineLimits
 from nagara.answer_headers import name_deployment, name_dropped
-from nagara.bill import Bill, Ending
+from nagara.bill import DELIVERED, Bill, Ending
 from nagara.dialects.answer_stream import AnswerStream
 from nagara.dialects.translation import Translated
 from nagara.dialects.turns import Turn
@@ -95,7 +95,7 @@ class Delivery:
             _note(answer, stream.usage, stream.text_bytes, ending)
             self._keep(admitted, stream.turn, stream.dropped, ended)
             # What broke off is no answer to give again.
-            is_answer = ending is Ending.DELIVERED
+            is_answer = ending is DELIVERED
             await bill.settle(reply.statements_for(last) if is_answer else ())
 
         try:
@@ -121,7 +121,7 @@ class Delivery:
         if admitted.call.asking.endpoint.plan_links is not None:
             whole = await self._link(admitted.call, whole, limits.public_url)
         ended.bytes_out, ended.status = len(whole.body), 200
-        _note(answer, whole.usage, len(whole.body), Ending.DELIVERED)
+        _note(answer, whole.usage, len(whole.body), DELIVERED)
         if whole.dropped or whole.turn is not None:
             self._keep(admitted, whole.turn, whole.dropped, ended)
         headers = answer.headers
@@ -177,7 +177,7 @@ async def _hand_on_refusal(
 ) -> None:
     """An error that is an answer: the model used something to say that it does not do it."""
     ended.status, ended.outcome, ended.error = refusal.status, "error", refusal.code
-    _note(answer, usage, 0, Ending.DELIVERED)
+    _note(answer, usage, 0, DELIVERED)
     encode_error = answer.admitted.call.asking.endpoint.encode_error
     body = encode_error(refusal, ended.request_id)
     ended.bytes_out = len(body)
@@ -219,7 +219,7 @@ def note_ending(relay: StreamRelay, stream: AnswerStream, ended: RequestEnded) -
     """How a stream came to its end, said in the record too."""
     failure = relay.failure
     if failure is None and not stream.has_failed:
-        return Ending.DELIVERED
+        return DELIVERED
     ended.outcome = "cut"
     ended.error = failure.code if failure is not None else "upstream_error_event"
     # A provider may fail too while its answer is read on for a client that has left.

@@ -249,7 +249,8 @@ def map_parts(
             changed.append(message)
             continue
         # Every request comes here more than once, and nothing of most is changed: plain loops.
-        parts, is_same = list[Part](), True
+        parts: list[Part] = []
+        is_same = True
         for part in message.parts:
             new = change(part)
             is_same = is_same and new is part
