@@ -69,18 +69,18 @@ def commit_group(
     """
     try:
         check_identity(identity)
-        # Taking the write lock at once: a lock that was upgraded later could fail half-way.
-        connection.execute(_BEGIN)
         # One cursor for all, which need not be made for each statement.
         cursor = connection.cursor()
+        # Taking the write lock at once: a lock that was upgraded later could fail half-way.
+        cursor.execute(_BEGIN)
         for batch in group:
             _run_batch(cursor, path, batch)
             if batch.error is not None and batch.has_changed:
-                connection.execute("ROLLBACK")
-                connection.execute(_BEGIN)
-                _run_carefully(connection, path, group)
+                cursor.execute("ROLLBACK")
+                cursor.execute(_BEGIN)
+                _run_carefully(cursor, path, group)
                 break
-        connection.execute("COMMIT")
+        cursor.execute("COMMIT")
     except (sqlite3.Error, StorageError) as error:
         if is_locked(error) and not connection.in_transaction:
             return False
@@ -92,15 +92,14 @@ def commit_group(
     return True
 
 
-def _run_carefully(connection: sqlite3.Connection, path: Path, group: Sequence[Batch]) -> None:
+def _run_carefully(cursor: sqlite3.Cursor, path: Path, group: Sequence[Batch]) -> None:
     """Run each in a savepoint of its own."""
-    cursor = connection.cursor()
     for batch in group:
-        connection.execute("SAVEPOINT batch")
+        cursor.execute("SAVEPOINT batch")
         _run_batch(cursor, path, batch)
         if batch.error is not None:
-            connection.execute("ROLLBACK TO batch")
-        connection.execute("RELEASE batch")
+            cursor.execute("ROLLBACK TO batch")
+        cursor.execute("RELEASE batch")
 
 
 def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
