@@ -3,7 +3,8 @@
 How it works. httptools parses; this class keeps the books. The parser calls `on_…` while
 `data_received` runs, which puts what it learns into the exchange at hand and wakes its reader once,
 after all bytes at hand are parsed. So everything that arrived together is read together, no task is
-made for a request or a read, and a reader that listens has its piece in this same call.
+made for a request or a read, and a reader that listens has its piece in this same call. Pieces of
+body go into a list with no call of ours between: most of what arrives is one piece of a stream.
 
     state      exchange    bytes that come           end of the connection
     ---------  ----------  ------------------------  ------------------------------------------
@@ -79,6 +80,9 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._monotonic_s = clock.monotonic_s
         self._transport: asyncio.Transport | None = None
+        self._arrived: list[bytes] = []
+        """Body that the parser found in the bytes at hand; the exchange takes it out."""
+        self.on_body = self._arrived.append
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._headers: Headers = []
@@ -94,6 +98,11 @@ class Connection(asyncio.Protocol):
         self.timer_due_s = math.inf
 
     # What the pool calls.
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether a byte came for the request at hand, while its answer's head has not."""
+        return self._overhead_bytes > 0
 
     def own(self, owner: Owner) -> None:
         """Tell `owner` when this connection is free, and when it is gone."""
@@ -113,13 +122,13 @@ class Connection(asyncio.Protocol):
         says chunked. What a streamed body raises becomes the failure of the exchange.
         """
         transport = self._transport
+        self._overhead_bytes = 0
         if transport is None or self.is_closed:
             exchange.fail(map_failure(None, EXCHANGING))
             return
-        exchange.attach(self)
+        exchange.attach(self, self._arrived)
         self._exchange = exchange
         self._headers = []
-        self._overhead_bytes = 0
         self._can_be_kept = True
         if not isinstance(body, bytes):
             transport.write(head)
@@ -179,23 +188,35 @@ class Connection(asyncio.Protocol):
             # Nobody asked: a late 408, a goodbye, or noise. None of it may meet the next request.
             self.close()
             return
-        exchange.has_bytes = True
+        arrived = self._arrived
         self._overhead_bytes += len(data)
         try:
             self._parser.feed_data(data)
-            if self._overhead_bytes > self._limits.head_bytes_max:
+            if arrived:
+                self._overhead_bytes = 0
+                if exchange.body_bytes_max is not None:
+                    exchange.hold()
+            elif self._overhead_bytes > self._limits.head_bytes_max:
                 raise head_too_large()
         except PARSER_ERRORS as error:
             self._end(_unwrap(error))
         except GatewayError as failure:
             self._end(failure)
-        if exchange.is_complete and exchange is self._exchange:
-            self._settle()
         if exchange.has_news:
+            if exchange.is_complete and exchange is self._exchange:
+                self._settle()
             exchange.wake()
-        # What a listener has not taken, or a task has yet to take.
-        if exchange.buffered_bytes > self._limits.buffer_bytes_high and not exchange.is_complete:
-            self._pause_reading()
+        elif arrived:
+            # What `wake` does, for a piece of a stream that is taken at once.
+            exchange.is_drained = False
+            if exchange.on_news is None:
+                exchange.wake()
+            else:
+                exchange.on_news()
+        if not (exchange.is_drained or exchange.is_complete):
+            exchange.hold()
+            if exchange.buffered_bytes > self._limits.buffer_bytes_high:
+                self._pause_reading()
 
     def eof_received(self) -> None:
         """The upstream will send no more. For us that is the end of the connection."""
@@ -257,15 +278,6 @@ class Connection(asyncio.Protocol):
             self._can_be_kept = False
             exchange.finish()
 
-    def on_body(self, data: bytes) -> None:
-        """A piece of body, without its framing."""
-        exchange = self._exchange
-        if exchange is None or exchange.is_complete:
-            self._is_dirty = True
-            return
-        self._overhead_bytes = 0
-        exchange.take_body(data)
-
     def on_message_complete(self) -> None:
         """The last byte of a message was parsed; of the answer, unless its head was a 1xx."""
         exchange, parser = self._exchange, self._parser
@@ -273,6 +285,9 @@ class Connection(asyncio.Protocol):
             return
         if not parser.should_keep_alive():
             self._can_be_kept = False
+        if self._arrived:
+            self._overhead_bytes = 0
+            exchange.hold()
         exchange.finish()
 
     # Our own.

@@ -1,9 +1,10 @@
 """One request and its answer: the half of it that somebody waits for.
 
-The connection puts a head, pieces of body, an end or a failure in; the reader takes them out, or
-aborts. What has arrived stays here, so that a connection whose answer is complete can serve the
-next request while this one is still being read. There is exactly one reader: a task that awaits
-`read`, or a listener that is called with every piece.
+The connection puts a head, an end or a failure in, and shows the pieces of body that have arrived;
+the reader takes them out, or aborts. What it has not taken when the connection has told it of them
+is held here, so that a connection whose answer is complete can serve the next request while this
+one is still being read. There is exactly one reader: a task that awaits `read`, or a listener that
+is called with every piece.
 
 Must not parse, and must not outlive its interest: after the end, a failure or an abort it never
 touches the connection again.
@@ -48,27 +49,27 @@ class Exchange:
     """An `Answer`, and the connection's side of it. See `nagara.upstream.answer`."""
 
     __slots__ = (
-        "_body_bytes_max",
+        "_arrived",
         "_decoded_bytes",
         "_decoder",
+        "_held",
         "_idle_limit_s",
         "_monotonic_s",
-        "_on_news",
-        "_pieces",
         "_received_bytes",
         "_total_due_s",
         "_wait_kind",
         "_waiter",
         "_wire",
+        "body_bytes_max",
         "buffered_bytes",
         "due_s",
         "failure",
-        "has_bytes",
         "has_news",
         "headers",
         "is_complete",
         "is_drained",
         "is_head_request",
+        "on_news",
         "status",
         "upload",
     )
@@ -88,22 +89,25 @@ class Exchange:
         self.is_complete = False
         self.is_drained = False
         self.is_head_request = is_head_request
-        self.has_bytes = False
         self.has_news = False
         self.buffered_bytes = 0
         self._received_bytes = 0
         self._decoded_bytes = 0
-        self._body_bytes_max = body_bytes_max
+        self.body_bytes_max = body_bytes_max
         self.upload: asyncio.Task[None] | None = None
         self.due_s = total_due_s
         self._total_due_s = total_due_s
         self._idle_limit_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
         self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
         self._waiter: asyncio.Future[None] | None = None
-        self._on_news: Callable[[], None] | None = None
+        self.on_news: Callable[[], None] | None = None
+        """The listener."""
         self._wire: Wire | None = None
         self._decoder: Decoder | None = None
-        self._pieces: list[bytes] = []
+        self._arrived: list[bytes] = []
+        """The connection's list of what it has just parsed; see `attach`."""
+        self._held: list[bytes] = []
+        """What came before that, and waits to be taken."""
         self._monotonic_s = monotonic_s
 
     # The reader's side.
@@ -114,13 +118,20 @@ class Exchange:
         What came before a failure is given before it is raised.
         """
         data = None
+        arrived = self._arrived
         if self._decoder is not None:
             if piece := self._take_decoded(self._decoder):
                 return piece
-        elif pieces := self._pieces:
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
+        elif self._held:
+            data = b"".join((*self._held, *arrived))
+            self._held.clear()
+            arrived.clear()
             self.buffered_bytes = 0
+        elif arrived:
+            data = arrived.pop()
+            if arrived:
+                data = b"".join((*arrived, data))
+                arrived.clear()
         wire = self._wire
         if wire is None:
             # Nothing more will come.
@@ -133,14 +144,14 @@ class Exchange:
             wire.resume_reading()
         self.is_drained = True
         due_s = self._monotonic_s() + self._idle_limit_s
-        self.due_s = due_s = min(self._total_due_s, due_s)
-        if due_s < wire.timer_due_s:
-            wire.watch(due_s)
+        self.due_s = due_s if due_s < self._total_due_s else self._total_due_s
+        if self.due_s < wire.timer_due_s:
+            wire.watch(self.due_s)
         return data
 
     def listen(self, on_news: Callable[[], None] | None) -> None:
         """Call `on_news` in place of waking a task; see `Answer.listen`."""
-        self._on_news = on_news
+        self.on_news = on_news
 
     async def read(self) -> bytes:
         """What `take` gives, waited for; see `Answer.read`."""
@@ -150,7 +161,8 @@ class Exchange:
 
     def abort(self) -> None:
         """Stop the upstream now; see `Answer.abort`."""
-        self._pieces.clear()
+        self._held.clear()
+        self._arrived.clear()
         self._decoder = None
         if self.is_complete or self.failure is not None:
             return
@@ -169,9 +181,10 @@ class Exchange:
 
     # The connection's side. `has_news` says that `wake` is due once the bytes at hand are parsed.
 
-    def attach(self, wire: Wire) -> None:
-        """Begin on this connection."""
+    def attach(self, wire: Wire, arrived: list[bytes]) -> None:
+        """Begin on this connection, which puts pieces of body into `arrived` as it parses them."""
         self._wire = wire
+        self._arrived = arrived
 
     def take_head(self, status: int, headers: Headers, decoder: Decoder | None) -> None:
         """The final head is here."""
@@ -182,14 +195,22 @@ class Exchange:
         self.due_s = self._total_due_s
         self.has_news = True
 
-    def take_body(self, data: bytes) -> None:
-        """A piece of body, as it came. Raises `GatewayError` when it is past the limit."""
-        self.buffered_bytes += len(data) + PIECE_OVERHEAD_BYTES
-        if self._body_bytes_max is not None:
-            self._received_bytes += len(data)
-            check_body_size(self._received_bytes, self._body_bytes_max)
-        self._pieces.append(data)
-        self.has_news = True
+    def hold(self) -> None:
+        """Keep what has arrived, until the reader takes it: the upstream's time does not run.
+
+        Raises `GatewayError` when all that came is past the limit.
+        """
+        arrived = self._arrived
+        if not arrived:
+            return
+        size = sum(map(len, arrived))
+        self.buffered_bytes += size + PIECE_OVERHEAD_BYTES * len(arrived)
+        self._held += arrived
+        arrived.clear()
+        self.due_s = self._total_due_s
+        if self.body_bytes_max is not None:
+            self._received_bytes += size
+            check_body_size(self._received_bytes, self.body_bytes_max)
 
     def finish(self) -> None:
         """The answer is complete; the connection is somebody else's now."""
@@ -206,8 +227,8 @@ class Exchange:
         """Let the reader see the news."""
         self.has_news = self.is_drained = False
         self.due_s = self._total_due_s
-        if self._on_news is not None:
-            self._on_news()
+        if self.on_news is not None:
+            self.on_news()
             return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
@@ -237,6 +258,10 @@ class Exchange:
 
     def _leave(self) -> None:
         self._wire = None
+        self._held += self._arrived
+        self._arrived.clear()
+        # The next exchange has the connection's list.
+        self._arrived = []
         self.has_news = True
         if self.upload is not None:
             self.upload.cancel()
@@ -255,15 +280,16 @@ class Exchange:
     def _take_decoded(self, decoder: Decoder) -> bytes:
         try:
             piece = decoder.take(DECODED_PIECE_BYTES_MAX)
-            if not piece and self._pieces:
-                decoder.feed(b"".join(self._pieces))
+            self.hold()
+            if not piece and self._held:
+                decoder.feed(b"".join(self._held))
                 self._empty()
                 piece = decoder.take(DECODED_PIECE_BYTES_MAX)
             if not piece and self.is_complete:
                 decoder.close()
-            if self._body_bytes_max is not None:
+            if self.body_bytes_max is not None:
                 self._decoded_bytes += len(piece)
-                check_body_size(self._decoded_bytes, self._body_bytes_max)
+                check_body_size(self._decoded_bytes, self.body_bytes_max)
         except GatewayError as failure:
             self.abort()
             self.failure = failure
@@ -271,7 +297,7 @@ class Exchange:
         return piece
 
     def _empty(self) -> None:
-        self._pieces.clear()
+        self._held.clear()
         self.buffered_bytes = 0
         if self._wire is not None and self._wire.is_reading_paused:
             self._wire.resume_reading()

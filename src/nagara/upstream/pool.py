@@ -177,7 +177,7 @@ class Pool:
             await exchange.wait_for_head()
         except GatewayError as failure:
             is_late = self._clock.monotonic_s() - began_s > STALE_WITHIN_S
-            if is_late or not _is_stale(connection, exchange, failure, body):
+            if is_late or not _is_stale(connection, failure, body):
                 raise
             exchange = self._make_exchange(timeouts, total_due_s, method)
             connection = await self._replace(line, timeouts, total_due_s)
@@ -304,12 +304,10 @@ class Pool:
         return connection
 
 
-def _is_stale(
-    connection: Connection, exchange: Exchange, failure: GatewayError, body: Body
-) -> bool:
+def _is_stale(connection: Connection, failure: GatewayError, body: Body) -> bool:
     return (
         connection.is_reused
-        and not exchange.has_bytes
+        and not connection.has_heard
         and failure.kind is ErrorKind.UPSTREAM_CUT
         and isinstance(body, bytes)
     )

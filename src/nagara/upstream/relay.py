@@ -158,27 +158,41 @@ class StreamRelay:
 
     def _pump(self, piece: bytes | None = None) -> None:
         """Forward `piece` and what is there. What goes wrong is raised where `run` waits."""
-        answer, stream, reply, last = self._answer, self.stream, self._reply, self._last
+        answer, stream, reply = self._answer, self.stream, self._reply
+        worker, last = self._worker, self._last
         try:
             while True:
-                if piece:
-                    forwarded = stream.feed(piece)
-                    if stream.is_ended and stream.failure is None:
-                        self._finish(forwarded + stream.terminator())
-                    else:
-                        self._write(forwarded)
-                    if stream.failure is not None:
-                        raise stream.failure
-                elif piece is not None:
+                if piece is None:
+                    if worker is not None and worker.is_busy:
+                        self._work_soon()
+                        return
+                    if answer.is_drained or reply.is_full or last.done():
+                        return
+                    piece = answer.take()
+                    if piece is None:
+                        return
+                if not piece:
                     self._finish(stream.close())
-                if self._worker is not None and self._worker.is_busy:
-                    self._work_soon()
-                    return
-                if answer.is_drained or reply.is_full or last.done():
-                    return
-                piece = answer.take()
+                else:
+                    forwarded = stream.feed(piece)
+                    if stream.is_ended:
+                        self._finish_events(forwarded)
+                    elif forwarded:
+                        if not reply.has_started:
+                            reply.start(200, self._headers)
+                        reply.write(forwarded)
+                piece = None
         except Exception as error:  # noqa: BLE001 - the event loop calls this: nobody would see it
             last.set_exception(error)
+
+    def _finish_events(self, forwarded: bytes) -> None:
+        """The stream has ended itself; what it failed with comes after what came before."""
+        failure = self.stream.failure
+        if failure is None:
+            self._finish(forwarded + self.stream.terminator())
+        else:
+            self._write(forwarded)
+            raise failure
 
     def _write(self, forwarded: bytes) -> None:
         if not forwarded:
@@ -209,7 +223,7 @@ class StreamRelay:
         try:
             made = self._worker.work()
             if not self._worker.is_busy and self._is_at_end:
-                self._last.set_result(made)
+                self._finish(made)
                 return
             self._write(made)
         except Exception as error:  # noqa: BLE001 - as in `_pump`
