@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from nagara.dialects.json_fields import Fields, decode_untyped
+from nagara.dialects.likeness import Likeness, find_likeness
 from nagara.dialects.sse import SseSplitter, read_data
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
@@ -19,6 +20,10 @@ from nagara.domain.usage import Usage
 
 NOTHING = msgspec.Raw()
 """The default of a view's raw field. Not None: `Raw | None` reads nothing but null."""
+
+LIKENESSES_MAX = 16
+"""How often a stream is looked at for what its events have in common: not for ever, where they have
+nothing."""
 
 View = TypeVar("View", bound=msgspec.Struct)
 
@@ -64,7 +69,10 @@ class ForwardedStream:
     """A failure is an event of its own."""
 
     def __init__(self, event_bytes_max: int, caller_model: str | None = None) -> None:
+        self._event_bytes_max = event_bytes_max
         self._splitter = SseSplitter(event_bytes_max)
+        self._likeness: Likeness | None = None
+        self._likenesses_left = LIKENESSES_MAX
         self._caller_model = caller_model
         self.usage: Usage | None = None
         self.is_complete = False
@@ -85,6 +93,12 @@ class ForwardedStream:
 
         When good events came before such a one, they are given, and the error is in `failure`.
         """
+        if self._likeness is not None and not self._splitter.tail:
+            text_bytes = self._likeness.measure(data)
+            if text_bytes is not None:
+                self.text_bytes += text_bytes
+                self.output_bytes += len(data)
+                return data
         if self._splitter.is_whole(data):
             forwarded = self.take_event(data, data[6:-2])
         else:
@@ -126,13 +140,31 @@ class ForwardedStream:
                 # What follows the last event in the same piece is no part of the answer.
                 if self.is_ended:
                     break
-                taken.append(self.take_event(event, read_data(event)))
+                likeness = self._likeness
+                text_bytes = None if likeness is None else likeness.measure(event)
+                if text_bytes is None:
+                    event = self.take_event(event, read_data(event))
+                else:
+                    self.text_bytes += text_bytes
+                taken.append(event)
         except GatewayError as error:
             # The caller gets the same events however the bytes were split on their way.
             if not taken:
                 raise
             self.failure, self.is_ended = error, True
         return b"".join(taken)
+
+    def _expect_likeness(self, event: bytes, delta: msgspec.Raw, counted_bytes: int) -> None:
+        """Take events that differ from this in the text of its delta alone for the same, unread.
+
+        Only for one that is forwarded as it is, and says nothing but its delta, of which nothing
+        is read but the length; `counted_bytes` of it were counted.
+        """
+        if self._likenesses_left:
+            self._likenesses_left -= 1
+            self._likeness = find_likeness(
+                event, bytes(delta), counted_bytes, self._event_bytes_max
+            )
 
     def terminator(self) -> bytes:
         """What this API's streams end with, if the upstream left it out."""

@@ -20,8 +20,10 @@ DONE = b"data: [DONE]\n\n"
 
 _CR, _LF = b"\r\n"
 
-# Atomic groups, so that the two halves of one CRLF are never read as two line ends.
-_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# The LF after a CR is never given back, so that the halves of one CRLF are not two line ends.
+_EVENT_END = re.compile(rb"(?:\n|\r\n?+)(?:\n|\r\n?+)")
+# The same where there is no CR, as nearly everywhere: it takes a tenth of the time.
+_LF_EVENT_END = re.compile(rb"\n\n")
 
 
 class SseSplitter:
@@ -29,16 +31,18 @@ class SseSplitter:
 
     def __init__(self, event_bytes_max: int) -> None:
         self._event_bytes_max = event_bytes_max
-        self._tail = bytearray()
+        self._event_end = _LF_EVENT_END
+        self.tail = bytearray()
+        """What came after the last whole event."""
 
     def is_whole(self, data: bytes) -> bool:
         """Whether `data` is one whole event of one line by itself, so that it need not be fed."""
-        return not self._tail and is_one_line_event(data) and len(data) <= self._event_bytes_max
+        return not self.tail and is_one_line_event(data) and len(data) <= self._event_bytes_max
 
     def take_rest(self) -> bytes:
         """The bytes after the last whole event, at the stream's end. Raises as `feed` does."""
         self._check_tail()
-        return bytes(self._tail)
+        return bytes(self.tail)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes, each with its own terminator.
@@ -46,7 +50,7 @@ class SseSplitter:
         Raises `GatewayError` (UPSTREAM_TOO_LARGE) when an event exceeds the bound, once the events
         before it have been given.
         """
-        if not self._tail:
+        if not self.tail:
             # What a provider writes at once is nearly always one whole event: nothing is copied.
             if (
                 data.endswith(b"\n\n")
@@ -57,30 +61,30 @@ class SseSplitter:
                 return [data]
             if _is_one_line_crlf_event(data) and len(data) <= self._event_bytes_max:
                 return [data]
-            self._tail += data
-            return self._cut(0)
+        if _CR in data:
+            self._event_end = _EVENT_END
         # The terminator may straddle the seam by three bytes at most.
-        seam = max(0, len(self._tail) - 3)
-        self._tail += data
+        seam = max(0, len(self.tail) - 3)
+        self.tail += data
         return self._cut(seam)
 
     def _cut(self, position: int) -> list[bytes]:
         events = []
         start = 0
-        for match in _EVENT_END.finditer(self._tail, position):
+        for match in self._event_end.finditer(self.tail, position):
             # Whole events too, so that the bound does not depend on how the bytes were split.
             if match.end() - start > self._event_bytes_max:
                 break
-            events.append(bytes(self._tail[start : match.end()]))
+            events.append(bytes(self.tail[start : match.end()]))
             start = match.end()
         if start:
-            del self._tail[:start]
+            del self.tail[:start]
         if not events:
             self._check_tail()
         return events
 
     def _check_tail(self) -> None:
-        if len(self._tail) > self._event_bytes_max:
+        if len(self.tail) > self._event_bytes_max:
             raise GatewayError(
                 ErrorKind.UPSTREAM_TOO_LARGE,
                 f"The provider sent an event of more than {self._event_bytes_max} bytes.",

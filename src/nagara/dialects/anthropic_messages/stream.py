@@ -51,7 +51,10 @@ class MessagesStream(ForwardedStream):
             self._reported = self._reported.merge(said)
             self.usage = self._reported.to_usage()
         elif len(view.delta) > _DELTA_BYTES:
-            self.text_bytes += len(view.delta) - _DELTA_BYTES
+            counted_bytes = len(view.delta) - _DELTA_BYTES
+            self.text_bytes += counted_bytes
+            if view.type == "content_block_delta" and view.message is None:
+                self._expect_likeness(event, view.delta, counted_bytes)
         if view.type == "message_stop":
             self.is_complete = self.is_ended = True
         elif view.type == "error":

@@ -63,6 +63,7 @@ class ChatStream(ForwardedStream):
         if said is not None:
             # Every chunk says the tier, the one with the usage too.
             self.usage = note_tier(said.to_usage(), chunk.service_tier) or self.usage
+        text_bytes = self.text_bytes
         if chunk.choices:
             self._note_choices(chunk.choices)
         if chunk.error and chunk.error != NULL:
@@ -70,6 +71,9 @@ class ChatStream(ForwardedStream):
         elif self._hides_usage and chunk.usage is not None and not chunk.choices:
             return b""
         if self._caller_model is None:
+            match chunk.choices:
+                case [choice] if said is None and not (choice.finish_reason or self.has_failed):
+                    self._expect_likeness(event, choice.delta, self.text_bytes - text_bytes)
             return event
         return replace_data(event, replace_model(data, self._caller_model))
 
