@@ -46,7 +46,8 @@ class Likeness:
             _decode_text(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return max(0, text_bytes - self._uncounted_bytes)
+        counted = text_bytes - self._uncounted_bytes
+        return counted if counted > 0 else 0
 
 
 def find_likeness(

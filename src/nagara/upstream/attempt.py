@@ -4,9 +4,9 @@ An attempt succeeds when the first piece of a good answer is there; until then n
 the caller and another deployment may be tried. Every way to fail is a `GatewayError`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import msgspec
 
@@ -103,14 +103,19 @@ class Upstreams:
         self._authorizer = Authorizer(pool, timeouts)
         self._targets: dict[tuple[int, Operation, bool], Target] = {}
 
-    async def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
+    def attempt(
+        self, call: Call, deployment: Deployment, lane: Lane
+    ) -> Coroutine[Any, Any, Begun]:
         """Try one deployment by this lane. Raises `GatewayError` if it gives nothing to forward.
 
         Cancelling the attempt closes the upstream connection. A lane of several bodies has begun
         when all are answered: until then another deployment may be tried.
         """
-        if not lane.more_bodies:
-            return await self._ask(call, deployment, lane, lane.body)
+        if lane.more_bodies:
+            return self._ask_all(call, deployment, lane)
+        return self._ask(call, deployment, lane, lane.body)
+
+    async def _ask_all(self, call: Call, deployment: Deployment, lane: Lane) -> Begun:
         bodies = (lane.body, *lane.more_bodies)
         asks = [partial(self._ask, call, deployment, lane, body) for body in bodies]
         answer = await ask_all(asks, self._answers_bytes_max)
@@ -132,46 +137,62 @@ class Upstreams:
         else:
             answer = await self._send(call, lane, deployment, body)
         try:
-            if answer.status >= 400:
+            if not 200 <= answer.status < 300:
                 raise await _read_refusal(answer, deployment)
-            return await _begin(answer, lane)
+            # Nearly always it came with the head.
+            first = answer.take()
+            if first is None:
+                first = await answer.read()
+            if not first:
+                raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
+            return Begun(answer, first, _is_event_stream(answer.headers), lane)
         except BaseException:
             answer.abort()
             raise
 
-    async def _send(self, call: Call, lane: Lane, deployment: Deployment, body: bytes) -> Answer:
+    def _send(
+        self, call: Call, lane: Lane, deployment: Deployment, body: bytes
+    ) -> Coroutine[Any, Any, Answer]:
         endpoint, is_streamed = call.asking.endpoint, call.asking.view.is_streamed
         target = self._find_target(deployment, lane, is_streamed=is_streamed)
         path, lines = target.path, target.lines
         # What the caller says in headers and the query is said in the caller's own dialect.
         if lane.is_pass_through:
-            passed = [header for header in call.headers if header[0] in endpoint.forwarded_headers]
+            forwarded = endpoint.forwarded_headers
+            passed = [header for header in call.headers if header[0] in forwarded]
             if passed:
-                forwarded = endpoint.forwarded_headers
-                headers = build_headers(deployment, passed, forwarded)
-                lines = encode_lines(headers)
+                lines = encode_lines(build_headers(deployment, passed, forwarded))
             if call.query and endpoint.forwards_query:
                 path += (b"&" if b"?" in path else b"?") + call.query
+        if target.is_authorized and call.upload is None:
+            return self._pool.send(target.origin, b"POST", path, [], body, self._timeouts, lines)
+        return self._send_otherwise(call, lane, target, path, lines, body)
+
+    async def _send_otherwise(
+        self, call: Call, lane: Lane, target: Target, path: bytes, lines: bytes, body: bytes
+    ) -> Answer:
+        """Send what is authorized by itself, or has files."""
+        deployment = target.deployment
         proof: Headers = []
         if not target.is_authorized:
             auth = deployment.choose_auth()
             proof = await self._authorizer.authorize(
                 deployment, auth, target.origin, path, body, call.asking.now_s
             )
-        if call.upload is not None:
-            if lane.sends_form:
-                content_type, length, pieces = call.upload.encode(body)
-                accept = b"*/*" if lane.operation in SOUND_OPERATIONS else ANSWER_TYPES
-                headers = build_headers(deployment, [], frozenset(), content_type, accept)
-                lines = encode_lines(headers)
-            else:
-                length, pieces = call.upload.encode_json(body, call.asking.seed)
-            proof = [*proof, (b"content-length", str(length).encode())]
+        if call.upload is None:
             return await self._pool.send(
-                target.origin, b"POST", path, proof, pieces, self._timeouts, lines
+                target.origin, b"POST", path, proof, body, self._timeouts, lines
             )
+        if lane.sends_form:
+            content_type, length, pieces = call.upload.encode(body)
+            accept = b"*/*" if lane.operation in SOUND_OPERATIONS else ANSWER_TYPES
+            headers = build_headers(deployment, [], frozenset(), content_type, accept)
+            lines = encode_lines(headers)
+        else:
+            length, pieces = call.upload.encode_json(body, call.asking.seed)
+        proof = [*proof, (b"content-length", str(length).encode())]
         return await self._pool.send(
-            target.origin, b"POST", path, proof, body, self._timeouts, lines
+            target.origin, b"POST", path, proof, pieces, self._timeouts, lines
         )
 
     def _find_target(self, deployment: Deployment, lane: Lane, *, is_streamed: bool) -> Target:
@@ -236,19 +257,6 @@ def build_headers(
     return headers
 
 
-async def _begin(answer: Answer, lane: Lane) -> Begun:
-    if not 200 <= answer.status < 300:
-        raise GatewayError(
-            ErrorKind.UPSTREAM_PROTOCOL,
-            f"The provider answered {answer.status}, which is neither an answer nor an error.",
-        )
-    is_event_stream = _is_event_stream(answer.headers)
-    first = await answer.read()
-    if not first:
-        raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
-    return Begun(answer, first, is_event_stream, lane)
-
-
 def _is_event_stream(headers: Headers) -> bool:
     for name, value in headers:
         if name == b"content-type":
@@ -257,6 +265,11 @@ def _is_event_stream(headers: Headers) -> bool:
 
 
 async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:
+    if answer.status < 400:
+        return GatewayError(
+            ErrorKind.UPSTREAM_PROTOCOL,
+            f"The provider answered {answer.status}, which is neither an answer nor an error.",
+        )
     body = bytearray()
     try:
         while len(body) < REFUSAL_BYTES_MAX and (piece := await answer.read()):

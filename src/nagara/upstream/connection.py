@@ -264,9 +264,11 @@ class Connection(asyncio.Protocol):
         headers, self._headers = self._headers, []
         if status < 200:
             return
-        check_head_size(headers, self._overhead_bytes, self._limits)
+        limits = self._limits
+        if len(headers) > limits.header_count_max or self._overhead_bytes > limits.head_bytes_max:
+            check_head_size(headers, limits)
         has_body = not exchange.is_head_request and status not in BODILESS_STATUSES
-        body = read_body_form(headers, self._limits, has_body=has_body)
+        body = read_body_form(headers, limits, has_body=has_body)
         self._ends_at_eof = body.ends_at_eof
         exchange.take_head(status, body.headers, body.decoder)
         if exchange.upload is not None and not exchange.upload.done():
@@ -287,7 +289,8 @@ class Connection(asyncio.Protocol):
             self._can_be_kept = False
         if self._arrived:
             self._overhead_bytes = 0
-            exchange.hold()
+            if exchange.body_bytes_max is not None:
+                exchange.hold()
         exchange.finish()
 
     # Our own.
@@ -322,7 +325,8 @@ class Connection(asyncio.Protocol):
             self.resume_reading()
         self.is_reused = True
         self._idle_due_s = self._monotonic_s() + self._limits.idle_expiry_s
-        self.watch(self._idle_due_s)
+        if self._idle_due_s < self.timer_due_s:
+            self.watch(self._idle_due_s)
         if self.owner is not None:
             self.owner.release(self)
 

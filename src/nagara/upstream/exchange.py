@@ -239,9 +239,9 @@ class Exchange:
         if limit_s is None:
             self.expect_nothing()
         else:
-            due_s, total_due_s = self._monotonic_s() + limit_s, self._total_due_s
             self._wait_kind = kind
-            self.due_s = min(total_due_s, due_s)
+            due_s = self._monotonic_s() + limit_s
+            self.due_s = due_s if due_s < self._total_due_s else self._total_due_s
         wire = self._wire
         # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
         if wire is not None and self.due_s < wire.timer_due_s:

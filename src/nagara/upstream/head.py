@@ -59,16 +59,13 @@ def read_body_form(headers: Headers, limits: PoolLimits, *, has_body: bool) -> B
     return Body(headers, decoder, ends_at_eof)
 
 
-def check_head_size(headers: Headers, arrived_bytes: int, limits: PoolLimits) -> None:
+def check_head_size(headers: Headers, limits: PoolLimits) -> None:
     """Raise `GatewayError` (UPSTREAM_PROTOCOL) for a head past its limits.
 
-    `arrived_bytes` are all that came, of which the end may be body already.
+    Asked when so many bytes came that it may be: the end of them may be body already.
     """
-    is_within = len(headers) <= limits.header_count_max and (
-        arrived_bytes <= limits.head_bytes_max
-        or sum(len(name) + len(value) + 4 for name, value in headers) <= limits.head_bytes_max
-    )
-    if not is_within:
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    if len(headers) > limits.header_count_max or size > limits.head_bytes_max:
         raise head_too_large()
 
 

@@ -78,6 +78,10 @@ class Line:
         self, method: bytes, target: bytes, lines: bytes, headers: Headers, body: Body
     ) -> tuple[bytes, int | None]:
         """The head of a request to this origin, and the body's length; None if it is chunked."""
+        if body.__class__ is bytes and body and not headers:
+            start = encode_start(method, self.target_prefix + target)
+            known = (start, self.fixed_lines, lines, len(body))
+            return b"%b\r\n%b%bcontent-length: %d\r\n\r\n" % known, known[-1]
         length = len(body) if isinstance(body, bytes) else read_content_length(headers)
         start = encode_start(method, self.target_prefix + target)
         framing = CHUNKED if length is None else encode_framing(method, length)
@@ -87,7 +91,7 @@ class Line:
 
     def check_answer(self, exchange: Exchange) -> None:
         """Raise `GatewayError` (UPSTREAM_PROXY) for an answer that is the proxy's own refusal."""
-        if self.is_forwarded and exchange.status == PROXY_AUTHENTICATION_REQUIRED:
+        if exchange.status == PROXY_AUTHENTICATION_REQUIRED:
             exchange.abort()
             raise GatewayError(ErrorKind.UPSTREAM_PROXY, "The proxy asks for other credentials.")
 
@@ -166,11 +170,13 @@ class Pool:
         line = self._lines.get(origin) or self._add_line(origin)
         # Before a connection is taken: what cannot be written down must not cost one.
         head, length = line.encode_head(method, target, lines, headers, body)
-        total_due_s = self._find_due_s(timeouts.total_s)
-        connection = self._take_idle(line)
-        if connection is None:
-            connection = await self._wait_for_connection(line, timeouts, total_due_s)
         began_s = self._clock.monotonic_s()
+        total_due_s = math.inf if timeouts.total_s is None else began_s + timeouts.total_s
+        connection = line.slots.take_idle()
+        # One that was closed in this same step is still listed until its socket is gone.
+        if connection is None or connection.is_closed:
+            connection = await self._wait_for_connection(line, timeouts, total_due_s)
+            began_s = self._clock.monotonic_s()
         exchange = self._make_exchange(timeouts, total_due_s, method)
         try:
             connection.begin(exchange, head, body, length, timeouts)
@@ -183,7 +189,8 @@ class Pool:
             connection = await self._replace(line, timeouts, total_due_s)
             connection.begin(exchange, head, body, length, timeouts)
             await exchange.wait_for_head()
-        line.check_answer(exchange)
+        if line.is_forwarded:
+            line.check_answer(exchange)
         return exchange
 
     async def close(self) -> None:
@@ -204,9 +211,6 @@ class Pool:
         self._lines[origin] = line
         return line
 
-    def _find_due_s(self, limit_s: float | None) -> float:
-        return math.inf if limit_s is None else self._clock.monotonic_s() + limit_s
-
     def _make_exchange(self, timeouts: Timeouts, total_due_s: float, method: bytes) -> Exchange:
         return Exchange(
             self._clock.monotonic_s,
@@ -216,18 +220,15 @@ class Pool:
             is_head_request=method == b"HEAD",
         )
 
-    def _take_idle(self, line: Line) -> Connection | None:
-        while (connection := line.slots.take_idle()) is not None:
-            # One that was closed in this same step is still listed until its socket is gone.
-            if not connection.is_closed:
-                return connection
-        return None
-
     async def _wait_for_connection(
         self, line: Line, timeouts: Timeouts, total_due_s: float
     ) -> Connection:
+        """A connection where the first idle one would not do: another, or one of its own."""
         if self._is_closed:
             raise _shutting_down()
+        while (idle := line.slots.take_idle()) is not None:
+            if not idle.is_closed:
+                return idle
         while not line.slots.take_slot():
             connection = await self._wait_turn(line, total_due_s)
             if connection is None:

@@ -45,7 +45,7 @@ async def read_whole(begun: Begun, bounds: Bounds) -> Translated:
     Raises `GatewayError` when it breaks off, is too large or cannot be read; it is then aborted.
     """
     bytes_max = bounds.response_bytes_max
-    pieces, size, piece = list[bytes](), 0, begun.first
+    answer, pieces, size, piece = begun.answer, list[bytes](), 0, begun.first
     try:
         while piece:
             pieces.append(piece)
@@ -55,9 +55,10 @@ async def read_whole(begun: Begun, bounds: Bounds) -> Translated:
                     ErrorKind.UPSTREAM_TOO_LARGE,
                     f"The provider's answer is larger than {bytes_max} bytes.",
                 )
-            piece = await begun.answer.read()
+            taken = answer.take()
+            piece = await answer.read() if taken is None else taken
     except BaseException:
-        begun.answer.abort()
+        answer.abort()
         raise
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     return begun.lane.read_whole(body, bounds, is_event_stream=begun.is_event_stream)
