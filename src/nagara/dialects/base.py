@@ -99,10 +99,11 @@ class ForwardedStream:
                 self.text_bytes += text_bytes
                 self.output_bytes += len(data)
                 return data
-        if self._splitter.is_whole(data):
-            forwarded = self.take_event(data, data[6:-2])
-        else:
+        whole = self._splitter.read_whole(data)
+        if whole is None:
             forwarded = self._take_events(self._splitter.feed(data))
+        else:
+            forwarded = self.take_event(data, whole)
         self.output_bytes += len(forwarded)
         return forwarded
 

@@ -143,8 +143,9 @@ class StreamDecoder:
         return []
 
     def _split(self, data: bytes) -> list[bytes]:
-        if self._splitter.is_whole(data):
-            return [data[6:-2]]
+        whole = self._splitter.read_whole(data)
+        if whole is not None:
+            return [whole] if whole else []
         return [read for event in self._splitter.feed(data) if (read := read_data(event))]
 
     def _take_rest(self) -> list[Event]:

@@ -14,54 +14,62 @@ from typing import Final
 
 import msgspec
 
-TEXTS: Final = re.compile(
-    rb'"(?:content|text|reasoning_content|reasoning|thinking)"\s*:\s*("(?:[^"\\]|\\.)*")'
-)
+_STRING: Final = rb'"\s*:\s*("(?:[^"\\]|\\.)*")'
+_TEXT: Final = re.compile(rb'"(?:content|text|reasoning_content|reasoning|thinking)' + _STRING)
+# OpenAI makes all its events equally long with it, so that lengths tell nothing to who listens.
+_PADDING: Final = re.compile(rb'"obfuscation' + _STRING)
 
 _decode_text = msgspec.json.Decoder(str).decode
 
 
 class Likeness:
-    """What the events have in common, and what each counts."""
+    """What the events have in common, and what each counts.
 
-    __slots__ = ("_after", "_before", "_common_bytes", "_event_bytes_max", "_uncounted_bytes")
+    `between` stands between the text and padding behind it; empty where there is none.
+    """
+
+    __slots__ = ("_after", "_before", "_between", "_event_bytes_max", "_same_bytes", "_uncounted")
 
     def __init__(
-        self, before: bytes, after: bytes, uncounted_bytes: int, event_bytes_max: int
+        self, before: bytes, between: bytes, after: bytes, uncounted: int, event_bytes_max: int
     ) -> None:
         self._before = before
+        self._between = between
         self._after = after
-        self._common_bytes = len(before) + len(after)
-        self._uncounted_bytes = uncounted_bytes
+        self._same_bytes = len(before) + len(after)
+        self._uncounted = uncounted
         self._event_bytes_max = event_bytes_max
 
     def measure(self, event: bytes) -> int | None:
         """The bytes of text in an event that is alike, about; None for any other."""
         size = len(event)
         text = event.removeprefix(self._before).removesuffix(self._after)
-        text_bytes = size - self._common_bytes
-        if len(text) != text_bytes or size > self._event_bytes_max:
+        if len(text) != size - self._same_bytes or size > self._event_bytes_max:
             return None
         try:
+            if self._between:
+                text, _, padding = text.partition(self._between)
+                _decode_text(padding)
             _decode_text(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        counted = text_bytes - self._uncounted_bytes
-        return counted if counted > 0 else 0
+        counted = len(text) - self._uncounted
+        if counted > 0:
+            return counted
+        return 0
 
 
-def find_likeness(
-    event: bytes, delta: bytes, counted_bytes: int, event_bytes_max: int
-) -> Likeness | None:
+def find_likeness(event: bytes, delta: bytes, counted: int, bytes_max: int) -> Likeness | None:
     """What the event has in common with others, where `delta`, a part of its data, has a text.
 
-    `counted_bytes` is what was counted of this event, and what another counts differs from it by
-    the length of its text.
+    `counted` is how many bytes of it were counted; of another as many more as its text is longer.
     """
-    found = TEXTS.search(delta)
+    found = _TEXT.search(delta)
     if found is None or event.count(delta) != 1:
         return None
     place = event.find(delta)
     start, end = place + found.start(1), place + found.end(1)
-    uncounted_bytes = end - start - counted_bytes
-    return Likeness(event[:start], event[end:], uncounted_bytes, event_bytes_max)
+    between, after = b"", event[end:]
+    if padding := _PADDING.search(after):
+        between, after = after[: padding.start(1)], after[padding.end(1) :]
+    return Likeness(event[:start], between, after, end - start - counted, bytes_max)

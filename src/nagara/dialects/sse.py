@@ -35,9 +35,9 @@ class SseSplitter:
         self.tail = bytearray()
         """What came after the last whole event."""
 
-    def is_whole(self, data: bytes) -> bool:
-        """Whether `data` is one whole event of one line by itself, so that it need not be fed."""
-        return not self.tail and is_one_line_event(data) and len(data) <= self._event_bytes_max
+    def read_whole(self, data: bytes) -> bytes | None:
+        """What `read_simple_event` gives for bytes that are one whole event, so need not be fed."""
+        return None if self.tail or len(data) > self._event_bytes_max else read_simple_event(data)
 
     def take_rest(self) -> bytes:
         """The bytes after the last whole event, at the stream's end. Raises as `feed` does."""
@@ -91,16 +91,30 @@ class SseSplitter:
             )
 
 
+def read_simple_event(event: bytes) -> bytes | None:
+    """The data of exactly one event of one data line, with at most its name before that.
+
+    None for anything else. It is what nearly every read gives.
+    """
+    start, end = 0, event.find(b"\n")
+    if event.startswith(b"event: "):
+        start = end + 1
+        end = event.find(b"\n", start)
+    # The line's end is the last byte but one, so there are two and no more. To look for a byte by
+    # its number takes a fifth of the time that it takes as bytes.
+    if (
+        end == len(event) - 2
+        and event[-1] == _LF
+        and event.startswith(b"data: ", start)
+        and _CR not in event
+    ):
+        return event[start + 6 : -2]
+    return None
+
+
 def is_one_line_event(data: bytes) -> bool:
-    """Whether `data` is exactly one event of one data line: what nearly every read gives."""
-    # The first line end is the last byte but one, so there are two and no more. To look for a byte
-    # by its number takes a fifth of the time that it takes as bytes.
-    return (
-        data.find(b"\n") == len(data) - 2
-        and data[-1] == _LF
-        and data.startswith(b"data: ")
-        and _CR not in data
-    )
+    """Whether `data` is exactly one event of one data line."""
+    return data.startswith(b"data: ") and read_simple_event(data) is not None
 
 
 def _is_one_line_crlf_event(data: bytes) -> bool:
@@ -116,8 +130,9 @@ def _is_one_line_crlf_event(data: bytes) -> bool:
 
 def read_data(event: bytes) -> bytes:
     """The data of one event, its lines joined by LF; empty for comments and pings without data."""
-    if is_one_line_event(event):
-        return event[6:-2]
+    data = read_simple_event(event)
+    if data is not None:
+        return data
     if _is_one_line_crlf_event(event):
         return event[6:-4]
     lines = [

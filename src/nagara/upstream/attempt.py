@@ -103,9 +103,7 @@ class Upstreams:
         self._authorizer = Authorizer(pool, timeouts)
         self._targets: dict[tuple[int, Operation, bool], Target] = {}
 
-    def attempt(
-        self, call: Call, deployment: Deployment, lane: Lane
-    ) -> Coroutine[Any, Any, Begun]:
+    def attempt(self, call: Call, deployment: Deployment, lane: Lane) -> Coroutine[Any, Any, Begun]:
         """Try one deployment by this lane. Raises `GatewayError` if it gives nothing to forward.
 
         Cancelling the attempt closes the upstream connection. A lane of several bodies has begun

@@ -143,10 +143,11 @@ class Exchange:
         if wire.is_reading_paused:
             wire.resume_reading()
         self.is_drained = True
-        due_s = self._monotonic_s() + self._idle_limit_s
-        self.due_s = due_s if due_s < self._total_due_s else self._total_due_s
-        if self.due_s < wire.timer_due_s:
-            wire.watch(self.due_s)
+        self.due_s = due_s = self._monotonic_s() + self._idle_limit_s
+        if due_s > self._total_due_s:
+            self.due_s = due_s = self._total_due_s
+        if due_s < wire.timer_due_s:
+            wire.watch(due_s)
         return data
 
     def listen(self, on_news: Callable[[], None] | None) -> None:
@@ -174,10 +175,18 @@ class Exchange:
 
     async def wait_for_head(self) -> None:
         """Return when `status` and `headers` are there, or raise what came instead."""
-        while not self.status:
-            if self.failure is not None:
-                raise self.failure
-            await self._wait()
+        try:
+            while not self.status:
+                if self.failure is not None:
+                    raise self.failure
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+        except BaseException:
+            # Cancelled: nobody will read this answer, and its tokens cost money.
+            self.abort()
+            raise
+        finally:
+            self._waiter = None
 
     # The connection's side. `has_news` says that `wake` is due once the bytes at hand are parsed.
 
@@ -240,8 +249,9 @@ class Exchange:
             self.expect_nothing()
         else:
             self._wait_kind = kind
-            due_s = self._monotonic_s() + limit_s
-            self.due_s = due_s if due_s < self._total_due_s else self._total_due_s
+            self.due_s = self._monotonic_s() + limit_s
+            if self.due_s > self._total_due_s:
+                self.due_s = self._total_due_s
         wire = self._wire
         # Asked here, since nearly always the timer is due sooner: it is moved when it fires.
         if wire is not None and self.due_s < wire.timer_due_s:
@@ -271,7 +281,7 @@ class Exchange:
         try:
             await self._waiter
         except BaseException:
-            # Cancelled: nobody will read this answer, and its tokens cost money.
+            # As in `wait_for_head`.
             self.abort()
             raise
         finally:

@@ -19,8 +19,10 @@ BODILESS_STATUSES: Final = frozenset([204, 304])
 # They describe the bytes before decoding, and the reader gets the bytes after it.
 CODING_HEADERS: Final = frozenset([b"content-encoding", b"content-length"])
 
+_ABOUT_BODY: Final = CODING_HEADERS | {b"transfer-encoding"}
 
-class Body(msgspec.Struct):
+
+class Body(msgspec.Struct, gc=False):
     """How to take the body that follows a head. `headers` are what the reader is to see."""
 
     headers: Headers
@@ -36,6 +38,8 @@ def read_body_form(headers: Headers, limits: PoolLimits, *, has_body: bool) -> B
     """
     coding, is_chunked, length = b"", False, None
     for name, value in headers:
+        if name not in _ABOUT_BODY:
+            continue
         if name == b"content-length":
             length = int(value)
         elif name == b"transfer-encoding":
@@ -46,7 +50,7 @@ def read_body_form(headers: Headers, limits: PoolLimits, *, has_body: bool) -> B
                     "The provider's answer has a transfer coding other than chunked.",
                 )
             is_chunked = True
-        elif name == b"content-encoding":
+        else:
             coding = coding + b"," + value if coding else value
     if not has_body:
         return Body(headers, None, ends_at_eof=False)

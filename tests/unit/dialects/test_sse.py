@@ -80,14 +80,24 @@ class Searches:
         return self.pattern.finditer(tail, position)
 
 
-def test_a_megabyte_fed_byte_by_byte_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    searches = Searches(sse._EVENT_END)
-    monkeypatch.setattr(sse, "_EVENT_END", searches)
-    event = b"data: " + b"x" * 1_000_000 + b"\n\n"
+@pytest.mark.parametrize(("pattern", "end"), [("_LF_EVENT_END", b"\n"), ("_EVENT_END", b"\r\n")])
+def test_a_megabyte_fed_byte_by_byte_is_searched_once(
+    monkeypatch: pytest.MonkeyPatch, pattern: str, end: bytes
+) -> None:
+    searches = Searches(getattr(sse, pattern))
+    monkeypatch.setattr(sse, pattern, searches)
+    event = b"event: x" + end + b"data: " + b"x" * 1_000_000 + end + end
     splitter = SseSplitter(2_000_000)
     events = [e for i in range(len(event)) for e in splitter.feed(event[i : i + 1])]
-    assert events == [event]
-    assert searches.searched_bytes <= 4 * len(event)
+    assert b"".join(events) + splitter.take_rest() == event
+    assert read_data(events[0]) == b"x" * 1_000_000
+    assert len(event) - 10 <= searches.searched_bytes <= 4 * len(event)
+
+
+def test_line_ends_may_change_in_the_middle_of_a_stream() -> None:
+    first, second, third = b"data: 1\n\n", b"data: 2\r\n\r\n", b"data: 3\n\n"
+    assert split(first + second[:9], second[9:] + third) == [first, second, third]
+    assert split(b"data: 1\n", b"\r\ndata: 2\n\n") == [b"data: 1\n\r\n", b"data: 2\n\n"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +107,10 @@ def test_a_megabyte_fed_byte_by_byte_is_searched_once(monkeypatch: pytest.Monkey
         (b"data:a\n\n", b"a"),
         (b"data:  a\n\n", b" a"),
         (b"event: x\ndata: a\nid: 1\n\n", b"a"),
+        (b"event: x\ndata: a\n\n", b"a"),
+        (b"event: x\ndata: a\ndata: b\n\n", b"a\nb"),
+        (b"event: x\r\ndata: a\n\n", b"a"),
+        (b"event: x\nevent: y\ndata: a\n\n", b"a"),
         (b"data: a\ndata: b\n\n", b"a\nb"),
         (b": ping\n\n", b""),
         (b"event: ping\n\n", b""),
