@@ -69,16 +69,18 @@ class SseSplitter:
         return self._cut(seam)
 
     def _cut(self, position: int) -> list[bytes]:
-        events = []
-        start = 0
-        for match in self._event_end.finditer(self.tail, position):
+        ends = [match.end() for match in self._event_end.finditer(self.tail, position)]
+        if not ends:
+            self._check_tail()
+            return []
+        events, start, tail = [], 0, bytes(self.tail)
+        for end in ends:
             # Whole events too, so that the bound does not depend on how the bytes were split.
-            if match.end() - start > self._event_bytes_max:
+            if end - start > self._event_bytes_max:
                 break
-            events.append(bytes(self.tail[start : match.end()]))
-            start = match.end()
-        if start:
-            del self.tail[:start]
+            events.append(tail[start:end])
+            start = end
+        del self.tail[:start]
         if not events:
             self._check_tail()
         return events
