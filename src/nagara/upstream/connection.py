@@ -196,6 +196,7 @@ class Connection(asyncio.Protocol):
                 self._overhead_bytes = 0
                 if exchange.body_bytes_max is not None:
                     exchange.hold()
+                    exchange.has_news = True
             elif self._overhead_bytes > self._limits.head_bytes_max:
                 raise head_too_large()
         except PARSER_ERRORS as error:

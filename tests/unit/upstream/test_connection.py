@@ -1,6 +1,7 @@
 """One connection, driven over a real socket by a scripted upstream."""
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator
 
@@ -250,6 +251,43 @@ async def test_a_body_past_the_limit_is_refused(make_client: MakeClient, framing
         assert len(await make_client(body_bytes_max=1001).fetch(upstream.url)) == 1001
         failure = await failure_of(make_client(body_bytes_max=1000), upstream.url)
         assert failure.kind is ErrorKind.UPSTREAM_TOO_LARGE
+
+
+async def test_a_body_with_a_limit_is_read_as_it_comes_and_counted_as_a_whole(
+    make_client: MakeClient,
+) -> None:
+    async with FakeUpstream() as upstream:
+        asking = asyncio.create_task(make_client(body_bytes_max=5).ask(upstream.url))
+        peer = await upstream.accept()
+        await peer.read_request()
+        await peer.send(CHUNKED)
+        answer = await asking
+        for piece in (b"abc", b"de"):
+            await peer.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            assert await answer.read() == piece
+        await peer.send(b"1\r\nf\r\n")
+        with pytest.raises(GatewayError) as caught:
+            await read_all(answer)
+        assert caught.value.kind is ErrorKind.UPSTREAM_TOO_LARGE
+        await peer.closed()
+
+
+async def test_a_trailer_has_its_limit_while_body_waits_to_be_read(make_client: MakeClient) -> None:
+    async with FakeUpstream() as upstream:
+        asking = asyncio.create_task(make_client(head_bytes_max=1000).ask(upstream.url))
+        peer = await upstream.accept()
+        await peer.read_request()
+        await peer.send(CHUNKED + b"2\r\nhi\r\n")
+        answer = await asking
+        await peer.send(b"0\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(20):
+                await peer.send(b"x-trailer: %b\r\n" % (b"y" * 100))
+        await peer.closed()
+        assert await answer.read() == b"hi"
+        with pytest.raises(GatewayError) as caught:
+            await answer.read()
+        assert caught.value.kind is ErrorKind.UPSTREAM_PROTOCOL
 
 
 async def test_a_body_of_too_great_a_declared_length_is_refused_with_its_head(
