@@ -163,9 +163,8 @@ class ForwardedStream:
         """
         if self._likenesses_left:
             self._likenesses_left -= 1
-            self._likeness = find_likeness(
-                event, bytes(delta), counted_bytes, self._event_bytes_max
-            )
+            found = find_likeness(event, bytes(delta), counted_bytes, self._event_bytes_max)
+            self._likeness = found or self._likeness
 
     def terminator(self) -> bytes:
         """What this API's streams end with, if the upstream left it out."""

@@ -15,7 +15,9 @@ from typing import Final
 import msgspec
 
 _STRING: Final = rb'"\s*:\s*("(?:[^"\\]|\\.)*")'
-_TEXT: Final = re.compile(rb'"(?:content|text|reasoning_content|reasoning|thinking)' + _STRING)
+_TEXT: Final = re.compile(
+    rb'"(?:content|text|reasoning_content|reasoning|thinking|arguments|partial_json)' + _STRING
+)
 # OpenAI makes all its events equally long with it, so that lengths tell nothing to who listens.
 _PADDING: Final = re.compile(rb'"obfuscation' + _STRING)
 

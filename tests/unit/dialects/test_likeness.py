@@ -85,6 +85,7 @@ CHAT_CHUNKS = st.one_of(
     TEXTS.map(lambda text: {"choices": [_choice({"content": text})]}),
     TEXTS.map(lambda text: {"choices": [_choice({"content": text})], "obfuscation": text[:3]}),
     TEXTS.map(lambda text: {"choices": [_choice({"role": "assistant", "reasoning": text})]}),
+    TEXTS.map(lambda text: {"choices": [_choice({"tool_calls": [{"arguments": text}]})]}),
     TEXTS.map(lambda text: {"choices": [_choice({"content": text}), _choice({}, index=1)]}),
     TEXTS.map(lambda text: {"choices": [_choice({"content": text}) | {"finish_reason": "stop"}]}),
     TEXTS.map(
@@ -97,13 +98,14 @@ MESSAGE_EVENTS = st.one_of(
     TEXTS.map(lambda text: _delta({"type": "text_delta", "text": text})),
     TEXTS.map(lambda text: _delta({"text": text})),
     TEXTS.map(lambda text: _delta({"type": "thinking_delta", "thinking": text})),
+    TEXTS.map(lambda text: _delta({"type": "input_json_delta", "partial_json": text})),
     TEXTS.map(lambda text: _delta({"text": text}) | {"usage": {"output_tokens": 3}}),
     st.just({"type": "message_delta", "usage": {"output_tokens": 4}}),
     st.just({"type": "error", "error": {}}),
 )
 
 
-def _choice(delta: dict[str, str], index: int = 0) -> dict[str, object]:
+def _choice(delta: dict[str, object], index: int = 0) -> dict[str, object]:
     return {"index": index, "delta": delta, "finish_reason": None}
 
 
