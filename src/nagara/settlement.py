@@ -125,19 +125,24 @@ class Settlements:
 
     async def close(self) -> None:
         """Settle what is left, or leave it in the spool for the next start."""
-        await self._work()
+        while await self._work() and self._queue:
+            pass
         await self._in_spool(self._spool.close)
         self._spool_thread.shutdown()
 
     async def _work(self) -> bool:
-        """Settle all that waits; whether the database took it. Else it waits on the disk."""
+        """Settle what waits now; whether the database took it. Else it waits on the disk.
+
+        What comes meanwhile is for the next time, so that it gathers too.
+        """
         self._has_work.clear()
         self._is_gathering = False
         try:
             await self._adopt()
             await self._empty_spool()
-            while self._queue:
-                await self._settle_some()
+            left = len(self._queue)
+            while left > 0:
+                left -= await self._settle_some(min(left, TOGETHER_MAX))
         except StorageError as error:
             self._tell_failing(error)
             await self._keep_queue()
@@ -146,12 +151,13 @@ class Settlements:
         self._tell_working()
         return True
 
-    async def _settle_some(self) -> None:
-        """Settle the first of the queue side by side, so that they become one commit.
+    async def _settle_some(self, count: int) -> int:
+        """Settle the first of the queue side by side, so that they become one commit; how many.
 
         They leave the queue only when they are done: this may be cancelled.
         """
-        parts = split_up(self._first_of_queue())
+        first = list(islice(self._queue, count))
+        parts = split_up(first)
         outcomes: list[Exception | None]
         if len(parts) == 1:
             outcomes = [await self._try_part(parts[0])]
@@ -165,6 +171,7 @@ class Settlements:
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
+        return len(first)
 
     async def _try_part(self, part: Sequence[Settlement]) -> Exception | None:
         """What it ends with; None when it is settled."""
@@ -173,9 +180,6 @@ class Settlements:
         except Exception as error:  # noqa: BLE001 - its caller raises it
             return error
         return None
-
-    def _first_of_queue(self) -> list[Settlement]:
-        return list(islice(self._queue, TOGETHER_MAX))
 
     async def _keep(self, settlement: Settlement, error: StorageError) -> None:
         """What the database does not take waits on the disk."""
@@ -226,7 +230,7 @@ class Settlements:
 
     async def _keep_queue(self) -> None:
         """What the database does not take waits on the disk, where a crash leaves it."""
-        while some := self._first_of_queue():
+        while some := list(islice(self._queue, TOGETHER_MAX)):
             if not await self._append(some):
                 return
             for _ in some:

@@ -192,7 +192,8 @@ class Ledger:
             _check_settlement(settlement)
         await self._make_ready(settlements)
         group = settlements[0].record.account_id
-        await self._driver.commit(free_statements(settlements), group=group)
+        # Nobody waits for these, and no money hangs on them.
+        await self._driver.commit(free_statements(settlements), group=group, is_flushed=False)
         self._open.difference_update(each.record.id for each in settlements)
 
     async def _settle_again(
