@@ -51,6 +51,9 @@ from nagara.upstream.reply import ResponseHeaders
 
 NOTHING_USD = format_dollars(0)
 
+# Looking up a member of an enum is a call, and every settlement asks for this one.
+_TEST = KeyKind.TEST
+
 HOLD_TRIES = 3
 """How often a hold is lowered to what is there, while others take it away."""
 
@@ -339,12 +342,12 @@ class Bill:
             duration_ms=max(0, self._now_ms() - terms.came_at_ms),
             provider=ended.provider,
             deployment=ended.deployment,
-            error=make_storable(ended.error),
+            error=None if ended.error is None else make_storable(ended.error),
             is_streamed=ended.is_streamed,
-            is_test=terms.key.kind is KeyKind.TEST,
+            is_test=terms.key.kind is _TEST,
             attempts=ended.attempts,
             first_byte_ms=None if ended.first_byte_ms is None else int(ended.first_byte_ms),
-            dropped=make_storable(", ".join(ended.dropped) or None),
+            dropped=make_storable(", ".join(ended.dropped)) if ended.dropped else None,
             usage=self._usage,
             charge=self._charge,
         )

@@ -20,13 +20,16 @@ class Patience:
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ends_s: dict[asyncio.Task[Any], float] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def wait_for(self, work: Awaitable[T]) -> T:
         """What `work` gives. Raises `TimeoutError` when that takes too long; it is cancelled."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        # Kept, because to ask which loop runs is a system call each time.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None, "outside of a task"
         cancelled = task.cancelling()
         self._ends_s[task] = loop.time() + self.limit_s

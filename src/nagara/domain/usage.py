@@ -117,6 +117,16 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         """All tokens that went in, cached ones included."""
         return _count(self.quantities, INPUT_METERS)
 
+    def count_tokens(self) -> tuple[int, int]:
+        """`input_tokens` and `output_tokens`."""
+        inward = outward = 0
+        for meter, quantity in self.quantities.items():
+            if meter in INPUT_METERS:
+                inward += quantity
+            elif meter in OUTPUT_METERS:
+                outward += quantity
+        return inward, outward
+
     @property
     def cached_tokens(self) -> int:
         """The tokens among them that were read from a cache."""

@@ -36,6 +36,8 @@ _encode = msgspec.json.Encoder().encode
 
 SAID_LENGTH_MAX = 1000
 
+DAY_MS = 1000 * DAY_S
+
 ActivityKey = tuple[int, int, int, str]
 """Account, day, key and model: what sums are kept of."""
 Sums = tuple[int, ...]
@@ -99,16 +101,17 @@ def record_statements(noted: Sequence[Noted]) -> list[Statement]:
     statements: list[Statement] = []
     sums: dict[ActivityKey, Sums] = {}
     for record, held_nano, cost_nano in noted:
-        usage, charge_nano = record.usage, record.charge_nano
-        tokens = (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
+        usage, charge, tokens = record.usage, record.charge, (0, 0)
+        charge_nano = 0 if charge is None else charge.amount_nano
+        if usage is not None:
+            tokens = usage.count_tokens()
         statements.append(_insert_request(record, tokens, held_nano, charge_nano, cost_nano))
-        day = record.at_ms // (1000 * DAY_S)
-        key = (record.account_id, day, record.key_id, record.model)
+        key = (record.account_id, record.at_ms // DAY_MS, record.key_id, record.model)
         own = (1, charge_nano, cost_nano or 0, *tokens)
         known = sums.get(key)
         sums[key] = own if known is None else tuple(map(add, known, own))
     for key, counts in sums.items():
-        statements.append(Statement(_ADD_ACTIVITY, (*key, *counts), rows_expected=1))
+        statements.append(Statement(_ADD_ACTIVITY, (*key, *counts), 1))
     return statements
 
 
@@ -148,4 +151,4 @@ def _insert_request(
         None if charge is None else charge.rate_card,
         None if charge is None else _encode(charge).decode(),
     )
-    return Statement(_INSERT_REQUEST, params, rows_expected=1)
+    return Statement(_INSERT_REQUEST, params, 1)

@@ -94,7 +94,7 @@ class Ledger:
         self._driver = driver
         self._open: set[str] = set()
         # What is known to be in the store, so that nobody asks again: see `_make_ready`.
-        self._houses: set[str] = set()
+        self._providers: set[str] = set()
         self._cards: set[str] = set()
         # Accounts that were refused last time. They are asked what they have before a commit is
         # tried: one that fails holds up all who commit with it, and who has no credit comes often.
@@ -167,7 +167,8 @@ class Ledger:
         settlement contradicts its hold, or an amount is not one.
         """
         _check_settlement(settlement)
-        await self._make_ready((settlement,))
+        if not self._is_ready(settlement):
+            await self._make_ready((settlement,))
         hold = settlement.hold
         if hold is None:
             is_free = settlement.is_free
@@ -231,6 +232,16 @@ class Ledger:
         rows = await self._driver.query("SELECT 1 FROM requests WHERE id = $1", (request,))
         return bool(rows)
 
+    def _is_ready(self, settlement: Settlement) -> bool:
+        """Whether all that it names is in the store: as that of nearly every one is."""
+        for used in settlement.cards:
+            if used.card.version not in self._cards:
+                return False
+        for name, _ in settlement.costs:  # noqa: SIM110 - a generator, for every paid request
+            if name not in self._providers:
+                return False
+        return True
+
     async def _make_ready(self, settlements: Sequence[Settlement]) -> None:
         """Make what settlements name, in a commit of its own: rate cards, providers' accounts.
 
@@ -244,15 +255,15 @@ class Ledger:
                 if used.card.version not in self._cards:
                     cards[used.card.version] = store_card(used, each.record.at_ms // 1000)
             for name, _ in each.costs:
-                for party in cost_parties(name):
-                    if party.kind not in self._houses:
+                if name not in self._providers:
+                    for party in cost_parties(name):
                         kinds[party.kind] = Statement(_OPEN_HOUSE, (party.kind,))
         if cards or kinds:
             # In one order for everyone.
             ordered = [made[name] for made in (cards, kinds) for name in sorted(made)]
             await self._driver.commit(ordered)
             self._cards.update(cards)
-            self._houses.update(kinds)
+            self._providers.update(name for each in settlements for name, _ in each.costs)
 
 
 async def find_balance(driver: Driver, account_id: int) -> Balance:

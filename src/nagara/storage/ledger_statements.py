@@ -28,6 +28,7 @@ from nagara.storage.transfers import (
     Party,
     Transfer,
     cost_parties,
+    insert_transfer,
     insert_transfers,
 )
 
@@ -208,10 +209,9 @@ def free_statements(settlements: Sequence[Settlement]) -> list[Statement]:
     """Record requests of one account that nothing was held for, and that are not charged."""
     statements = [_lock_customer(settlements[0].record.account_id)]
     statements += record_statements([_note(each, 0) for each in settlements])
-    transfers = [each for settlement in settlements for each in _cost_transfers(settlement)]
-    if transfers:
-        statements.append(insert_transfers(transfers))
     for settlement in settlements:
+        # One by one: a statement of so many rows would be prepared anew for every number of them.
+        statements += [insert_transfer(each) for each in _cost_transfers(settlement)]
         statements += settlement.extra
     return statements
 

@@ -106,24 +106,24 @@ def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
     """Run the statements of one caller up to the first that fails."""
     if batch.results or batch.error is not None:
         batch.forget()
-    results = batch.results
+    results, execute = batch.results, cursor.execute
     try:
         for statement in batch.statements:
-            cursor.execute(number_placeholders(statement.sql), statement.params)
+            execute(number_placeholders(statement.sql), statement.params)
             if cursor.description is None:
                 touched = cursor.rowcount
-                result = _ONE_ROW if touched == 1 else Result([], touched)
+                results.append(_ONE_ROW if touched == 1 else Result([], touched))
             else:
                 rows = cursor.fetchall()
                 touched = len(rows)
-                result = Result(rows, touched)
+                results.append(Result(rows, touched))
             expected = statement.rows_expected
             if expected is not None and touched != expected:
+                results.pop()
                 # A statement that touched nothing left nothing to take back.
                 batch.has_changed = bool(results) or touched != 0
                 batch.error = ExpectationError(len(results), expected, touched)
                 return
-            results.append(result)
     except sqlite3.Error as error:
         batch.fail(tell(error, path, len(results)))
         # A full disk may have ended the whole transaction, and everyone's part of it.

@@ -95,7 +95,8 @@ async def _work(pending: Iterator[tuple[int, Ask]], answers: list[bytes], room: 
     for place, ask in pending:
         begun = await ask()
         try:
-            pieces, piece = list[bytes](), begun.first
+            piece = begun.first
+            pieces: list[bytes] = []
             while piece:
                 room.take(len(piece))
                 pieces.append(piece)

@@ -45,7 +45,8 @@ async def read_whole(begun: Begun, bounds: Bounds) -> Translated:
     Raises `GatewayError` when it breaks off, is too large or cannot be read; it is then aborted.
     """
     bytes_max = bounds.response_bytes_max
-    answer, pieces, size, piece = begun.answer, list[bytes](), 0, begun.first
+    answer, size, piece = begun.answer, 0, begun.first
+    pieces: list[bytes] = []
     try:
         while piece:
             pieces.append(piece)
