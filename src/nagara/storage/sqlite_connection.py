@@ -20,6 +20,9 @@ from nagara.storage.data_folder import can_write, make_private_file
 from nagara.storage.driver import ConflictError, StorageError, Value
 
 BUSY_TIMEOUT_S = 5.0
+PAGE_BYTES = 2048
+"""Half of what SQLite takes by itself: a charge changes some bytes of a dozen pages, and each is
+summed up and written whole. A file that is there keeps its own."""
 
 # Python's module asks for an adapter of every None, and to find none takes it longer than to bind
 # ten other values: here is one that gives the None back.
@@ -69,6 +72,8 @@ def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection
     connection = connect(path)
     with contextlib.ExitStack() as undo:
         undo.callback(connection.close)
+        # Heeded by a file that is empty.
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         _configure(connection, path)
         undo.pop_all()
     return connection

@@ -27,6 +27,8 @@ _flush = getattr(os, "fdatasync", os.fsync)
 class Flusher(Generic[T]):
     """Calls `answer` with what was handed over and an error, or None once it is on the disk."""
 
+    belongs_to_loop = False
+
     def __init__(self, path: Path, answer: Callable[[list[T], OSError | None], None]) -> None:
         """`path` is the database's; `answer` is called on the flusher's thread."""
         self._log = path.with_name(f"{path.name}-wal")

@@ -7,8 +7,9 @@ beside it costs two messages and two changes of process a commit, more than the 
 How. The first commit that is asked for in a turn of the loop is made at once; those that follow it
 are one transaction, in the next turn. What may take long is done elsewhere:
 
-    the disk                   a commit does not wait for it; a `Flusher` flushes the log behind it,
-                               and whoever is to wait for the disk is answered then
+    the disk                   a commit does not wait for it; a `KernelFlusher`, or elsewhere than
+                               on Linux a `Flusher`, flushes the log behind it, and whoever is to
+                               wait for the disk is answered then
     the lock, when another     it is tried again in a moment, with what has come meanwhile, until
     program has it             BUSY_TIMEOUT_S is over
     the log's way into file    a `Checkpointer` makes it, beside the writer
@@ -32,6 +33,7 @@ from nagara.storage.sqlite_checkpointer import Checkpointer
 from nagara.storage.sqlite_connection import identify, leave_flushing, open_connection, tell_locked
 from nagara.storage.sqlite_flusher import Flusher
 from nagara.storage.sqlite_groups import Batch, commit_group
+from nagara.storage.sqlite_kernel_flusher import KernelFlusher
 
 GROUP_MAX = 64
 """So many commits are made before others have their turn of the loop."""
@@ -59,7 +61,7 @@ class SqliteWriter:
         self._unanswered = 0
         self._is_closing = False
         self._all_answered = asyncio.Event()
-        self._flusher = Flusher(path, self._call_answered)
+        self._flusher = self._open_flusher()
         self._checkpointer = Checkpointer(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-writer")
         self._own: sqlite3.Connection | None = None
@@ -104,11 +106,20 @@ class SqliteWriter:
                     await self._all_answered.wait()
             except TimeoutError:
                 self._fail_queue(StorageError(f"the database {self._path} was closed"))
+        if self._flusher.belongs_to_loop:
+            self._flusher.close()
         await asyncio.to_thread(self._close)
+
+    def _open_flusher(self) -> Flusher[Batch] | KernelFlusher[Batch]:
+        try:
+            return KernelFlusher(self._path, self._answer_flushed)
+        except (ImportError, OSError):
+            return Flusher(self._path, self._call_answered)
 
     def _close(self) -> None:
         self._thread.shutdown()
-        self._flusher.close()
+        if not self._flusher.belongs_to_loop:
+            self._flusher.close()
         self._checkpointer.close()
         if self._own is not None:
             self._own.close()
@@ -168,16 +179,16 @@ class SqliteWriter:
 
     def _answer(self, group: Sequence[Batch]) -> None:
         """Answer those that wait for nothing more, and the others when they are on the disk."""
-        waiting: list[Batch] = []
-        answered: list[Batch] = []
-        for batch in group:
-            (waiting if batch.is_flushed and batch.error is None else answered).append(batch)
+        waiting = [batch for batch in group if batch.is_flushed and batch.error is None]
         if waiting:
             self._flusher.hand_over(waiting)
-        self._deliver(answered)
+            if len(waiting) == len(group):
+                return
+            group = [batch for batch in group if not batch.is_flushed or batch.error is not None]
+        self._deliver(group)
 
     def _call_answered(self, group: list[Batch], error: OSError | None) -> None:
-        """In the flusher's thread."""
+        """In a flusher's thread."""
         try:
             self._loop.call_soon_threadsafe(self._answer_flushed, group, error)
         except RuntimeError:

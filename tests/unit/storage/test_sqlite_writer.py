@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from nagara.storage import sqlite_flusher
+from nagara.storage import sqlite_flusher, sqlite_writer
 from nagara.storage.driver import Statement, StorageError
 from nagara.storage.sqlite import SqliteDriver
 from nagara.storage.sqlite_checkpointer import COMMITS, LOG_PAGES_MAX
-from nagara.storage.sqlite_connection import open_connection
+from nagara.storage.sqlite_connection import PAGE_BYTES, open_connection
 from nagara.storage.sqlite_writer import SqliteWriter
 
 TURN_MAX_S = 0.2
@@ -46,6 +46,16 @@ async def writer(connection: sqlite3.Connection, path: Path) -> AsyncIterator[Sq
     writer = SqliteWriter(connection, path, queue_max=200)
     yield writer
     await writer.close()
+
+
+@pytest.fixture
+def threaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without a queue for the disk: a thread flushes, which a test can hold up."""
+
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(sqlite_writer, "KernelFlusher", refuse)
 
 
 @contextmanager
@@ -140,6 +150,7 @@ async def test_lock_that_is_never_let_go_is_an_error_of_those_that_wait(
     assert count(path) == 1
 
 
+@pytest.mark.usefixtures("threaded")
 async def test_disk_is_waited_for_by_those_alone_who_asked_for_it(
     writer: SqliteWriter, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +171,7 @@ async def test_disk_is_waited_for_by_those_alone_who_asked_for_it(
     assert await waiting < TURN_MAX_S
 
 
+@pytest.mark.usefixtures("threaded")
 async def test_disk_that_fails_is_an_error_of_those_that_wait_for_it(
     writer: SqliteWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,11 +211,11 @@ async def test_log_stays_short_while_it_is_written_to(path: Path) -> None:
     largest_bytes = 0
     for number in range(60 * COMMITS):
         # Some ten pages each: by themselves they would be ten times what is allowed.
-        commit = writer.commit([insert(f"{number}", os.urandom(20_000))], is_flushed=False)
+        commit = writer.commit([insert(f"{number}", os.urandom(10_000))], is_flushed=False)
         await commit
         largest_bytes = max(largest_bytes, log.stat().st_size)
     await writer.close()
-    assert largest_bytes < 2 * LOG_PAGES_MAX * 4096
+    assert largest_bytes < 2 * LOG_PAGES_MAX * PAGE_BYTES
 
 
 async def test_what_waits_is_done_before_it_is_closed(path: Path) -> None:
