@@ -5,9 +5,10 @@ was done or after, and the process that asked for it may end in that moment.
 """
 
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+
+import apsw
 
 from nagara.storage.driver import (
     Driver,
@@ -54,7 +55,7 @@ class MemoryDriver(Driver):
     """One database for all processes of a simulation."""
 
     def __init__(self, faults: Faults, pause: Callable[[], Awaitable[None]]) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection = apsw.Connection(":memory:")
         migrate(self._connection, _PATH)
         self._faults = faults
         self._pause = pause
@@ -97,11 +98,10 @@ class MemoryDriver(Driver):
 
     def _run(self, index: int, statement: Statement) -> Result:
         try:
-            cursor = execute(self._connection, statement.sql, statement.params)
-        except sqlite3.Error as error:
+            rows = execute(self._connection, statement.sql, statement.params).fetchall()
+        except apsw.Error as error:
             raise tell(error, _PATH, index) from error
-        rows = cursor.fetchall()
-        touched = cursor.rowcount if cursor.description is None else len(rows)
+        touched = len(rows) or self._connection.changes()
         if statement.rows_expected is not None and touched != statement.rows_expected:
             raise ExpectationError(index, statement.rows_expected, touched)
         return Result(rows, touched)

@@ -429,7 +429,7 @@ def test_help_names_every_command_and_imports_none(shell: Shell) -> None:
         "import sys; from nagara.cli import main; sys.argv = ['nagara', '--help']\n"
         "try: main()\n"
         "except SystemExit: print([m for m in sys.modules if m.startswith('nagara.cli.')])\n"
-        "print('rich' in sys.modules, 'starlette' in sys.modules, 'sqlite3' in sys.modules)"
+        "print('rich' in sys.modules, 'starlette' in sys.modules, 'apsw' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import apsw
 import pytest
 
 ROOT = Path(__file__).parents[2] / "src" / "nagara"
@@ -49,7 +50,7 @@ LAYERS: dict[str, int] = {
 PURE = {"domain", "dialects", "operations", "providers", "routing", "access", "billing"}
 IMPURE_MODULES = {
     "asyncio", "datetime", "http", "io", "logging", "os", "pathlib", "random", "secrets", "socket",
-    "sqlite3", "ssl", "subprocess", "sys", "threading", "time", "uuid", "uvloop", "uvicorn",
+    "sqlite3", "apsw", "ssl", "subprocess", "sys", "threading", "time", "uuid", "uvloop", "uvicorn",
     "starlette", "httptools", "urllib.request",
 }  # fmt: skip
 IMPURE_EXCEPTIONS = {
@@ -114,3 +115,14 @@ def test_pure_module_does_no_io(name: str) -> None:
 @pytest.mark.parametrize("name", list(MODULES))
 def test_module_says_what_it_is_for(name: str) -> None:
     assert ast.get_docstring(MODULES[name]), f"{name} has no docstring"
+
+
+def test_one_sqlite_alone_is_in_the_process() -> None:
+    # Two copies of the library would not see each other's locks on one file.
+    users = [name for name, tree in MODULES.items() if "sqlite3" in imported_names(tree)]
+    assert not users
+
+
+def test_sqlite_is_one_without_the_wal_reset_bug() -> None:
+    # See docs/decisions/0021-own-sqlite.md.
+    assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)

@@ -19,7 +19,7 @@ _BOOL, _BYTEA, _INT8, _INT2, _INT4, _FLOAT8, _NUMERIC = 16, 17, 20, 21, 23, 701,
 
 
 def encode_params(params: Sequence[Value]) -> tuple[list[bytes | None], list[int]]:
-    """The parameters and the format of each. Raises as Python's sqlite3 does:
+    """The parameters and the format of each. Raises as the driver for SQLite does:
 
     `OverflowError` for a number beyond 64 bits, `TypeError` for what is no `Value`, `ValueError`
     for text that is not Unicode or holds a NUL, which PostgreSQL cannot store.

@@ -11,12 +11,13 @@ file put back, the same driver works on: nothing needs reopening.
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import apsw
 
 from nagara.storage.driver import Result, Row, Statement, StorageError, Value
 from nagara.storage.migrations import (
@@ -52,14 +53,14 @@ _OWN_WORDS = {
 class SqliteDriver:
     """A `Driver` over one SQLite file. Made by `open`; must be closed."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, poll_s: float = POLL_S) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path, poll_s: float = POLL_S) -> None:
         self._poll_s = poll_s
         self._writer = SqliteWriter(connection, path)
         self._path = path
         self._identity = identify(path)
         self._readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="nagara-reader")
         self._own = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[apsw.Connection] = []
         self._reads_waiting = 0
         self._closed = asyncio.Event()
 
@@ -105,7 +106,7 @@ class SqliteDriver:
         # One thread opens, reads and closes: a watch may be cancelled while it reads, and closing
         # a connection under a thread that uses it crashes the process.
         thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-watch")
-        opened: list[sqlite3.Connection] = []
+        opened: list[apsw.Connection] = []
         try:
             seen: int | None = None
             while not self._closed.is_set():
@@ -136,12 +137,12 @@ class SqliteDriver:
     def _read(self, sql: str, params: Sequence[Value]) -> list[Row]:
         try:
             return execute(self._reader(), sql, params).fetchall()
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             raise tell(error, self._path) from error
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> apsw.Connection:
         """This thread's own connection, which cannot write."""
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        connection: apsw.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = open_connection(self._path)
             # A write that slipped into a query would escape the writer's queue; let it fail.
@@ -150,35 +151,35 @@ class SqliteDriver:
             self._connections.append(connection)
         return connection
 
-    def _read_version(self, opened: list[sqlite3.Connection]) -> int:
+    def _read_version(self, opened: list[apsw.Connection]) -> int:
         check_identity(self._identity)
         if not opened:
             opened.append(open_connection(self._path))
         try:
-            return int(opened[0].execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.Error as error:
+            return int(opened[0].execute("PRAGMA data_version").get)
+        except apsw.Error as error:
             raise tell(error, self._path) from error
 
 
-def _close_all(connections: list[sqlite3.Connection]) -> None:
+def _close_all(connections: list[apsw.Connection]) -> None:
     while connections:
         connections.pop().close()
 
 
-def _open_migrated(path: Path) -> sqlite3.Connection:
+def _open_migrated(path: Path) -> apsw.Connection:
     connection = open_connection(path, can_make=True)
     with contextlib.ExitStack() as undo:
         # Closing it also rolls back a migration that failed half-way.
         undo.callback(connection.close)
         try:
             migrate(connection, path)
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             raise tell(error, path) from error
         undo.pop_all()
     return connection
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: apsw.Connection, path: Path) -> None:
     """Apply what is missing, in one transaction: a second process waits and finds it done."""
     # The lock is for writing from the start, or two starts could both find the file empty.
     connection.execute("BEGIN IMMEDIATE")
@@ -194,19 +195,19 @@ def _examine(path: Path) -> int:
             connection.execute("BEGIN IMMEDIATE")
             version = _read_schema_version(connection, path)
             connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             raise tell(error, path) from error
     return version
 
 
-def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
+def _read_schema_version(connection: apsw.Connection, path: Path) -> int:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     if tables and "schema_versions" not in tables:
         raise StorageError(
             f"the database {path} belongs to another program: choose another folder with --data"
         )
     connection.execute(VERSION_TABLE)
-    version = connection.execute(READ_VERSION).fetchone()[0] or 0
+    version = connection.execute(READ_VERSION).get or 0
     known = len(load_migrations())
     if version > known:
         raise StorageError(
@@ -216,7 +217,7 @@ def _read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+def _apply(connection: apsw.Connection, migration: Migration) -> None:
     for statement in migration.statements:
         for word, own in _OWN_WORDS.items():
             statement = statement.replace(word, own)

@@ -10,9 +10,10 @@ Nobody who reads is waited for: it is tried again a little later.
 """
 
 import contextlib
-import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+import apsw
 
 from nagara.storage.driver import StorageError
 from nagara.storage.sqlite_connection import leave_flushing, open_connection
@@ -31,7 +32,7 @@ class Checkpointer:
         self._commits = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-checkpointer")
         self._work: Future[None] | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._connection: apsw.Connection | None = None
 
     def count_commit(self) -> None:
         """There is one more in the log."""
@@ -48,18 +49,10 @@ class Checkpointer:
 
     def _checkpoint(self) -> None:
         # Whatever it is, those who write meet it too, and say so.
-        with contextlib.suppress(StorageError, sqlite3.Error):
+        with contextlib.suppress(StorageError, apsw.Error):
             if self._connection is None:
                 opened = open_connection(self._path)
                 self._connection = leave_flushing(opened, busy_timeout_s=LOCK_WAIT_S)
-            _, logged, _ = self._copy("PASSIVE")
+            logged, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if logged > LOG_PAGES_MAX:
-                self._copy("FULL")
-
-    def _copy(self, mode: str) -> tuple[int, int, int]:
-        """Whether it was hindered, the pages of the log, and those that were copied."""
-        assert self._connection is not None
-        found: tuple[int, int, int] = self._connection.execute(
-            f"PRAGMA wal_checkpoint({mode})"
-        ).fetchone()
-        return found
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)

@@ -2,19 +2,23 @@
 
 Invariant: whoever opens a connection here has a database of ours in WAL mode whose commits are on
 the disk when they return (synchronous FULL), until `leave_flushing` leaves that to somebody else.
-Every `sqlite3.Error` becomes a `StorageError` that says what to do; SQLite's own words are only an
+Every `apsw.Error` becomes a `StorageError` that says what to do; SQLite's own words are only an
 addition to it.
+
+SQLite itself comes with apsw, not from Python: see docs/decisions/0021-own-sqlite.md. Whatever else
+opens the file in this process must do it with the same library: two do not see each other's locks.
 """
 
 import contextlib
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+import apsw
 
 from nagara.storage.data_folder import can_write, make_private_file
 from nagara.storage.driver import ConflictError, StorageError, Value
@@ -23,11 +27,6 @@ BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 2048
 """Half of what SQLite takes by itself: a charge changes some bytes of a dozen pages, and each is
 summed up and written whole. A file that is there keeps its own."""
-
-# Python's module asks for an adapter of every None, and to find none takes it longer than to bind
-# ten other values: here is one that gives the None back.
-_NOTHING: dict[None, None] = {}
-sqlite3.register_adapter(type(None), _NOTHING.get)
 
 
 class FileIdentity(NamedTuple):
@@ -44,24 +43,24 @@ _TOKENS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_ADVICE = {
-    sqlite3.SQLITE_READONLY: "cannot be written: make the file and its folder writable for this "
+_ADVICE: dict[type[Exception], str] = {
+    apsw.ReadOnlyError: "cannot be written: make the file and its folder writable for this "
     "user, or choose another folder with --data",
-    sqlite3.SQLITE_PERM: "may not be used by this user: change its owner or permissions",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: make sure that its folder exists and that this "
+    apsw.PermissionsError: "may not be used by this user: change its owner or permissions",
+    apsw.CantOpenError: "cannot be opened: make sure that its folder exists and that this "
     "user may write there, or choose another with --data",
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Free some space; nothing was lost",
-    sqlite3.SQLITE_NOTADB: "is not an SQLite database: move it away, or choose another folder "
+    apsw.FullError: "cannot grow: the disk is full. Free some space; nothing was lost",
+    apsw.NotADBError: "is not an SQLite database: move it away, or choose another folder "
     "with --data",
-    sqlite3.SQLITE_CORRUPT: "is damaged: stop every nagara that uses it and restore a backup",
-    sqlite3.SQLITE_BUSY: f"was locked by another program for {BUSY_TIMEOUT_S:.0f} s: find out "
+    apsw.CorruptError: "is damaged: stop every nagara that uses it and restore a backup",
+    apsw.BusyError: f"was locked by another program for {BUSY_TIMEOUT_S:.0f} s: find out "
     "which one holds it",
-    sqlite3.SQLITE_LOCKED: "is locked by another program: find out which one holds it",
-    sqlite3.SQLITE_IOERR: "could not be read or written by the operating system: look at the disk",
+    apsw.LockedError: "is locked by another program: find out which one holds it",
+    apsw.IOError: "could not be read or written by the operating system: look at the disk",
 }
 
 
-def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection:
+def open_connection(path: Path, *, can_make: bool = False) -> apsw.Connection:
     """Open the file; `can_make` makes it if it is not there, with mode 0600.
 
     May wait for a lock of another program. Raises `StorageError`.
@@ -80,8 +79,8 @@ def open_connection(path: Path, *, can_make: bool = False) -> sqlite3.Connection
 
 
 def leave_flushing(
-    connection: sqlite3.Connection, *, busy_timeout_s: float | None = None
-) -> sqlite3.Connection:
+    connection: apsw.Connection, *, busy_timeout_s: float | None = None
+) -> apsw.Connection:
     """The same connection, whose commits wait for no disk and make no checkpoint.
 
     Both are then its owner's to see to. `busy_timeout_s` is how long it waits for a lock, in place
@@ -91,22 +90,22 @@ def leave_flushing(
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     if busy_timeout_s is not None:
-        connection.execute(f"PRAGMA busy_timeout={round(busy_timeout_s * 1000)}")
+        connection.set_busy_timeout(round(busy_timeout_s * 1000))
     return connection
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> apsw.Connection:
     """A connection to a file that is there, not yet in WAL mode. Raises `StorageError`."""
     identify(path)
     # SQLite would open a read-only file, and fail at the first commit.
     if not can_write(path):
-        raise StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_READONLY]}")
+        raise StorageError(f"the database {path} {_ADVICE[apsw.ReadOnlyError]}")
     try:
-        return sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.Error as error:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error as error:
         raise tell(error, path) from error
+    connection.set_busy_timeout(round(BUSY_TIMEOUT_S * 1000))
+    return connection
 
 
 def _make_file(path: Path) -> None:
@@ -121,7 +120,7 @@ def _make_file(path: Path) -> None:
         make_private_file(path)
     except OSError as error:
         raise StorageError(
-            f"the database {path} {_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror})"
+            f"the database {path} {_ADVICE[apsw.CantOpenError]} ({error.strerror})"
         ) from error
 
 
@@ -152,12 +151,12 @@ def check_identity(identity: FileIdentity) -> None:
         raise StorageError(f"the database {place} was replaced by another file: restart nagara")
 
 
-def _configure(connection: sqlite3.Connection, path: Path) -> None:
+def _configure(connection: apsw.Connection, path: Path) -> None:
     try:
         mode = _enter_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         raise tell(error, path) from error
     if mode != "wal":
         raise StorageError(
@@ -166,15 +165,15 @@ def _configure(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _enter_wal(connection: sqlite3.Connection) -> str:
+def _enter_wal(connection: apsw.Connection) -> str:
     # Two programs that make the file together can deadlock on this pragma; SQLite then answers
     # "busy" at once without waiting for its timeout, and trying again is all that helps.
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
-            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+            return str(connection.execute("PRAGMA journal_mode=WAL").get)
+        except apsw.BusyError:
+            if time.monotonic() > deadline_s:
                 raise
             time.sleep(0.01)
 
@@ -183,8 +182,8 @@ def _enter_wal(connection: sqlite3.Connection) -> str:
 def number_placeholders(sql: str) -> str:
     """SQLite's `?1` for our `$1`, outside literals and comments.
 
-    SQLite takes `$1` for a *name*, and Python binds a sequence to names by order of appearance,
-    silently: `VALUES ($2, $1)` would swap.
+    SQLite takes `$1` for a *name*, to which a sequence is bound by order of appearance, silently:
+    `VALUES ($2, $1)` would swap.
     """
 
     def replace(token: re.Match[str]) -> str:
@@ -194,18 +193,16 @@ def number_placeholders(sql: str) -> str:
     return _TOKENS.sub(replace, sql)
 
 
-def execute(
-    connection: sqlite3.Connection, sql: str, params: Sequence[Value] = ()
-) -> sqlite3.Cursor:
+def execute(connection: apsw.Connection, sql: str, params: Sequence[Value] = ()) -> apsw.Cursor:
     """Run one statement written with `$1` placeholders."""
     return connection.execute(number_placeholders(sql), params)
 
 
-def tell(error: sqlite3.Error, path: Path, index: int = 0) -> StorageError:
+def tell(error: apsw.Error, path: Path, index: int = 0) -> StorageError:
     """What to raise for SQLite's error in statement `index`: in words, with what to do."""
-    if isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, apsw.ConstraintError | apsw.MismatchError):
         return ConflictError(index, str(error))
-    advice = _ADVICE.get(_code(error))
+    advice = _ADVICE.get(type(error))
     if advice is None:
         return StorageError(f"the database {path} refused: {error}")
     return StorageError(f"the database {path} {advice} ({error})")
@@ -213,14 +210,9 @@ def tell(error: sqlite3.Error, path: Path, index: int = 0) -> StorageError:
 
 def is_locked(error: Exception) -> bool:
     """Whether it says that another program has the lock."""
-    return isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY
+    return isinstance(error, apsw.BusyError)
 
 
 def tell_locked(path: Path) -> StorageError:
     """What to raise when another program had the lock for as long as we wait for it."""
-    return StorageError(f"the database {path} {_ADVICE[sqlite3.SQLITE_BUSY]}")
-
-
-def _code(error: sqlite3.Error) -> int:
-    # The low byte is the kind; the rest tells its variants apart, which we need not.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return StorageError(f"the database {path} {_ADVICE[apsw.BusyError]}")

@@ -11,9 +11,10 @@ and nothing was tried.
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+
+import apsw
 
 from nagara.storage.driver import ExpectationError, Result, Statement, StorageError
 from nagara.storage.sqlite_connection import (
@@ -60,7 +61,7 @@ class Batch:
 
 
 def commit_group(
-    connection: sqlite3.Connection, path: Path, identity: FileIdentity, group: Sequence[Batch]
+    connection: apsw.Connection, path: Path, identity: FileIdentity, group: Sequence[Batch]
 ) -> bool:
     """Run every batch and commit once; what became of each is in it.
 
@@ -81,18 +82,18 @@ def commit_group(
                 _run_carefully(cursor, path, group)
                 break
         cursor.execute("COMMIT")
-    except (sqlite3.Error, StorageError) as error:
+    except (apsw.Error, StorageError) as error:
         if is_locked(error) and not connection.in_transaction:
             return False
         # There may be nothing left to roll back: SQLite does it itself when the disk is full.
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(apsw.Error):
             connection.execute("ROLLBACK")
         for batch in group:
             batch.error = batch.error or _tell(error, path)
     return True
 
 
-def _run_carefully(cursor: sqlite3.Cursor, path: Path, group: Sequence[Batch]) -> None:
+def _run_carefully(cursor: apsw.Cursor, path: Path, group: Sequence[Batch]) -> None:
     """Run each in a savepoint of its own."""
     for batch in group:
         cursor.execute("SAVEPOINT batch")
@@ -102,21 +103,20 @@ def _run_carefully(cursor: sqlite3.Cursor, path: Path, group: Sequence[Batch]) -
         cursor.execute("RELEASE batch")
 
 
-def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
+def _run_batch(cursor: apsw.Cursor, path: Path, batch: Batch) -> None:
     """Run the statements of one caller up to the first that fails."""
     if batch.results or batch.error is not None:
         batch.forget()
-    results, execute = batch.results, cursor.execute
+    results, execute, count_changes = batch.results, cursor.execute, cursor.connection.changes
     try:
         for statement in batch.statements:
-            execute(number_placeholders(statement.sql), statement.params)
-            if cursor.description is None:
-                touched = cursor.rowcount
-                results.append(_ONE_ROW if touched == 1 else Result([], touched))
-            else:
-                rows = cursor.fetchall()
+            rows = execute(number_placeholders(statement.sql), statement.params).fetchall()
+            if rows:
                 touched = len(rows)
                 results.append(Result(rows, touched))
+            else:
+                touched = count_changes()
+                results.append(_ONE_ROW if touched == 1 else Result([], touched))
             expected = statement.rows_expected
             if expected is not None and touched != expected:
                 results.pop()
@@ -124,7 +124,7 @@ def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
                 batch.has_changed = bool(results) or touched != 0
                 batch.error = ExpectationError(len(results), expected, touched)
                 return
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         batch.fail(tell(error, path, len(results)))
         # A full disk may have ended the whole transaction, and everyone's part of it.
         if not cursor.connection.in_transaction:
@@ -134,5 +134,5 @@ def _run_batch(cursor: sqlite3.Cursor, path: Path, batch: Batch) -> None:
         batch.fail(error)
 
 
-def _tell(error: sqlite3.Error | StorageError, path: Path) -> StorageError:
+def _tell(error: apsw.Error | StorageError, path: Path) -> StorageError:
     return error if isinstance(error, StorageError) else tell(error, path)

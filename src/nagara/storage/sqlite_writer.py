@@ -20,12 +20,13 @@ was asked to be.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+
+import apsw
 
 from nagara.storage import sqlite_connection
 from nagara.storage.driver import Result, Statement, StorageError
@@ -48,7 +49,7 @@ class SqliteWriter:
     """Takes commits on the loop's thread and makes them there. It closes the connection."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, *, queue_max: int = QUEUE_MAX
+        self, connection: apsw.Connection, path: Path, *, queue_max: int = QUEUE_MAX
     ) -> None:
         self._path = path
         self._identity = identify(path)
@@ -64,7 +65,7 @@ class SqliteWriter:
         self._flusher = self._open_flusher()
         self._checkpointer = Checkpointer(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nagara-writer")
-        self._own: sqlite3.Connection | None = None
+        self._own: apsw.Connection | None = None
         """The thread's connection."""
 
     def commit(

@@ -2,11 +2,12 @@
 
 import json
 import socket
-import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 from tests.fakes import FakeUpstream, Peer
@@ -110,9 +111,8 @@ def test_files_that_others_can_read_are_a_warning(data: Path) -> None:
 
 
 def test_database_of_a_newer_version_or_no_database_is_wrong(data: Path) -> None:
-    with sqlite3.connect(data / "nagara.db") as connection:
+    with closing(apsw.Connection(str(data / "nagara.db"))) as connection:
         connection.execute("INSERT INTO schema_versions VALUES (999, 'later', 0)")
-    connection.close()
     assert "upgrade nagara" in wrong(report())["database"]
     for path in data.glob("nagara.db*"):
         path.unlink()
@@ -121,15 +121,14 @@ def test_database_of_a_newer_version_or_no_database_is_wrong(data: Path) -> None
 
 
 def test_older_schema_is_not_brought_up_to_date_by_looking(data: Path) -> None:
-    with sqlite3.connect(data / "nagara.db") as connection:
-        last = connection.execute("SELECT MAX(version) FROM schema_versions").fetchone()[0]
+    with closing(apsw.Connection(str(data / "nagara.db"))) as connection:
+        last = connection.execute("SELECT MAX(version) FROM schema_versions").get
         connection.execute("DELETE FROM schema_versions WHERE version = ?", (last,))
     found = report()
     assert found["ok"] is True
     assert f"has schema {last - 1}; the next start brings it up to {last}" in str(found)
-    with sqlite3.connect(data / "nagara.db") as connection:
-        now = connection.execute("SELECT MAX(version) FROM schema_versions").fetchone()[0]
-    connection.close()
+    with closing(apsw.Connection(str(data / "nagara.db"))) as connection:
+        now = connection.execute("SELECT MAX(version) FROM schema_versions").get
     assert now == last - 1
 
 

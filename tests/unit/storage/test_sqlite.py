@@ -3,12 +3,12 @@
 import asyncio
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
 from nagara.storage.data_folder import prepare_data_folder
@@ -77,7 +77,7 @@ async def test_file_is_private_durable_and_in_wal_mode(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     with closing(open_connection(path)) as connection:
         pragmas = {
-            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+            name: connection.execute(f"PRAGMA {name}").get
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     full = 2
@@ -98,10 +98,10 @@ async def test_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
 
 async def test_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "nagara.db"
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("CREATE TABLE songs (id)")
     assert "belongs to another program" in await open_error(path)
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert tables == [("songs",)]
 
@@ -221,7 +221,7 @@ async def test_file_locked_by_another_program_is_told(
 ) -> None:
     monkeypatch.setattr("nagara.storage.sqlite_connection.BUSY_TIMEOUT_S", 0.05)
     driver = await SqliteDriver.open(tmp_path / "nagara.db")
-    with closing(sqlite3.connect(tmp_path / "nagara.db", isolation_level=None)) as other:
+    with closing(apsw.Connection(str(tmp_path / "nagara.db"))) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match="locked by another program"):
             await driver.commit([insert("x")])

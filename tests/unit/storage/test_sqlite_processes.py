@@ -144,9 +144,7 @@ async def test_process_that_closes_leaves_the_log_to_those_that_go_on(tmp_path: 
         await driver.commit([Statement("UPDATE meta SET value = $1", (b"x",), number + 1)])
     await driver.close()
     with closing(open_connection(path)) as connection:
-        assert (
-            connection.execute("SELECT COUNT(*) FROM meta WHERE value = x'78'").fetchone()[0] == 3
-        )
+        assert connection.execute("SELECT COUNT(*) FROM meta WHERE value = x'78'").get == 3
 
 
 async def test_processes_that_start_together_make_one_account_and_one_pepper(

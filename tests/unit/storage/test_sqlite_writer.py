@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from nagara.storage import sqlite_flusher, sqlite_writer
@@ -36,13 +36,13 @@ async def make_database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(name="connection")
-def open_traced(path: Path) -> sqlite3.Connection:
+def open_traced(path: Path) -> apsw.Connection:
     """The writer's connection, which the test may look at while that is open."""
     return open_connection(path)
 
 
 @pytest.fixture
-async def writer(connection: sqlite3.Connection, path: Path) -> AsyncIterator[SqliteWriter]:
+async def writer(connection: apsw.Connection, path: Path) -> AsyncIterator[SqliteWriter]:
     writer = SqliteWriter(connection, path, queue_max=200)
     yield writer
     await writer.close()
@@ -67,9 +67,21 @@ def locked(path: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
+def trace(connection: apsw.Connection) -> list[str]:
+    """What is run over it from now on."""
+    statements: list[str] = []
+
+    def note(_cursor: apsw.Cursor, sql: str, _params: object) -> bool:
+        statements.append(sql)
+        return True
+
+    connection.exec_trace = note
+    return statements
+
+
 def count(path: Path) -> int:
     with closing(open_connection(path)) as other:
-        return int(other.execute("SELECT COUNT(*) FROM meta").fetchone()[0])
+        return int(other.execute("SELECT COUNT(*) FROM meta").get)
 
 
 async def find_longest_turn_s(until: "asyncio.Future[Any]") -> float:
@@ -83,10 +95,9 @@ async def find_longest_turn_s(until: "asyncio.Future[Any]") -> float:
 
 
 async def test_all_commits_of_one_turn_but_the_first_share_one_transaction(
-    writer: SqliteWriter, connection: sqlite3.Connection, path: Path
+    writer: SqliteWriter, connection: apsw.Connection, path: Path
 ) -> None:
-    statements: list[str] = []
-    connection.set_trace_callback(statements.append)
+    statements = trace(connection)
     await asyncio.gather(*(writer.commit([insert(f"{n}")]) for n in range(50)))
     assert statements.count("COMMIT") == 2
     assert count(path) == 50
@@ -120,7 +131,7 @@ async def test_too_long_a_queue_is_refused_at_once(writer: SqliteWriter) -> None
 
 
 async def test_lock_of_another_program_is_not_waited_for_on_the_loop(
-    writer: SqliteWriter, connection: sqlite3.Connection, path: Path
+    writer: SqliteWriter, connection: apsw.Connection, path: Path
 ) -> None:
     with locked(path):
         commits = asyncio.gather(*(writer.commit([insert(f"{n}")]) for n in range(10)))
@@ -128,8 +139,7 @@ async def test_lock_of_another_program_is_not_waited_for_on_the_loop(
         await asyncio.sleep(0.3)
         assert not commits.done()
         # What comes meanwhile goes with the others.
-        statements: list[str] = []
-        connection.set_trace_callback(statements.append)
+        statements = trace(connection)
         later = writer.commit([insert("later")])
     await asyncio.gather(commits, later)
     assert await waiting < TURN_MAX_S
