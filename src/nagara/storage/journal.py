@@ -6,21 +6,22 @@ that is settled twice is refused by the store.
 """
 
 from collections.abc import Sequence
-from operator import add
 
 import msgspec
 
 from nagara.domain.money import Charge
 from nagara.domain.usage import Usage
 from nagara.storage.driver import Statement
-from nagara.storage.limit_periods import DAY_S
+from nagara.storage.limit_periods import DAY_MS
+from nagara.storage.row_inserts import RowInsert, RowValues
 
-_INSERT_REQUEST = (
+_REQUESTS = RowInsert(
     "INSERT INTO requests (id, request_id, account_id, key_id, at_ms, operation, model, provider, "
     "deployment, status, outcome, error, is_streamed, is_test, attempts, first_byte_ms, "
     "duration_ms, dropped, usage, is_usage_estimated, input_tokens, output_tokens, held_nano, "
-    "charge_nano, cost_nano, rate_card, charge) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
-    "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
+    "charge_nano, cost_nano, rate_card, charge)",
+    "(${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, "
+    "${}, ${}, ${}, ${}, ${}, ${}, ${}, ${}, ${})",
 )
 _ADD_ACTIVITY = (
     "INSERT INTO activity (account_id, day, key_id, model, requests, charge_nano, cost_nano, "
@@ -36,11 +37,9 @@ _encode = msgspec.json.Encoder().encode
 
 SAID_LENGTH_MAX = 1000
 
-DAY_MS = 1000 * DAY_S
-
 ActivityKey = tuple[int, int, int, str]
 """Account, day, key and model: what sums are kept of."""
-Sums = tuple[int, ...]
+Sums = list[int]
 """Requests, charge, cost, tokens in and out."""
 
 
@@ -98,57 +97,57 @@ def make_storable(text: str | None) -> str | None:
 
 def record_statements(noted: Sequence[Noted]) -> list[Statement]:
     """The rows of requests, and their part of the sums of their days."""
-    statements: list[Statement] = []
+    rows: list[RowValues] = []
     sums: dict[ActivityKey, Sums] = {}
     for record, held_nano, cost_nano in noted:
-        usage, charge, tokens = record.usage, record.charge, (0, 0)
-        charge_nano = 0 if charge is None else charge.amount_nano
+        usage, charge = record.usage, record.charge
+        inward = outward = charge_nano = 0
         if usage is not None:
-            tokens = usage.count_tokens()
-        statements.append(_insert_request(record, tokens, held_nano, charge_nano, cost_nano))
+            inward, outward = usage.count_tokens()
+        if charge is not None:
+            charge_nano = charge.amount_nano
         key = (record.account_id, record.at_ms // DAY_MS, record.key_id, record.model)
-        own = (1, charge_nano, cost_nano or 0, *tokens)
         known = sums.get(key)
-        sums[key] = own if known is None else tuple(map(add, known, own))
+        if known is None:
+            sums[key] = [1, charge_nano, cost_nano or 0, inward, outward]
+        else:
+            known[0] += 1
+            known[1] += charge_nano
+            known[2] += cost_nano or 0
+            known[3] += inward
+            known[4] += outward
+        rows.append(
+            (
+                record.id,
+                record.request_id,
+                record.account_id,
+                record.key_id,
+                record.at_ms,
+                record.operation,
+                record.model,
+                record.provider,
+                record.deployment,
+                record.status,
+                record.outcome,
+                record.error,
+                1 if record.is_streamed else 0,
+                1 if record.is_test else 0,
+                record.attempts,
+                record.first_byte_ms,
+                record.duration_ms,
+                record.dropped,
+                None if usage is None else _encode(usage.quantities).decode(),
+                1 if usage is not None and usage.is_estimated else 0,
+                inward,
+                outward,
+                held_nano,
+                charge_nano,
+                cost_nano,
+                None if charge is None else charge.rate_card,
+                None if charge is None else _encode(charge).decode(),
+            )
+        )
+    statements = _REQUESTS.insert_many(rows)
     for key, counts in sums.items():
-        statements.append(Statement(_ADD_ACTIVITY, (*key, *counts), 1))
+        statements.append(Statement(_ADD_ACTIVITY, key + tuple(counts), 1))
     return statements
-
-
-def _insert_request(
-    record: RequestRecord,
-    tokens: tuple[int, int],
-    held_nano: int,
-    charge_nano: int,
-    cost_nano: int | None,
-) -> Statement:
-    usage, charge = record.usage, record.charge
-    params = (
-        record.id,
-        record.request_id,
-        record.account_id,
-        record.key_id,
-        record.at_ms,
-        record.operation,
-        record.model,
-        record.provider,
-        record.deployment,
-        record.status,
-        record.outcome,
-        record.error,
-        int(record.is_streamed),
-        int(record.is_test),
-        record.attempts,
-        record.first_byte_ms,
-        record.duration_ms,
-        record.dropped,
-        None if usage is None else _encode(usage.quantities).decode(),
-        0 if usage is None else int(usage.is_estimated),
-        *tokens,
-        held_nano,
-        charge_nano,
-        cost_nano,
-        None if charge is None else charge.rate_card,
-        None if charge is None else _encode(charge).decode(),
-    )
-    return Statement(_INSERT_REQUEST, params, 1)

@@ -20,16 +20,16 @@ from nagara.storage.driver import Statement, Value
 from nagara.storage.journal import Noted, RequestRecord, record_statements
 from nagara.storage.limit_periods import DAY_S, find_period_begins
 from nagara.storage.rate_cards import UsedCard
+from nagara.storage.row_inserts import RowValues
 from nagara.storage.transfers import (
     AVAILABLE,
     CUSTOMER,
     KEY,
     REVENUE,
+    TRANSFERS,
     Party,
-    Transfer,
     cost_parties,
-    insert_transfer,
-    insert_transfers,
+    make_row,
 )
 
 # $2 is an amount, $3 the account, $4 to $6 when the day, the week and the month began.
@@ -118,6 +118,10 @@ _DEBIT_TAKEN = (
 )
 
 
+Costs = tuple[tuple[str, int], ...]
+"""Providers and what they bill, in nano-dollars; one may be there more than once."""
+
+
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """Money set aside for a request. `id` is the request's own id here."""
 
@@ -139,14 +143,17 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     hold: Hold | None
     record: RequestRecord
-    costs: tuple[tuple[str, int], ...] = ()
+    costs: Costs = ()
     cards: tuple[UsedCard, ...] = ()
     extra: tuple[Statement, ...] = ()
 
     @property
     def is_free(self) -> bool:
         """Whether nobody waits for it: no money moves."""
-        return self.hold is None and self.record.charge_nano == 0
+        if self.hold is not None:
+            return False
+        charge = self.record.charge
+        return charge is None or charge.amount_nano == 0
 
 
 def hold_statements(hold: Hold, runner: str) -> list[Statement]:
@@ -155,12 +162,19 @@ def hold_statements(hold: Hold, runner: str) -> list[Statement]:
     The first expects credit, the second room in the key's limit, the third that the request was
     not settled.
     """
-    amount_nano = hold.amount_nano
+    amount_nano, begins = hold.amount_nano, find_period_begins(hold.made_at_ms)
     return [
         Statement(_HOLD_CUSTOMER, (hold.account_id, amount_nano), rows_expected=1),
         Statement(
             _HOLD_KEY,
-            (hold.key_id, amount_nano, hold.account_id, *find_period_begins(hold.made_at_ms)),
+            (
+                hold.key_id,
+                amount_nano,
+                hold.account_id,
+                begins.day_s,
+                begins.week_s,
+                begins.month_s,
+            ),
             rows_expected=1,
         ),
         Statement(
@@ -185,14 +199,14 @@ def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     statements = [
         move_customer(hold.account_id, posted_nano, hold.amount_nano),
         _move_key(record, hold.amount_nano),
+        delete_hold(hold),
     ]
-    transfers = _cost_transfers(settlement)
-    if posted_nano > 0:
-        transfers.append(_posted(record, posted_nano))
-    statements.append(delete_hold(hold))
     if charge_nano > posted_nano:
         statements += _take(record, charge_nano - posted_nano, "overrun")
-    return [*statements, *_journal(settlement, hold.amount_nano, transfers)]
+    transfers = _cost_rows(settlement)
+    if posted_nano > 0:
+        transfers.append(_posted_row(record, posted_nano))
+    return _end(statements, settlement, hold.amount_nano, transfers)
 
 
 def late_statements(settlement: Settlement) -> list[Statement]:
@@ -202,16 +216,18 @@ def late_statements(settlement: Settlement) -> list[Statement]:
     if record.charge_nano > 0:
         statements += _take(record, record.charge_nano, "late")
     held_nano = 0 if hold is None else hold.amount_nano
-    return [*statements, *_journal(settlement, held_nano, _cost_transfers(settlement))]
+    return _end(statements, settlement, held_nano, _cost_rows(settlement))
 
 
 def free_statements(settlements: Sequence[Settlement]) -> list[Statement]:
     """Record requests of one account that nothing was held for, and that are not charged."""
     statements = [_lock_customer(settlements[0].record.account_id)]
     statements += record_statements([_note(each, 0) for each in settlements])
+    transfers: list[RowValues] = []
     for settlement in settlements:
-        # One by one: a statement of so many rows would be prepared anew for every number of them.
-        statements += [insert_transfer(each) for each in _cost_transfers(settlement)]
+        transfers += _cost_rows(settlement)
+    statements += TRANSFERS.insert_many(transfers)
+    for settlement in settlements:
         statements += settlement.extra
     return statements
 
@@ -251,27 +267,30 @@ def delete_hold(hold: Hold) -> Statement:
 
 
 def _move_key(record: RequestRecord, released_nano: int) -> Statement:
+    begins = find_period_begins(record.at_ms)
     params = (
         record.key_id,
         record.charge_nano,
         record.account_id,
-        *find_period_begins(record.at_ms),
+        begins.day_s,
+        begins.week_s,
+        begins.month_s,
         released_nano,
     )
     return Statement(_MOVE_KEY, params, rows_expected=1)
 
 
-def _posted(record: RequestRecord, amount_nano: int) -> Transfer:
-    return Transfer(
-        id=f"{record.id}:post",
-        at_ms=record.at_ms,
-        debit=Party("customer", record.account_id),
-        credit=REVENUE,
-        amount_nano=amount_nano,
-        code="post",
-        account_id=record.account_id,
-        key_id=record.key_id,
-        request=record.id,
+def _posted_row(record: RequestRecord, amount_nano: int) -> RowValues:
+    return make_row(
+        f"{record.id}:post",
+        record.at_ms,
+        Party("customer", record.account_id),
+        REVENUE,
+        amount_nano,
+        "post",
+        record.account_id,
+        record.key_id,
+        record.id,
     )
 
 
@@ -286,13 +305,16 @@ def _take(record: RequestRecord, amount_nano: int, code: str) -> list[Statement]
     ]
 
 
-def _journal(
-    settlement: Settlement, held_nano: int, transfers: Sequence[Transfer]
+def _end(
+    statements: list[Statement],
+    settlement: Settlement,
+    held_nano: int,
+    transfers: Sequence[RowValues],
 ) -> list[Statement]:
-    """What every settlement ends with."""
-    statements = record_statements([_note(settlement, held_nano)])
+    """Add what every settlement ends with."""
+    statements += record_statements([_note(settlement, held_nano)])
     if transfers:
-        statements.append(insert_transfers(transfers))
+        statements.append(TRANSFERS.insert(transfers))
     statements += settlement.extra
     return statements
 
@@ -304,28 +326,32 @@ def _note(settlement: Settlement, held_nano: int) -> Noted:
     return settlement.record, held_nano, cost_nano
 
 
-def _cost_transfers(settlement: Settlement) -> list[Transfer]:
+def _cost_rows(settlement: Settlement) -> list[RowValues]:
     """One movement for each provider that was paid something."""
+    record, costs, rows = settlement.record, settlement.costs, []
+    if len(costs) > 1:
+        costs = _sum_by_provider(costs)
+    for provider, amount_nano in costs:
+        if amount_nano > 0:
+            debit, credit = cost_parties(provider)
+            rows.append(
+                make_row(
+                    f"{record.id}:cost:{provider}",
+                    record.at_ms,
+                    debit,
+                    credit,
+                    amount_nano,
+                    "cost",
+                    record.account_id,
+                    record.key_id,
+                    record.id,
+                )
+            )
+    return rows
+
+
+def _sum_by_provider(costs: Costs) -> Costs:
     sums: dict[str, int] = {}
-    for provider, amount_nano in settlement.costs:
+    for provider, amount_nano in costs:
         sums[provider] = sums.get(provider, 0) + amount_nano
-    return [
-        _cost(settlement.record, provider, amount_nano)
-        for provider, amount_nano in sums.items()
-        if amount_nano > 0
-    ]
-
-
-def _cost(record: RequestRecord, provider: str, amount_nano: int) -> Transfer:
-    debit, credit = cost_parties(provider)
-    return Transfer(
-        id=f"{record.id}:cost:{provider}",
-        at_ms=record.at_ms,
-        debit=debit,
-        credit=credit,
-        amount_nano=amount_nano,
-        code="cost",
-        account_id=record.account_id,
-        key_id=record.key_id,
-        request=record.id,
-    )
+    return tuple(sums.items())

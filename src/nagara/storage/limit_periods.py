@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nagara.domain.catalog import LimitPeriod
 
 DAY_S = 86_400
+DAY_MS = 1000 * DAY_S
 
 
 class PeriodBegins(NamedTuple):
@@ -22,7 +23,7 @@ class PeriodBegins(NamedTuple):
 
 def find_period_begins(at_ms: int) -> PeriodBegins:
     """The periods that a moment falls into."""
-    return _begins_of_day(at_ms // (1000 * DAY_S))
+    return _begins_of_day(at_ms // DAY_MS)
 
 
 def find_period_end(period: LimitPeriod, at_ms: int) -> int | None:

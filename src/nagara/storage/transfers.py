@@ -5,13 +5,13 @@ the same commit, the customer's first. Their conditions are part of the write: n
 bits, nothing is taken that is not available, nothing is refunded that was not collected.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
 from nagara.domain.money import AMOUNT_NANO_MAX
-from nagara.storage.driver import Statement, Value
+from nagara.storage.driver import Statement
+from nagara.storage.row_inserts import RowInsert, RowValues
 
 AVAILABLE = "credits_nano - debits_nano - pending_nano"
 """What a customer can still spend, as SQL over its row."""
@@ -19,16 +19,13 @@ AVAILABLE = "credits_nano - debits_nano - pending_nano"
 CUSTOMER = "kind = 'customer' AND owner = $1"
 KEY = "kind = 'key' AND owner = $1"
 
-_INSERT = (
+TRANSFERS = RowInsert(
     "INSERT INTO transfers (id, at_ms, debit_id, credit_id, amount_nano, code, account_id, "
-    "key_id, request, note) VALUES "
-)
-_ROW = (
+    "key_id, request, note)",
     "(${}, ${}, (SELECT id FROM ledger_accounts WHERE kind = ${} AND owner = ${}), "
     "(SELECT id FROM ledger_accounts WHERE kind = ${} AND owner = ${}), "
-    "${}, ${}, ${}, ${}, ${}, ${})"
+    "${}, ${}, ${}, ${}, ${}, ${})",
 )
-_ROW_PARAMS = 12
 _CREDIT = (
     "UPDATE ledger_accounts SET credits_nano = credits_nano + $2 "
     f"WHERE {{}} AND credits_nano <= {AMOUNT_NANO_MAX} - $2"
@@ -85,39 +82,48 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert_transfer(transfer: Transfer) -> Statement:
     """The row of one movement; the sums of its sides are other statements."""
-    return insert_transfers((transfer,))
-
-
-def insert_transfers(transfers: Sequence[Transfer]) -> Statement:
-    """The rows of some movements as one statement, which takes less than one for each."""
-    params: list[Value] = []
-    for transfer in transfers:
-        debit, credit = transfer.debit, transfer.credit
-        params += (
-            transfer.id,
-            transfer.at_ms,
-            debit.kind,
-            debit.owner,
-            credit.kind,
-            credit.owner,
-            transfer.amount_nano,
-            transfer.code,
-            transfer.account_id,
-            transfer.key_id,
-            transfer.request,
-            transfer.note,
-        )
-    count = len(transfers)
-    return Statement(_insert_rows(count), tuple(params), rows_expected=count)
-
-
-@lru_cache(maxsize=16)
-def _insert_rows(count: int) -> str:
-    rows = (
-        _ROW.format(*range(first, first + _ROW_PARAMS))
-        for first in range(1, count * _ROW_PARAMS, _ROW_PARAMS)
+    row = make_row(
+        transfer.id,
+        transfer.at_ms,
+        transfer.debit,
+        transfer.credit,
+        transfer.amount_nano,
+        transfer.code,
+        transfer.account_id,
+        transfer.key_id,
+        transfer.request,
+        transfer.note,
     )
-    return _INSERT + ", ".join(rows)
+    return TRANSFERS.insert((row,))
+
+
+def make_row(
+    id_: str,
+    at_ms: int,
+    debit: Party,
+    credit: Party,
+    amount_nano: int,
+    code: str,
+    account_id: int,
+    key_id: int,
+    request: str | None,
+    note: str | None = None,
+) -> RowValues:
+    """What `TRANSFERS` inserts: a `Transfer`, for those made at every request."""
+    return (
+        id_,
+        at_ms,
+        debit.kind,
+        debit.owner,
+        credit.kind,
+        credit.owner,
+        amount_nano,
+        code,
+        account_id,
+        key_id,
+        request,
+        note,
+    )
 
 
 @lru_cache(maxsize=256)

@@ -22,6 +22,7 @@ from nagara.storage.driver import (
 )
 from nagara.storage.ledger import Ledger, LedgerError, Shortage
 from nagara.storage.ledger_statements import Settlement, expire_statements
+from nagara.storage.row_inserts import ROWS_TOGETHER
 from nagara.storage.verify import verify
 
 Opener = Callable[[], Awaitable[Driver]]
@@ -196,6 +197,35 @@ async def test_free_requests_are_recorded_together_or_not_at_all(driver: Driver)
     rows = await driver.query("SELECT id, cost_nano FROM requests ORDER BY seq")
     assert rows == [("one", 9), ("two", 9)]
     assert await driver.query("SELECT requests, cost_nano FROM activity") == [(2, 18)]
+    await books.check()
+
+
+async def test_many_free_requests_are_recorded_in_their_order(driver: Driver) -> None:
+    books = await open_books(driver, 0)
+    # More than go into one statement, and some are left over.
+    names = [f"r{number:02}" for number in range(2 * ROWS_TOGETHER + 3)]
+    free = [
+        Settlement(hold=None, record=books.record(name), costs=(("openai", 9), ("other", at)))
+        for at, name in enumerate(names)
+    ]
+    await books.ledger.settle_free(free)
+    costs = [(name, 9 + at) for at, name in enumerate(names)]
+    assert await driver.query("SELECT id, cost_nano FROM requests ORDER BY seq") == costs
+    moved = await driver.query(
+        "SELECT request, credit.kind, amount_nano FROM transfers "
+        "JOIN ledger_accounts AS credit ON credit.id = credit_id ORDER BY seq"
+    )
+    # Of nothing there is no movement.
+    assert [row for row in moved if row[1] == "provider:other"] == [
+        (name, "provider:other", at) for at, name in enumerate(names) if at > 0
+    ]
+    assert [row[0] for row in moved if row[1] == "provider:openai"] == names
+    new = [Settlement(hold=None, record=books.record(f"n{at}")) for at in range(ROWS_TOGETHER)]
+    with pytest.raises(ConflictError):
+        await books.ledger.settle_free([*new, free[-1]])
+    assert await driver.query("SELECT SUM(requests), SUM(cost_nano) FROM activity") == [
+        (len(names), sum(cost for _, cost in costs))
+    ]
     await books.check()
 
 

@@ -1,0 +1,54 @@
+"""Rows of one table that go in together: a statement for each row would cost as much as the row.
+
+A text of SQL for every number of rows would be prepared anew nearly every time, so many rows are
+cut into pieces of one size and single ones, whose two texts the database keeps prepared. Pure:
+nothing is run here.
+"""
+
+from collections.abc import Sequence
+
+from nagara.storage.driver import Statement, Value
+
+ROWS_TOGETHER = 8
+"""Beyond this a row hardly gets cheaper, and more of them are left over."""
+
+RowValues = tuple[Value, ...]
+
+
+class RowInsert:
+    """An INSERT into one table; every statement of it expects all its rows."""
+
+    def __init__(self, into: str, row: str) -> None:
+        """`into` is the SQL up to VALUES, `row` what follows for each row, with its `${}`s."""
+        self._into = into
+        self._row = row
+        self._params = row.count("{}")
+        self._texts: dict[int, str] = {}
+
+    def insert(self, rows: Sequence[RowValues]) -> Statement:
+        """Some rows as one statement: for numbers that are small, and few."""
+        count = len(rows)
+        text = self._texts.get(count)
+        if text is None:
+            text = self._texts[count] = self._write(count)
+        if count == 1:
+            return Statement(text, rows[0], 1)
+        params: list[Value] = []
+        for row in rows:
+            params += row
+        return Statement(text, tuple(params), count)
+
+    def insert_many(self, rows: Sequence[RowValues]) -> list[Statement]:
+        """Any number of rows, in their order."""
+        count = len(rows)
+        if count == 1:
+            return [self.insert(rows)]
+        whole = count - count % ROWS_TOGETHER
+        pieces = [rows[at : at + ROWS_TOGETHER] for at in range(0, whole, ROWS_TOGETHER)]
+        pieces += [rows[at : at + 1] for at in range(whole, count)]
+        return [self.insert(piece) for piece in pieces]
+
+    def _write(self, count: int) -> str:
+        firsts = range(1, count * self._params + 1, self._params)
+        rows = (self._row.format(*range(first, first + self._params)) for first in firsts)
+        return f"{self._into} VALUES {', '.join(rows)}"
