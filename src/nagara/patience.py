@@ -28,7 +28,9 @@ class Patience:
     async def wait_for(self, work: Awaitable[T]) -> T:
         """What `work` gives. Raises `TimeoutError` when that takes too long; it is cancelled."""
         # Kept, because to ask which loop runs is a system call each time.
-        loop = self._loop = self._loop or asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "outside of a task"
         cancelled = task.cancelling()
@@ -43,8 +45,9 @@ class Patience:
                 raise TimeoutError from error
             raise
         finally:
-            self._overdue.discard(task)
-            self._ends_s.pop(task, None)
+            # Who is overdue has no end in the table any more.
+            if self._ends_s.pop(task, None) is None:
+                self._overdue.discard(task)
 
     def _end_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

@@ -95,9 +95,11 @@ class Settlements:
         """Make a settlement durable. Never raises, but when cancelled: it is then made later."""
         try:
             try:
-                await self._settle_in_time([settlement])
+                await self._patience.wait_for(self._settle_one(settlement))
             except StorageError as error:
                 await self._keep(settlement, error)
+            except TimeoutError:
+                await self._keep(settlement, self._too_slow())
         except asyncio.CancelledError:
             # Perhaps it was done, or is in the spool: the second time is recognised.
             self.settle_later(settlement)
@@ -191,13 +193,15 @@ class Settlements:
 
     async def _settle_in_time(self, part: Sequence[Settlement]) -> None:
         """Raises `StorageError`, also when it takes too long."""
+        together = len(part) > 1
+        work = self._settle_together(part) if together else self._settle_one(part[0])
         try:
-            together = len(part) > 1
-            work = self._settle_together(part) if together else self._settle_one(part[0])
             await self._patience.wait_for(work)
         except TimeoutError as error:
-            limit_s = self._patience.limit_s
-            raise StorageError(f"no answer from the database for {limit_s:g} s") from error
+            raise self._too_slow() from error
+
+    def _too_slow(self) -> StorageError:
+        return StorageError(f"no answer from the database for {self._patience.limit_s:g} s")
 
     async def _settle_together(self, part: Sequence[Settlement]) -> None:
         try:

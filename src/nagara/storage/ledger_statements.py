@@ -193,12 +193,13 @@ def find_key_room(hold: Hold) -> tuple[str, tuple[Value, ...]]:
 
 def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     """Post or void a hold that stands. What is charged beyond it is taken where it is there."""
-    record = settlement.record
-    charge_nano = record.charge_nano
-    posted_nano = min(charge_nano, hold.amount_nano)
+    record, held_nano = settlement.record, hold.amount_nano
+    charge_nano = posted_nano = record.charge_nano
+    if posted_nano > held_nano:
+        posted_nano = held_nano
     statements = [
-        move_customer(hold.account_id, posted_nano, hold.amount_nano),
-        _move_key(record, hold.amount_nano),
+        move_customer(hold.account_id, posted_nano, held_nano),
+        _move_key(record, held_nano),
         delete_hold(hold),
     ]
     if charge_nano > posted_nano:
@@ -206,7 +207,7 @@ def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     transfers = _cost_rows(settlement)
     if posted_nano > 0:
         transfers.append(_posted_row(record, posted_nano))
-    return _end(statements, settlement, hold.amount_nano, transfers)
+    return _end(statements, settlement, held_nano, transfers)
 
 
 def late_statements(settlement: Settlement) -> list[Statement]:
