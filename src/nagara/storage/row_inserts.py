@@ -1,16 +1,15 @@
 """Rows of one table that go in together: a statement for each row would cost as much as the row.
 
 A text of SQL for every number of rows would be prepared anew nearly every time, so many rows are
-cut into pieces of one size and single ones, whose two texts the database keeps prepared. Pure:
-nothing is run here.
+cut into pieces of a few sizes, whose texts the database keeps prepared. Pure: nothing is run here.
 """
 
 from collections.abc import Sequence
 
 from nagara.storage.driver import Statement, Value
 
-ROWS_TOGETHER = 8
-"""Beyond this a row hardly gets cheaper, and more of them are left over."""
+PIECES = (16, 4, 1)
+"""How many rows go together: beyond the first a row hardly gets cheaper."""
 
 RowValues = tuple[Value, ...]
 
@@ -40,13 +39,13 @@ class RowInsert:
 
     def insert_many(self, rows: Sequence[RowValues]) -> list[Statement]:
         """Any number of rows, in their order."""
-        count = len(rows)
-        if count == 1:
-            return [self.insert(rows)]
-        whole = count - count % ROWS_TOGETHER
-        pieces = [rows[at : at + ROWS_TOGETHER] for at in range(0, whole, ROWS_TOGETHER)]
-        pieces += [rows[at : at + 1] for at in range(whole, count)]
-        return [self.insert(piece) for piece in pieces]
+        statements: list[Statement] = []
+        at, count = 0, len(rows)
+        for size in PIECES:
+            while count - at >= size:
+                statements.append(self.insert(rows[at : at + size]))
+                at += size
+        return statements
 
     def _write(self, count: int) -> str:
         firsts = range(1, count * self._params + 1, self._params)

@@ -22,7 +22,7 @@ from nagara.storage.driver import (
 )
 from nagara.storage.ledger import Ledger, LedgerError, Shortage
 from nagara.storage.ledger_statements import Settlement, expire_statements
-from nagara.storage.row_inserts import ROWS_TOGETHER
+from nagara.storage.row_inserts import PIECES
 from nagara.storage.verify import verify
 
 Opener = Callable[[], Awaitable[Driver]]
@@ -203,7 +203,7 @@ async def test_free_requests_are_recorded_together_or_not_at_all(driver: Driver)
 async def test_many_free_requests_are_recorded_in_their_order(driver: Driver) -> None:
     books = await open_books(driver, 0)
     # More than go into one statement, and some are left over.
-    names = [f"r{number:02}" for number in range(2 * ROWS_TOGETHER + 3)]
+    names = [f"r{number:02}" for number in range(PIECES[0] + 7)]
     free = [
         Settlement(hold=None, record=books.record(name), costs=(("openai", 9), ("other", at)))
         for at, name in enumerate(names)
@@ -220,7 +220,7 @@ async def test_many_free_requests_are_recorded_in_their_order(driver: Driver) ->
         (name, "provider:other", at) for at, name in enumerate(names) if at > 0
     ]
     assert [row[0] for row in moved if row[1] == "provider:openai"] == names
-    new = [Settlement(hold=None, record=books.record(f"n{at}")) for at in range(ROWS_TOGETHER)]
+    new = [Settlement(hold=None, record=books.record(f"n{at}")) for at in range(PIECES[0])]
     with pytest.raises(ConflictError):
         await books.ledger.settle_free([*new, free[-1]])
     assert await driver.query("SELECT SUM(requests), SUM(cost_nano) FROM activity") == [
