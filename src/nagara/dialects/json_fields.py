@@ -20,6 +20,9 @@ NULL = msgspec.Raw(b"null")
 _fields_decoder = msgspec.json.Decoder(Fields)
 _encoder = msgspec.json.Encoder()
 
+_BRACE = ord("{")
+_BACKSLASH = ord("\\")
+
 
 def read_fields(body: bytes) -> Fields:
     """The fields of a caller's JSON object.
@@ -91,7 +94,14 @@ def decode_untyped(data: bytes) -> Any:
 
 
 def replace_model(data: bytes, model: str) -> bytes:
-    """The JSON object `data` with its `model`, if it has one, replaced; anything else as it is."""
+    """The JSON object `data` with its `model`, if it has one, replaced; what is no object as it is.
+
+    `data` was read to be JSON before.
+    """
+    around = _split_at_model(data)
+    if around is not None:
+        before, after = around
+        return b"".join((before, b'"model":', encode_name(model), after))
     try:
         fields = read_fields(data)
     except GatewayError:
@@ -100,6 +110,27 @@ def replace_model(data: bytes, model: str) -> bytes:
         return data
     fields["model"] = encode_name(model)
     return write_fields(fields)
+
+
+def _split_at_model(data: bytes) -> tuple[bytes, bytes] | None:
+    """What stands before and after an object's one `model`; None where that takes reading.
+
+    Nearly every answer names its model before anything that is nested. No brace before it but the
+    first means that it belongs to the object itself, and the colon that it is a name. Another of
+    the same name would have to be written out further on, or with an escape.
+    """
+    before, _, rest = data.partition(b'"model"')
+    colon, _, rest = rest.partition(b'"')
+    value, _, after = rest.partition(b'"')
+    if colon.strip() != b":" or before[:1] != b"{" or _BRACE in before[1:]:
+        return None
+    if after.find(b'"model"') >= 0:
+        return None
+    if _BACKSLASH in data:
+        # A quote with a backslash before it neither begins nor ends anything.
+        if _BACKSLASH in before or _BACKSLASH in value or after.find(b"\\u") >= 0:
+            return None
+    return before, after
 
 
 def _read_lone_surrogates(body: bytes) -> Fields | None:

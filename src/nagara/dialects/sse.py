@@ -146,11 +146,12 @@ def read_data(event: bytes) -> bytes:
 
 
 def replace_data(event: bytes, data: bytes) -> bytes:
-    """The event with `data` in place of its own; its other lines (comments, name, id) stay."""
+    """The event with the JSON `data` in place of its own; its other lines (comments, name, id) stay."""
     if is_one_line_event(event):
         return encode_event(data)
     others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]
-    return b"\n".join([*others, encode_event(data)])
+    # What came in several lines may still have the ends of those, which mean nothing to JSON.
+    return b"\n".join([*others, encode_event(data.replace(b"\n", b" "))])
 
 
 def encode_comment(text: str) -> bytes:
