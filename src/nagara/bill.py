@@ -25,10 +25,12 @@ from nagara.billing import (
     estimate_usage,
     find_rate_card,
     fit_output,
+    is_nothing_to_hold,
     needs_price,
     not_enough_credit,
     price,
     price_output,
+    price_plainly,
     settle_tier,
 )
 from nagara.domain.catalog import Account, Deployment, Key, KeyKind, Route, Snapshot
@@ -126,9 +128,6 @@ class Bill:
         self._clock = clock
         self._ended = ended
         self._claim = claim
-        self._output_tokens_max: int | None = None
-        """What was held for of all answers together; None where nothing is held."""
-        self._input_tokens_max: int | None = None
         self._hold: Hold | None = None
         self._usage: Usage | None = None
         self._charge: Charge | None = None
@@ -147,27 +146,24 @@ class Bill:
         Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE; INVALID_REQUEST for what
         has no price. Raises `ClaimTakenError` when another request has its key.
         """
-        estimate, claim = self._bound(), self._claim
+        terms, card, claim = self._terms, self._terms.card, self._claim
+        estimate: Estimate | None = None
+        if card is not None and not is_nothing_to_hold(terms.demand, card):
+            estimate = self._bound(card)
         if estimate is not None and estimate.needed_nano:
             await self._hold_money(estimate)
         elif claim is not None:
             await self._settlements.claim(claim)
         if claim is not None:
             claim.is_made = True
-        if estimate is not None:
-            self._input_tokens_max = estimate.input_tokens
-            cap = estimate.output_tokens_max if self.output_cap is None else self.output_cap
-            self._output_tokens_max = cap * self._terms.demand.choice_count
 
-    def _bound(self) -> Estimate | None:
-        """The most that it can cost; None where nobody pays."""
+    def _bound(self, card: RateCard) -> Estimate:
+        """The most that it can cost."""
         terms = self._terms
-        if terms.card is None:
-            return None
         estimate = bound_charge(
             terms.demand,
             terms.route.model,
-            terms.card,
+            card,
             self._limits,
             account_markup_ppm=terms.account.markup_ppm,
             find_card=terms.find_card,
@@ -175,6 +171,17 @@ class Bill:
         if estimate.unpriced and not self._limits.is_unpriced_free:
             raise needs_price(terms.route.model.id, estimate.unpriced)
         return estimate
+
+    def _find_tokens_max(self) -> tuple[int | None, int | None]:
+        """What was held for, in and out, of all answers together; None where nobody pays.
+
+        Found again for the few answers that say nothing of their usage.
+        """
+        if self._terms.card is None:
+            return None, None
+        estimate = self._bound(self._terms.card)
+        cap = estimate.output_tokens_max if self.output_cap is None else self.output_cap
+        return estimate.input_tokens, cap * self._terms.demand.choice_count
 
     async def _hold_money(self, estimate: Estimate) -> None:
         # More than the ledger can hold is more than anybody has.
@@ -221,13 +228,14 @@ class Bill:
             rates = None if card is None else card.rates_pico
             usage = count_sound(measured, demand, rates, is_whole=is_whole)
         elif usage is None or not is_whole:
-            came = estimate_input(demand, self._input_tokens_max)
+            input_max, output_max = self._find_tokens_max()
+            came = estimate_input(demand, input_max)
             if is_whole:
-                usage = estimate_usage(came, answer_bytes, self._output_tokens_max)
+                usage = estimate_usage(came, answer_bytes, output_max)
             else:
-                usage = complete_usage(usage, came, answer_bytes, self._output_tokens_max)
+                usage = complete_usage(usage, came, answer_bytes, output_max)
         if demand.images_max:
-            came = estimate_input(demand, self._input_tokens_max)
+            came = estimate_input(demand, self._find_tokens_max()[0])
             usage = complete_images(usage, card, demand, came)
         self._usage = usage
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
@@ -275,14 +283,16 @@ class Bill:
         if self._terms.demand.sound is not None:
             # The provider may count otherwise than the operator sells.
             usage = count_sound(measured, self._terms.demand, card.rates_pico, is_whole=is_whole)
-        cost = price(
-            usage,
-            card,
-            service_tier=usage.service_tier,
-            account_markup_ppm=0,
-            find_card=lambda model: self._terms.find_cost(model, deployment.name),
-        )
-        return ((deployment.name, cost.amount_nano),)
+        cost_nano = price_plainly(usage, card, 0)
+        if cost_nano is None:
+            cost_nano = price(
+                usage,
+                card,
+                service_tier=usage.service_tier,
+                account_markup_ppm=0,
+                find_card=lambda model: self._terms.find_cost(model, deployment.name),
+            ).amount_nano
+        return ((deployment.name, cost_nano),)
 
     async def settle(self, extra: Sequence[Statement] = ()) -> None:
         """Book what `charge` found. When this returns it cannot be lost any more.

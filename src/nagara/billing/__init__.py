@@ -10,6 +10,7 @@ from nagara.billing.bounds import (
     Estimate,
     bound_charge,
     fit_output,
+    is_nothing_to_hold,
     not_enough_credit,
     price_output,
 )
@@ -20,6 +21,7 @@ from nagara.billing.prices import (
     estimate_usage,
     needs_price,
     price,
+    price_plainly,
     settle_tier,
 )
 from nagara.billing.sound import count_sound
@@ -37,9 +39,11 @@ __all__ = [
     "find_rate",
     "find_rate_card",
     "fit_output",
+    "is_nothing_to_hold",
     "needs_price",
     "not_enough_credit",
     "price",
     "price_output",
+    "price_plainly",
     "settle_tier",
 ]

@@ -139,6 +139,19 @@ def bound_charge(
     )
 
 
+def is_nothing_to_hold(demand: Demand, card: RateCard) -> bool:
+    """Whether a request costs nothing, whatever is used: text alone, by a card that is free.
+
+    Its bound would be zero, with every meter priced.
+    """
+    return (
+        card.is_free
+        and demand.sound is None
+        and not (demand.images_max or demand.side_calls)
+        and _is_plain(demand, card)
+    )
+
+
 def _bound_sound(
     demand: Demand, sound: Sound, card: RateCard, account_markup_ppm: int | None
 ) -> Estimate:

@@ -12,7 +12,7 @@ import msgspec
 from nagara.billing.images import charge_drawn
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
-from nagara.domain.money import Charge, ChargeLine, sum_up
+from nagara.domain.money import Charge, ChargeLine, mark_up, sum_up
 from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
 from nagara.domain.usage import Meter, Round, Usage, count_input
 
@@ -85,6 +85,23 @@ def price(
         is_estimated=usage.is_estimated,
         unpriced=tuple(dict.fromkeys(unpriced)) if unpriced else (),
     )
+
+
+def price_plainly(usage: Usage, card: RateCard, markup_ppm: int) -> int | None:
+    """The amount of `price`, in nano-dollars, where each meter has its one rate on the card.
+
+    For whoever does not ask for the lines. None for whatever else may count.
+    """
+    if usage.drawn or usage.rounds or usage.service_tier is not None or card.tiers:
+        return None
+    rates = card.rates_pico
+    amount_pico = rates.get(_REQUESTS, 0)
+    for meter, quantity in usage.quantities.items():
+        rate = rates.get(meter)
+        if rate is None:
+            return None
+        amount_pico += quantity * rate
+    return mark_up(amount_pico, markup_ppm)
 
 
 def _charge_any(

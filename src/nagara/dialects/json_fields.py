@@ -126,10 +126,11 @@ def _split_at_model(data: bytes) -> tuple[bytes, bytes] | None:
         return None
     if after.find(b'"model"') >= 0:
         return None
-    if _BACKSLASH in data:
-        # A quote with a backslash before it neither begins nor ends anything.
-        if _BACKSLASH in before or _BACKSLASH in value or after.find(b"\\u") >= 0:
-            return None
+    # A quote with a backslash before it neither begins nor ends anything.
+    if _BACKSLASH in before or _BACKSLASH in value:
+        return None
+    if _BACKSLASH in after and after.find(b"\\u") >= 0:
+        return None
     return before, after
 
 

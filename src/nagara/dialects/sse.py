@@ -146,7 +146,7 @@ def read_data(event: bytes) -> bytes:
 
 
 def replace_data(event: bytes, data: bytes) -> bytes:
-    """The event with the JSON `data` in place of its own; its other lines (comments, name, id) stay."""
+    """The event with other JSON as its data; its other lines (comments, name, id) stay."""
     if is_one_line_event(event):
         return encode_event(data)
     others = [line for line in event.splitlines() if line and not line.startswith(b"data:")]

@@ -138,6 +138,12 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
         return any(meter in each for each in rates for meter in MEDIA_OUTPUT_METERS)
 
     @cached_property
+    def is_free(self) -> bool:
+        """Whether it says that text costs nothing, and says nothing else."""
+        is_plain = not (self.tiers or self.service_tiers or self.image_classes)
+        return is_plain and self.rates_pico == FREE_RATES
+
+    @cached_property
     def text_ceilings(self) -> tuple[int | None, int | None]:
         """The dearest that a token of text is, in and out, where no tier counts: for bounds."""
         rates = (self.rates_pico,)

@@ -2,7 +2,9 @@
 
 import itertools
 import time
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from nagara.billing import (
     Estimate,
     bound_charge,
     fit_output,
+    is_nothing_to_hold,
     needs_price,
     not_enough_credit,
     price,
@@ -20,9 +23,9 @@ from nagara.billing import (
 )
 from nagara.billing.bounds import OVERHEAD_TOKENS
 from nagara.domain.catalog import Model
-from nagara.domain.demand import Demand, SideCalls
+from nagara.domain.demand import Demand, SideCalls, Sound
 from nagara.domain.errors import ErrorKind
-from nagara.domain.rates import RateCard, RateTier, ServiceRates
+from nagara.domain.rates import FREE_CARD, FREE_RATES, ImageClass, RateCard, RateTier, ServiceRates
 from nagara.domain.usage import Meter, Round, Usage
 from nagara.operations import ENDPOINTS
 
@@ -50,6 +53,51 @@ TEXT_INPUT = (Meter.INPUT, Meter.CACHE_READ, Meter.CACHE_WRITE_5M)
 
 def estimate(demand: Demand, card: RateCard = CARD, model: Model = MODEL) -> Estimate:
     return bound_charge(demand, model, card, LIMITS)
+
+
+FREE_CARDS = [
+    FREE_CARD,
+    msgspec.structs.replace(FREE_CARD, markup_ppm=10**6),
+    msgspec.structs.replace(FREE_CARD, effective_from_s=1, hours_s=(0, 60)),
+]
+CHARGING_CARDS = [
+    CARD,
+    RateCard(rates_pico={}),
+    RateCard(rates_pico={**FREE_RATES, Meter.REQUESTS: 1}),
+    msgspec.structs.replace(FREE_CARD, image_classes=(ImageClass(1),)),
+    msgspec.structs.replace(FREE_CARD, service_tiers={"flex": ServiceRates(CARD.rates_pico)}),
+    msgspec.structs.replace(FREE_CARD, tiers=(RateTier(1, CARD.rates_pico),)),
+]
+LARGE = Demand(text_bytes=10**6, output_tokens_max=10**6, choice_count=9, predicted_tokens_max=9)
+
+
+@pytest.mark.parametrize("model", [MODEL, WINDOWED, ACTING])
+@pytest.mark.parametrize("card", FREE_CARDS)
+def test_text_by_a_card_that_is_free_has_nothing_to_hold(card: RateCard, model: Model) -> None:
+    assert is_nothing_to_hold(LARGE, card)
+    bound = estimate(LARGE, card, model)
+    assert (bound.needed_nano, bound.unpriced) == (0, ())
+
+
+@pytest.mark.parametrize("card", CHARGING_CARDS)
+def test_what_any_card_may_charge_is_bounded(card: RateCard) -> None:
+    assert not is_nothing_to_hold(LARGE, card)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"images_max": 1},
+        {"sound": Sound()},
+        {"side_calls": (SideCalls(calls_max=1),)},
+        {"searches_max": 1},
+        {"has_media_input": True},
+        {"has_media_output": True},
+        {"service_tier": "flex"},
+    ],
+)
+def test_what_is_more_than_text_is_bounded(more: dict[str, Any]) -> None:
+    assert not is_nothing_to_hold(msgspec.structs.replace(LARGE, **more), FREE_CARD)
 
 
 def share(total: int, meters: tuple[Meter, ...], shares: list[int]) -> dict[Meter, int]:

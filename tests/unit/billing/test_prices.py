@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagara.billing import estimate_input, estimate_usage, find_rate, price
+from nagara.billing import estimate_input, estimate_usage, find_rate, price, price_plainly
 from nagara.billing.prices import TOKENS_PER_IMAGE
 from nagara.dialects import anthropic_messages, openai_chat
 from nagara.domain.demand import Demand
-from nagara.domain.rates import RateCard
-from nagara.domain.usage import Meter, Usage
+from nagara.domain.rates import RateCard, RateTier, ServiceRates
+from nagara.domain.usage import Meter, Round, Usage
 
 COUNTS = st.integers(0, 10**9)
 RATES = st.dictionaries(st.sampled_from(Meter), st.integers(0, 10**12))
@@ -30,6 +30,32 @@ def test_price_is_the_exact_sum_rounded_up_once(
     )
     charge = price(Usage(quantities), RateCard(rates_pico=rates)).amount_nano
     assert exact <= charge < exact + 1
+
+
+@given(
+    st.dictionaries(REPORTED, COUNTS, max_size=4),
+    RATES,
+    st.lists(st.just(RateTier(input_tokens_min=5, rates_pico={Meter.INPUT: 7})), max_size=1),
+    st.sampled_from([None, "flex"]),
+    st.lists(st.just(Round({Meter.INPUT: 9})), max_size=1),
+    st.integers(-999_999, 10**7),
+)
+def test_a_plain_amount_is_that_of_the_charge_or_none(
+    quantities: dict[Meter, int],
+    rates: dict[Meter, int],
+    tiers: list[RateTier],
+    tier: str | None,
+    rounds: list[Round],
+    markup_ppm: int,
+) -> None:
+    flex = {"flex": ServiceRates({Meter.INPUT: 3})}
+    card = RateCard(rates_pico=rates, tiers=tuple(tiers), service_tiers=flex)
+    usage = Usage(quantities, service_tier=tier, rounds=tuple(rounds))
+    amount_nano = price_plainly(usage, card, markup_ppm)
+    charge = price(usage, card, service_tier=tier, account_markup_ppm=markup_ppm)
+    assert amount_nano in (None, charge.amount_nano)
+    is_plain = not (tiers or tier or rounds) and quantities.keys() <= rates.keys()
+    assert (amount_nano is not None) is is_plain
 
 
 @pytest.mark.parametrize(
