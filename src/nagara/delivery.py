@@ -202,13 +202,10 @@ def find_base_url(headers: Headers, public_url: str) -> str | None:
 
 def find_media_type(begun: Begun, usual: bytes) -> bytes:
     """What kind of answer the caller gets. Raises `GatewayError` if it is not the endpoint's."""
-    said = b""
-    for name, value in begun.answer.headers:
-        if name == b"content-type":
-            said = value
-            break
     try:
-        chosen = begun.lane.choose_media_type(said, is_event_stream=begun.is_event_stream)
+        chosen = begun.lane.choose_media_type(
+            begun.media_type, is_event_stream=begun.is_event_stream
+        )
     except GatewayError:
         begun.answer.abort()
         raise

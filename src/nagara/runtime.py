@@ -38,11 +38,12 @@ class SystemClock:
 _random = random.Random(os.urandom(32))  # noqa: S311 - ids must differ, not be secret
 # Workers are forked, and would all make the same ids: two requests of one hold, in one millisecond.
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
+_draw_bits = _random.getrandbits
 
 
 def make_id(prefix: str) -> str:
     """A time-ordered id: 48 bits of milliseconds, then 80 random bits, as 32 hex digits."""
-    number = time.time_ns() // 1_000_000 << 80 | _random.getrandbits(80)
+    number = time.time_ns() // 1_000_000 << 80 | _draw_bits(80)
     return prefix + number.to_bytes(16, "big").hex()
 
 

@@ -36,6 +36,9 @@ SOUND_OPERATIONS = frozenset({Operation.SPEECH, Operation.TRANSCRIPTIONS, Operat
 _EVENT_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _USER_AGENT = f"nagara/{__version__}".encode()
 
+# Looking up a member of an enum is a call, and every request asks for this one.
+_SANDBOX = Transport.SANDBOX
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt needs of the caller's request; the same for every candidate."""
@@ -47,12 +50,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """An answer that has begun: its head, the first piece of its body, and the lane it came by."""
+    """An answer that has begun: its head, the first piece of its body, and the lane it came by.
+
+    `media_type` is what it says it is; empty where it says nothing.
+    """
 
     answer: Answer
     first: bytes
     is_event_stream: bool
     lane: Lane
+    media_type: bytes = b""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -117,12 +124,13 @@ class Upstreams:
         bodies = (lane.body, *lane.more_bodies)
         asks = [partial(self._ask, call, deployment, lane, body) for body in bodies]
         answer = await ask_all(asks, self._answers_bytes_max)
-        return Begun(answer, await answer.read(), False, lane)
+        media_type = read_media_type(answer.headers)
+        return Begun(answer, await answer.read(), False, lane, media_type)
 
     async def _ask(self, call: Call, deployment: Deployment, lane: Lane, body: bytes) -> Begun:
         """One call of an attempt."""
         asking, upload, endpoint = call.asking, call.upload, call.asking.endpoint
-        if deployment.provider.transport is Transport.SANDBOX:
+        if deployment.provider.transport is _SANDBOX:
             answer = await self._sandbox.answer(
                 lane.operation,
                 deployment.model,
@@ -143,7 +151,9 @@ class Upstreams:
                 first = await answer.read()
             if not first:
                 raise GatewayError(ErrorKind.UPSTREAM_CUT, "The provider's answer is empty.")
-            return Begun(answer, first, _is_event_stream(answer.headers), lane)
+            media_type = read_media_type(answer.headers)
+            is_event_stream = media_type.lower().startswith(_EVENT_STREAMS)
+            return Begun(answer, first, is_event_stream, lane, media_type)
         except BaseException:
             answer.abort()
             raise
@@ -255,11 +265,12 @@ def build_headers(
     return headers
 
 
-def _is_event_stream(headers: Headers) -> bool:
+def read_media_type(headers: Headers) -> bytes:
+    """What an answer says it is; empty where it says nothing."""
     for name, value in headers:
         if name == b"content-type":
-            return value.lower().startswith(_EVENT_STREAMS)
-    return False
+            return value
+    return b""
 
 
 async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:
@@ -275,7 +286,7 @@ async def _read_refusal(answer: Answer, deployment: Deployment) -> GatewayError:
     except GatewayError:
         # What came of the body will do; the status says the most.
         pass
-    is_sandbox = deployment.provider.transport is Transport.SANDBOX
+    is_sandbox = deployment.provider.transport is _SANDBOX
     name = "The sandbox" if is_sandbox else deployment.name
     error = classify_refusal(
         answer.status, answer.headers, bytes(body), name, deployment.credential

@@ -58,6 +58,9 @@ from nagara.upstream.upload import Gate, send_body
 # A body up to here goes out with its head in one write; a longer one is not worth copying.
 JOINED_BODY_BYTES_MAX: Final = 64 * 1024
 
+# Looking up a member of an enum is a call, and every request asks for this one.
+_FIRST_BYTE_TIMEOUT: Final = ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT
+
 
 class Owner(Protocol):
     """Who keeps connections: the pool."""
@@ -77,7 +80,7 @@ class Connection(asyncio.Protocol):
         self.is_reused = False
         self.owner: Owner | None = None
         self._limits = limits
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._monotonic_s = clock.monotonic_s
         self._transport: asyncio.Transport | None = None
         self._arrived: list[bytes] = []
@@ -140,7 +143,7 @@ class Connection(asyncio.Protocol):
         else:
             transport.write(head)
             transport.write(body)
-        exchange.expect(ErrorKind.UPSTREAM_FIRST_BYTE_TIMEOUT, timeouts.first_byte_s)
+        exchange.expect(_FIRST_BYTE_TIMEOUT, timeouts.first_byte_s)
 
     def close(self) -> None:
         """Close the socket now; bytes that were not sent yet are dropped."""
@@ -156,7 +159,7 @@ class Connection(asyncio.Protocol):
     async def wait_closed(self) -> None:
         """Return when the socket is gone."""
         if self._transport is not None:
-            self._lost = self._lost or self._loop.create_future()
+            self._lost = self._lost or self.loop.create_future()
             await self._lost
 
     def resume_reading(self) -> None:
@@ -172,7 +175,7 @@ class Connection(asyncio.Protocol):
                 self._timer.cancel()
             self.timer_due_s = due_s
             delay_s = max(0.0, due_s - self._monotonic_s())
-            self._timer = self._loop.call_later(delay_s, self._check_time)
+            self._timer = self.loop.call_later(delay_s, self._check_time)
 
     # What the event loop calls.
 
@@ -305,7 +308,7 @@ class Connection(asyncio.Protocol):
         transport: asyncio.Transport,
     ) -> None:
         work = send_body(body, length, transport, self._gate, exchange, timeouts)
-        exchange.upload = self._loop.create_task(work, name="upstream upload")
+        exchange.upload = self.loop.create_task(work, name="upstream upload")
         exchange.upload.add_done_callback(partial(self._end_upload, exchange))
 
     def _end_upload(self, exchange: Exchange, upload: "asyncio.Task[None]") -> None:

@@ -28,10 +28,15 @@ DECODED_PIECE_BYTES_MAX: Final = 256 * 1024
 # byte a chunk must not fill the memory with them.
 PIECE_OVERHEAD_BYTES: Final = 48
 
+# Looking up a member of an enum is a call, and every request asks for these.
+_TOTAL_TIMEOUT: Final = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
+_IDLE_TIMEOUT: Final = ErrorKind.UPSTREAM_IDLE_TIMEOUT
+
 
 class Wire(Protocol):
     """What an exchange needs of its connection. Its timer fires at `timer_due_s` or sooner."""
 
+    loop: asyncio.AbstractEventLoop
     timer_due_s: float
     is_reading_paused: bool
 
@@ -98,7 +103,7 @@ class Exchange:
         self.due_s = total_due_s
         self._total_due_s = total_due_s
         self._idle_limit_s = math.inf if timeouts.idle_s is None else timeouts.idle_s
-        self._wait_kind = ErrorKind.UPSTREAM_TOTAL_TIMEOUT
+        self._wait_kind = _TOTAL_TIMEOUT
         self._waiter: asyncio.Future[None] | None = None
         self.on_news: Callable[[], None] | None = None
         """The listener."""
@@ -179,8 +184,7 @@ class Exchange:
             while not self.status:
                 if self.failure is not None:
                     raise self.failure
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
+                await self._make_waiter()
         except BaseException:
             # Cancelled: nobody will read this answer, and its tokens cost money.
             self.abort()
@@ -200,7 +204,7 @@ class Exchange:
         self.status = status
         self.headers = headers
         self._decoder = decoder
-        self._wait_kind = ErrorKind.UPSTREAM_IDLE_TIMEOUT
+        self._wait_kind = _IDLE_TIMEOUT
         self.due_s = self._total_due_s
         self.has_news = True
 
@@ -264,7 +268,7 @@ class Exchange:
     def make_timeout(self, now_s: float) -> GatewayError:
         """The failure of an exchange whose `due_s` has passed."""
         is_total = now_s >= self._total_due_s
-        return map_timeout(ErrorKind.UPSTREAM_TOTAL_TIMEOUT if is_total else self._wait_kind)
+        return map_timeout(_TOTAL_TIMEOUT if is_total else self._wait_kind)
 
     def _leave(self) -> None:
         self._wire = None
@@ -277,15 +281,20 @@ class Exchange:
             self.upload.cancel()
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await self._make_waiter()
         except BaseException:
             # As in `wait_for_head`.
             self.abort()
             raise
         finally:
             self._waiter = None
+
+    def _make_waiter(self) -> "asyncio.Future[None]":
+        # As long as there is something to wait for, it has its connection.
+        assert self._wire is not None
+        self._waiter = self._wire.loop.create_future()
+        return self._waiter
 
     def _take_decoded(self, decoder: Decoder) -> bytes:
         try:
