@@ -33,7 +33,7 @@ from nagara.operations import Endpoint
 from nagara.operations.lanes import Asking, choose_lane, next_lane
 from nagara.outcomes import describe_failure, sum_up
 from nagara.routing.plan import plan
-from nagara.runtime import Clock, make_id
+from nagara.runtime import Clock
 from nagara.settlement import Settlements
 from nagara.storage.kept_files import KeptFiles
 from nagara.storage.snapshots import Snapshots
@@ -89,11 +89,15 @@ class Pipeline:
         headers: Headers,
         query: bytes,
         body: bytes,
+        seed: str,
         began_s: float,
         ended: RequestEnded,
         upload: Upload | None = None,
     ) -> Admitted:
-        """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet."""
+        """Stages 2 to 6. Nothing but memory is looked at; nothing is spent yet.
+
+        `seed` is our own id of the request, which no other has.
+        """
         snapshot, key = self._snapshots.authenticate(headers)
         ended.key, ended.account = key.shown, key.account_id
         require_standard(key)
@@ -126,7 +130,7 @@ class Pipeline:
             endpoint=endpoint,
             view=view,
             request_id=ended.request_id,
-            seed=make_id(""),
+            seed=seed,
             now_s=int(now_s),
             is_enveloped=not view.is_plain and envelope.is_in(body),
             recall=lambda kept_as: self._turns.recall(key.account_id, kept_as),

@@ -38,6 +38,7 @@ from nagara.operations import ENDPOINTS
 from nagara.operations.lanes import Lane
 from nagara.pipeline import Pipeline
 from nagara.providers import PROVIDERS, SANDBOX
+from nagara.runtime import make_id
 from nagara.settlement import Settlements
 from nagara.storage.claims import Claim
 from nagara.storage.driver import StorageError
@@ -252,7 +253,13 @@ class Gateway:
         body = REQUEST | fields
         headers = [(b"x-api-key", KEYS.secrets[key].encode())] if key else []
         return self.pipeline.admit(
-            CHAT, headers, b"", json.dumps(body).encode(), self.clock.monotonic_s(), self.ended
+            CHAT,
+            headers,
+            b"",
+            json.dumps(body).encode(),
+            make_id(""),
+            self.clock.monotonic_s(),
+            self.ended,
         )
 
     async def allow(self, key: str = "standard") -> Admitted:
@@ -344,7 +351,7 @@ def test_cap_of_zero_is_a_cap() -> None:
         Deployment(name="anthropic", provider=PROVIDERS["anthropic"], model="mini"),
     )
     headers = [(b"x-api-key", KEYS.secrets["poor"].encode())]
-    assert gateway.pipeline.admit(messages, headers, b"", body, 0.0, gateway.ended)
+    assert gateway.pipeline.admit(messages, headers, b"", body, "1", 0.0, gateway.ended)
 
 
 async def test_too_fast_is_429_with_when_it_resets() -> None:

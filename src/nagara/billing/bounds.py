@@ -144,12 +144,8 @@ def is_nothing_to_hold(demand: Demand, card: RateCard) -> bool:
 
     Its bound would be zero, with every meter priced.
     """
-    return (
-        card.is_free
-        and demand.sound is None
-        and not (demand.images_max or demand.side_calls)
-        and _is_plain(demand, card)
-    )
+    is_text = demand.sound is None and not (demand.images_max or demand.side_calls)
+    return card.is_free and is_text and _is_plain(demand, card)
 
 
 def _bound_sound(

@@ -24,7 +24,7 @@ from nagara.operations import Endpoint
 from nagara.outcomes import internal_error, interruption, shutting_down
 from nagara.pipeline import Pipeline
 from nagara.responses.stateful import StatefulResponses
-from nagara.runtime import Clock
+from nagara.runtime import Clock, make_id
 from nagara.storage.claims import ClaimTakenError
 from nagara.upstream.reply import Reply
 from nagara.web.cycle import Cycle
@@ -116,9 +116,9 @@ class InferenceEdge:
     async def handle(self, endpoint: Endpoint, cycle: Cycle) -> None:
         """Serve one request from its head to its end."""
         began_s = self._clock.monotonic_s()
-        head = cycle.head
+        head, seed = cycle.head, make_id("")
         ended = RequestEnded(
-            request_id=choose_request_id(head.named.get(b"x-request-id")),
+            request_id=choose_request_id(head.named.get(b"x-request-id"), seed),
             method=head.method,
             path=endpoint.path,
             operation=endpoint.operation,
@@ -145,11 +145,12 @@ class InferenceEdge:
                 )
                 body = upload.describe()
             headers, admit = head.headers, self._pipeline.admit
+            query = head.query
             try:
-                admitted = admit(endpoint, headers, head.query, body, began_s, ended, upload)
+                admitted = admit(endpoint, headers, query, body, seed, began_s, ended, upload)
             except GatewayError as refusal:
                 await self._check_again(refusal, cycle)
-                admitted = admit(endpoint, headers, head.query, body, began_s, ended, upload)
+                admitted = admit(endpoint, headers, query, body, seed, began_s, ended, upload)
             try:
                 if HEADER in head.named and not endpoint.is_free:
                     await self._serve_once(admitted, cycle, body, ended)

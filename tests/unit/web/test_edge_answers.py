@@ -202,3 +202,4 @@ def test_unfit_or_missing_request_id_is_ours(value: bytes) -> None:
     made = choose_request_id(value)
     assert made.startswith("req_")
     assert made != choose_request_id(None)
+    assert choose_request_id(value, "7") == "req_7"
