@@ -178,19 +178,19 @@ class Exchange:
         if wire is not None:
             wire.close()
 
-    async def wait_for_head(self) -> None:
-        """Return when `status` and `headers` are there, or raise what came instead."""
-        try:
-            while not self.status:
-                if self.failure is not None:
-                    raise self.failure
-                await self._make_waiter()
-        except BaseException:
-            # Cancelled: nobody will read this answer, and its tokens cost money.
-            self.abort()
-            raise
-        finally:
-            self._waiter = None
+    def miss_head(self) -> "asyncio.Future[None] | None":
+        """What to await before asking again; None when `status` and `headers` are there.
+
+        Raises what came instead. Whoever is cancelled meanwhile must abort.
+        """
+        if self.status:
+            return None
+        if self.failure is not None:
+            raise self.failure
+        # As long as there is something to wait for, it has its connection.
+        assert self._wire is not None
+        self._waiter = waiter = self._wire.loop.create_future()
+        return waiter
 
     # The connection's side. `has_news` says that `wake` is due once the bytes at hand are parsed.
 
@@ -281,20 +281,16 @@ class Exchange:
             self.upload.cancel()
 
     async def _wait(self) -> None:
+        assert self._wire is not None
+        self._waiter = self._wire.loop.create_future()
         try:
-            await self._make_waiter()
+            await self._waiter
         except BaseException:
-            # As in `wait_for_head`.
+            # Cancelled: nobody will read this answer, and its tokens cost money.
             self.abort()
             raise
         finally:
             self._waiter = None
-
-    def _make_waiter(self) -> "asyncio.Future[None]":
-        # As long as there is something to wait for, it has its connection.
-        assert self._wire is not None
-        self._waiter = self._wire.loop.create_future()
-        return self._waiter
 
     def _take_decoded(self, decoder: Decoder) -> bytes:
         try:

@@ -36,12 +36,14 @@ def read_body_form(headers: Headers, limits: PoolLimits, *, has_body: bool) -> B
     `has_body` is false where the method or the status rules one out, whatever the headers say.
     Raises `GatewayError` (UPSTREAM_PROTOCOL, UPSTREAM_TOO_LARGE).
     """
-    coding, is_chunked, length = b"", False, None
+    coding, is_chunked = b"", False
+    # Its digits: the parser has read them, and most answers have no limit to be held to.
+    length: bytes | None = None
     for name, value in headers:
         if name not in _ABOUT_BODY:
             continue
         if name == b"content-length":
-            length = int(value)
+            length = value
         elif name == b"transfer-encoding":
             # httptools frames by the last coding only; any other would reach the reader encoded.
             if is_chunked or value.strip().lower() != b"chunked":
@@ -53,13 +55,13 @@ def read_body_form(headers: Headers, limits: PoolLimits, *, has_body: bool) -> B
         else:
             coding = coding + b"," + value if coding else value
     if not has_body:
-        return Body(headers, None, ends_at_eof=False)
+        return Body(headers, None, False)
     ends_at_eof = length is None and not is_chunked
     decoder = choose_decoder(coding) if coding else None
     if decoder is not None:
         headers = [header for header in headers if header[0] not in CODING_HEADERS]
     elif length is not None and limits.body_bytes_max is not None:
-        check_body_size(length, limits.body_bytes_max)
+        check_body_size(int(length), limits.body_bytes_max)
     return Body(headers, decoder, ends_at_eof)
 
 

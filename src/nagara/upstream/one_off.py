@@ -126,7 +126,8 @@ class OneOffClient:
         exchange = Exchange(monotonic_s, timeouts, due_s, body_bytes_max, is_head_request=False)
         try:
             connection.begin(exchange, head, b"", 0, timeouts)
-            await exchange.wait_for_head()
+            while (news := exchange.miss_head()) is not None:
+                await news
         except BaseException:
             connection.close()
             raise

@@ -178,18 +178,24 @@ class Pool:
         if connection is None or connection.is_closed:
             connection = await self._wait_for_connection(line, timeouts, total_due_s)
             began_s = self._clock.monotonic_s()
-        exchange = self._make_exchange(timeouts, total_due_s, method)
-        try:
-            connection.begin(exchange, head, body, length, timeouts)
-            await exchange.wait_for_head()
-        except GatewayError as failure:
-            is_late = self._clock.monotonic_s() - began_s > STALE_WITHIN_S
-            if is_late or not _is_stale(connection, failure, body):
-                raise
+        is_again = False
+        while True:
             exchange = self._make_exchange(timeouts, total_due_s, method)
+            try:
+                connection.begin(exchange, head, body, length, timeouts)
+                while (news := exchange.miss_head()) is not None:
+                    await news
+                break
+            except GatewayError as failure:
+                is_late = self._clock.monotonic_s() - began_s > STALE_WITHIN_S
+                if is_again or is_late or not _is_stale(connection, failure, body):
+                    raise
+            except BaseException:
+                # Cancelled: nobody will read this answer, and its tokens cost money.
+                exchange.abort()
+                raise
+            is_again = True
             connection = await self._replace(line, timeouts, total_due_s)
-            connection.begin(exchange, head, body, length, timeouts)
-            await exchange.wait_for_head()
         if line.is_forwarded:
             line.check_answer(exchange)
         return exchange
