@@ -129,6 +129,12 @@ def test_replacing_the_data_keeps_the_other_lines() -> None:
     )
 
 
+def test_data_that_came_in_several_lines_is_put_into_one() -> None:
+    event = b'data: {"a": [\ndata: 1]}\n\n'
+    data = read_data(event)
+    assert read_data(replace_data(event, data)) == data.replace(b"\n", b" ")
+
+
 def test_encoded_event_has_its_name_before_its_data() -> None:
     assert encode_event(b"{}") == b"data: {}\n\n"
     assert encode_event(b"{}", "error") == b"event: error\ndata: {}\n\n"
