@@ -30,7 +30,7 @@ from nagara.media.request_files import RequestFiles
 from nagara.media.upload import Upload
 from nagara.observe.observations import Observe, RequestEnded
 from nagara.operations import Endpoint
-from nagara.operations.lanes import Asking, choose_lane, next_lane
+from nagara.operations.lanes import Asking, Lane, choose_lane, next_lane
 from nagara.outcomes import describe_failure, sum_up
 from nagara.routing.plan import plan
 from nagara.runtime import Clock
@@ -226,7 +226,25 @@ class Pipeline:
                     call = admitted.fit(call, deployment)
                 if bill.output_cap is not None:
                     call = lower_output(call, deployment, bill.output_cap)
-                return await self._ask(call, deployment, files, ended), deployment
+                spoken = self._absences.narrow(deployment, call.asking.now_s)
+                if files is None:
+                    lane = choose_lane(call.asking, spoken)
+                else:
+                    lane = await files.choose_lane(call.asking, spoken)
+                if lane.encoding is not None:
+                    # Before anybody is paid for what could not be encoded here.
+                    import_av()
+                ended.provider_operation = lane.operation
+                try:
+                    return await self._upstreams.attempt(call, deployment, lane), deployment
+                except GatewayError as error:
+                    if not is_absence(error, deployment):
+                        raise
+                    refusal = error
+                begun = await self._ask_otherwise(
+                    call, deployment, spoken, lane, refusal, files, ended
+                )
+                return begun, deployment
             except GatewayError as error:
                 if error.kind.value.fault is not Fault.CLIENT:
                     self._observe(describe_failure(admitted.call, deployment, error))
@@ -237,42 +255,42 @@ class Pipeline:
                 break
         raise sum_up(failed, ended.attempts)
 
-    async def _ask(
-        self, call: Call, deployment: Deployment, files: RequestFiles | None, ended: RequestEnded
+    async def _ask_otherwise(
+        self,
+        call: Call,
+        deployment: Deployment,
+        spoken: Deployment,
+        lane: Lane,
+        refusal: GatewayError,
+        files: RequestFiles | None,
+        ended: RequestEnded,
     ) -> Begun:
-        """One candidate; in its next dialect, as one more attempt, where it lacks the first."""
-        now_s = call.asking.now_s
-        spoken = self._absences.narrow(deployment, now_s)
-        if files is None:
-            lane = choose_lane(call.asking, spoken)
-        else:
-            lane = await files.choose_lane(call.asking, spoken)
-        if lane.encoding is not None:
-            # Before anybody is paid for what could not be encoded here.
-            import_av()
-        refusal: GatewayError | None = None
+        """A candidate that lacks the dialect of its lane: in its next ones, each one more attempt.
+
+        `spoken` is the deployment as it was taken for.
+        """
+        error = refusal
         while True:
+            spoken = spoken.without(lane.operation)
+            if files is None:
+                other = next_lane(call.asking, spoken)
+            else:
+                other = await files.next_lane(call.asking, spoken)
+            if other is None or ended.attempts >= self.limits.attempts_max:
+                # All were refused alike: it is not the dialect, and the caller's own says why.
+                raise refusal from None
+            self._observe(describe_failure(call, deployment, error, lane.operation))
+            lane = other
+            ended.attempts += 1
             ended.provider_operation = lane.operation
             try:
                 begun = await self._upstreams.attempt(call, deployment, lane)
-            except GatewayError as error:
-                if not is_absence(error, deployment):
+            except GatewayError as failure:
+                if not is_absence(failure, deployment):
                     raise
-                refusal = refusal or error
-                spoken = spoken.without(lane.operation)
-                if files is None:
-                    other = next_lane(call.asking, spoken)
-                else:
-                    other = await files.next_lane(call.asking, spoken)
-                if other is None or ended.attempts >= self.limits.attempts_max:
-                    # All were refused alike: it is not the dialect, and the caller's own says why.
-                    raise refusal from None
-                self._observe(describe_failure(call, deployment, error, lane.operation))
-                lane = other
-                ended.attempts += 1
+                error = failure
                 continue
-            if refusal is not None:
-                self._absences.learn(deployment, spoken, now_s)
+            self._absences.learn(deployment, spoken, call.asking.now_s)
             return begun
 
 
