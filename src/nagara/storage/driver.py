@@ -80,7 +80,7 @@ class Driver(Protocol):
     ) -> Awaitable[list[Result]]:
         """Run all statements in order, durably, or none: one result for each.
 
-        Each is one that writes: of what a SELECT did not find, the result says nothing.
+        Each is one that writes: what a SELECT did not find, no result tells.
 
         Without `is_flushed` a driver whose store lives on this machine need not wait for the disk:
         what was done then outlives every process, and not the machine. `group` says whose they are

