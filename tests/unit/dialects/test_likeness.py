@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nagara.dialects import anthropic_messages, openai_chat
@@ -121,6 +121,21 @@ def _delta(delta: dict[str, str]) -> dict[str, object]:
     st.booleans(),
     st.booleans(),
     st.integers(1, 3),
+)
+@example(
+    case=(
+        openai_chat,
+        [
+            {"choices": [_choice({"content": ""})]},
+            {"choices": [_choice({}, index=1)]},
+            {"choices": [_choice({}) | {"finish_reason": "stop"}]},
+            {"error": {"message": "no"}},
+            {"choices": [_choice({"content": ""})]},
+        ],
+    ),
+    is_ascii=True,
+    hides_usage=False,
+    at_once=1,
 )
 @settings(deadline=None)
 def test_a_stream_says_the_same_whether_or_not_its_events_are_alike(

@@ -89,7 +89,8 @@ class ChatStream(ForwardedStream):
                 self._finished_choices.add(index)
             elif index not in self._finished_choices:
                 self._open_choices.add(index)
-        if self._finished_choices:
+        # An error is the end, whatever a provider sends after it.
+        if self._finished_choices and not self.has_failed:
             self.is_complete = not self._open_choices
 
     def terminator(self) -> bytes:
