@@ -118,10 +118,6 @@ _DEBIT_TAKEN = (
 )
 
 
-Costs = tuple[tuple[str, int], ...]
-"""Providers and what they bill, in nano-dollars; one may be there more than once."""
-
-
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """Money set aside for a request. `id` is the request's own id here."""
 
@@ -143,7 +139,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     hold: Hold | None
     record: RequestRecord
-    costs: Costs = ()
+    costs: tuple[tuple[str, int], ...] = ()
     cards: tuple[UsedCard, ...] = ()
     extra: tuple[Statement, ...] = ()
 
@@ -204,7 +200,7 @@ def settle_statements(settlement: Settlement, hold: Hold) -> list[Statement]:
     ]
     if charge_nano > posted_nano:
         statements += _take(record, charge_nano - posted_nano, "overrun")
-    transfers = _cost_rows(settlement)
+    transfers = _cost_rows((settlement,))
     if posted_nano > 0:
         transfers.append(_posted_row(record, posted_nano))
     return _end(statements, settlement, held_nano, transfers)
@@ -217,17 +213,19 @@ def late_statements(settlement: Settlement) -> list[Statement]:
     if record.charge_nano > 0:
         statements += _take(record, record.charge_nano, "late")
     held_nano = 0 if hold is None else hold.amount_nano
-    return _end(statements, settlement, held_nano, _cost_rows(settlement))
+    return _end(statements, settlement, held_nano, _cost_rows((settlement,)))
 
 
 def free_statements(settlements: Sequence[Settlement]) -> list[Statement]:
-    """Record requests of one account that nothing was held for, and that are not charged."""
+    """Record requests of one account that nothing was held for, and that are not charged.
+
+    What they cost the operator is in each one's row; in the ledger it moves for all of them
+    together.
+    """
     statements = [_lock_customer(settlements[0].record.account_id)]
     statements += record_statements([_note(each, 0) for each in settlements])
-    transfers: list[RowValues] = []
-    for settlement in settlements:
-        transfers += _cost_rows(settlement)
-    statements += TRANSFERS.insert_many(transfers)
+    if transfers := _cost_rows(settlements):
+        statements.append(TRANSFERS.insert(transfers))
     for settlement in settlements:
         statements += settlement.extra
     return statements
@@ -327,32 +325,38 @@ def _note(settlement: Settlement, held_nano: int) -> Noted:
     return settlement.record, held_nano, cost_nano
 
 
-def _cost_rows(settlement: Settlement) -> list[RowValues]:
-    """One movement for each provider that was paid something."""
-    record, costs, rows = settlement.record, settlement.costs, []
-    if len(costs) > 1:
-        costs = _sum_by_provider(costs)
-    for provider, amount_nano in costs:
+def _cost_rows(settlements: Sequence[Settlement]) -> list[RowValues]:
+    """One movement for each provider that was paid something, named by the first it was paid for.
+
+    A request is settled in one commit alone, so no other movement has that name.
+    """
+    count = len(settlements)
+    firsts: dict[str, RequestRecord] = {}
+    sums: dict[str, int] = {}
+    for settlement in settlements:
+        for provider, amount_nano in settlement.costs:
+            if provider in sums:
+                sums[provider] += amount_nano
+            else:
+                sums[provider] = amount_nano
+                firsts[provider] = settlement.record
+    rows = []
+    for provider, amount_nano in sums.items():
         if amount_nano > 0:
+            first = firsts[provider]
             debit, credit = cost_parties(provider)
             rows.append(
                 make_row(
-                    f"{record.id}:cost:{provider}",
-                    record.at_ms,
+                    f"{first.id}:cost:{provider}",
+                    first.at_ms,
                     debit,
                     credit,
                     amount_nano,
                     "cost",
-                    record.account_id,
-                    record.key_id,
-                    record.id,
+                    first.account_id,
+                    first.key_id if count == 1 else 0,
+                    first.id,
+                    None if count == 1 else f"{count} requests",
                 )
             )
     return rows
-
-
-def _sum_by_provider(costs: Costs) -> Costs:
-    sums: dict[str, int] = {}
-    for provider, amount_nano in costs:
-        sums[provider] = sums.get(provider, 0) + amount_nano
-    return tuple(sums.items())
