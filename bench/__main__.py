@@ -205,15 +205,25 @@ def _rounds(
     count: int,
     measure: Measure,
 ) -> list[Round]:
-    """Gateway and nginx in turn, `count` times each, after one round that only warms both up."""
-    with ExitStack() as stack:
-        pair = [
-            stack.enter_context(subjects.gateway(upstream_port, cores.measured, data)),
-            stack.enter_context(subjects.nginx_proxy(nginx, upstream_port, cores.measured, folder)),
-        ]
-        for subject in pair:
-            measure(subject)
-        return [Round(each.name, measure(each)) for _ in range(count) for each in pair]
+    """Gateway and nginx in turn, `count` times each, started anew and warmed up each time.
+
+    How a process happens to lie in memory makes it a tenth dearer or cheaper, for as long as it
+    runs.
+    """
+    folder.mkdir()
+    rounds = []
+    for number in range(count):
+        with ExitStack() as stack:
+            pair = [
+                stack.enter_context(subjects.gateway(upstream_port, cores.measured, data)),
+                stack.enter_context(
+                    subjects.nginx_proxy(nginx, upstream_port, cores.measured, folder / f"{number}")
+                ),
+            ]
+            for subject in pair:
+                measure(subject)
+            rounds += [Round(each.name, measure(each)) for each in pair]
+    return rounds
 
 
 def _plain_measure(folder: Path, wrk: str, key: str, cores: Cores, seconds: int) -> Measure:
