@@ -43,7 +43,8 @@ NEVER = (ExpectationError, ConflictError, OverflowError, ValueError, TypeError)
 
 RETRY_S = 0.5
 GATHER_S = 0.025
-TOGETHER_MAX = 64
+TOGETHER_MAX = 128
+"""So many are settled side by side. Of what is free, one gather of 5,000 calls a second fits in."""
 RETRY_AFTER_S = 2
 
 
