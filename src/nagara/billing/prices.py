@@ -13,7 +13,7 @@ from nagara.billing.images import charge_drawn
 from nagara.domain.demand import Demand
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.money import Charge, ChargeLine, mark_up, sum_up
-from nagara.domain.rates import RateCard, Rates, RateTier, find_rate
+from nagara.domain.rates import FREE_METERS, RateCard, Rates, RateTier, find_rate
 from nagara.domain.usage import Meter, Round, Usage, count_input
 
 BYTES_PER_TOKEN = 4
@@ -60,8 +60,19 @@ def price(
 
     `service_tier` is what `settle_tier` says. The account's markup, where it has one, stands in
     place of the card's. Rounds of another model are charged by that model's card, which
-    `find_card` finds, and else by this one.
+    `find_card` finds, and else by this one. What is free has no lines: each would be of zero, for
+    quantities that the usage says.
     """
+    markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
+    is_usual = service_tier is None and not (usage.drawn or usage.rounds)
+    if is_usual and card.is_free and FREE_METERS.issuperset(usage.quantities):
+        return Charge(
+            amount_nano=0,
+            rate_card=card.version,
+            markup_ppm=markup_ppm,
+            is_account_markup=account_markup_ppm is not None,
+            is_estimated=usage.is_estimated,
+        )
     unpriced: list[Meter] = []
     if usage.drawn or card.tiers or service_tier is not None:
         lines = _charge_any(usage, card, service_tier, unpriced)
@@ -74,7 +85,6 @@ def price(
         lines.append(ChargeLine(_REQUESTS, 1, fee))
     if usage.rounds:
         lines += _charge_rounds(usage.rounds, card, service_tier, find_card, unpriced)
-    markup_ppm = card.markup_ppm if account_markup_ppm is None else account_markup_ppm
     return Charge(
         amount_nano=sum_up(lines, markup_ppm),
         lines=tuple(lines),

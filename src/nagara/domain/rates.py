@@ -208,6 +208,8 @@ def find_dearest(rates: Iterable[Rates], meters: Sequence[Meter]) -> int | None:
 FREE_RATES: Rates = {Meter.INPUT: 0, Meter.OUTPUT: 0}
 FREE_CARD = RateCard(rates_pico=FREE_RATES)
 """What is free because somebody said so."""
+FREE_METERS = frozenset(meter for meter in Meter if find_rate(FREE_RATES, meter) is not None)
+"""What costs nothing by a card that is free: text, read from a cache or not, thought or said."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder(RateCard)
