@@ -131,8 +131,11 @@ class Bill:
         self._hold: Hold | None = None
         self._usage: Usage | None = None
         self._charge: Charge | None = None
-        self._cards: tuple[UsedCard, ...] = ()
-        self._costs: tuple[tuple[str, int], ...] = ()
+        # What it cost the operator is found when it is settled, from these.
+        self._measured: Usage | None = None
+        self._deployment: Deployment | None = None
+        self._is_whole = False
+        self._ended_at_ms = 0
 
     @property
     def headers(self) -> ResponseHeaders:
@@ -237,28 +240,29 @@ class Bill:
         if demand.images_max:
             came = estimate_input(demand, self._find_tokens_max()[0])
             usage = complete_images(usage, card, demand, came)
-        self._usage = usage
+        self._usage, self._measured = usage, measured
+        self._deployment, self._is_whole = deployment, is_whole
         ended.usage, ended.is_usage_estimated = usage.quantities, usage.is_estimated
         if card is not None and (is_whole or ending is not Ending.FAILED):
             tier = usage.service_tier
             if tier is not None:
                 tier = settle_tier(card, demand.service_tier, tier)
-            self._charge = charge = price(
+            self._charge = price(
                 usage,
                 card,
                 service_tier=tier,
                 account_markup_ppm=terms.account.markup_ppm,
                 find_card=terms.find_card,
             )
-            self._cards = self._find_used(charge, card)
         charged_nano = 0 if self._charge is None else self._charge.amount_nano
         ended.charge_usd = format_dollars(charged_nano) if charged_nano else NOTHING_USD
-        if deployment.costs:
-            self._costs = self._find_costs(usage, measured, deployment, is_whole=is_whole)
         return usage
 
-    def _find_used(self, charge: Charge, card: RateCard) -> tuple[UsedCard, ...]:
-        """The cards that a charge names: its own, and those of models asked on the way."""
+    def _find_used(self) -> tuple[UsedCard, ...]:
+        """The cards that the charge names: its own, and those of models asked on the way."""
+        charge, card = self._charge, self._terms.card
+        if charge is None or card is None:
+            return ()
         own = UsedCard(self._terms.route.model.id, card)
         if self._usage is None or not self._usage.rounds:
             return (own,)
@@ -270,10 +274,11 @@ class Bill:
                     used.setdefault(other.version, UsedCard(line.model, other))
         return tuple(used.values())
 
-    def _find_costs(
-        self, usage: Usage, measured: Usage | None, deployment: Deployment, *, is_whole: bool
-    ) -> tuple[tuple[str, int], ...]:
+    def _find_costs(self) -> tuple[tuple[str, int], ...]:
         """What the provider bills for it, by its name."""
+        usage, deployment = self._usage, self._deployment
+        if usage is None or deployment is None or not deployment.costs:
+            return ()
         card = find_rate_card(deployment.costs, self._terms.came_at_ms // 1000)
         if card is None:
             return ()
@@ -282,7 +287,8 @@ class Bill:
             return ((deployment.name, charge.amount_nano),)
         if self._terms.demand.sound is not None:
             # The provider may count otherwise than the operator sells.
-            usage = count_sound(measured, self._terms.demand, card.rates_pico, is_whole=is_whole)
+            demand, is_whole = self._terms.demand, self._is_whole
+            usage = count_sound(self._measured, demand, card.rates_pico, is_whole=is_whole)
         cost_nano = price_plainly(usage, card, 0)
         if cost_nano is None:
             cost_nano = price(
@@ -301,18 +307,31 @@ class Bill:
         """
         if self.is_settled:
             return
-        self.is_settled = True
-        settlement = self._make_settlement(extra)
-        if settlement.is_free and not extra:
-            self._settlements.settle_later(settlement)
+        if extra or not self._is_free:
+            self._end()
+            await self._settlements.settle(self._make_settlement(extra))
         else:
-            await self._settlements.settle(settlement)
+            self.settle_soon()
 
     def settle_soon(self) -> None:
         """As `settle`, for those who cannot wait."""
-        if not self.is_settled:
-            self.is_settled = True
-            self._settlements.settle_later(self._make_settlement(()))
+        if self.is_settled:
+            return
+        self._end()
+        if self._is_free and self._claim is None:
+            self._settlements.settle_free(self._make_settlement)
+        else:
+            self._settlements.settle_later(self._make_settlement())
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether nobody waits for it, as `Settlement.is_free`."""
+        charge = self._charge
+        return self._hold is None and (charge is None or charge.amount_nano == 0)
+
+    def _end(self) -> None:
+        self.is_settled = True
+        self._ended_at_ms = self._now_ms()
 
     def void(self, error: BaseException) -> None:
         """Charge nothing, because of `error`."""
@@ -324,7 +343,7 @@ class Bill:
             told = error
         ended.status, ended.outcome = told.status, "error"
         ended.error = told.code or told.kind.value.openai_type
-        self._charge, self._cards = None, ()
+        self._charge = None
         self.settle_soon()
 
     def _close_claim(self, claim: Claim) -> Statement:
@@ -332,7 +351,7 @@ class Bill:
         is_charged = self._charge is not None and self._charge.amount_nano > 0
         return claim.lost(Loss.CUT) if is_charged else claim.released()
 
-    def _make_settlement(self, extra: Sequence[Statement]) -> Settlement:
+    def _make_settlement(self, extra: Sequence[Statement] = ()) -> Settlement:
         if self._claim is not None:
             self._claim.is_settled = True
             extra = extra or (self._close_claim(self._claim),)
@@ -349,7 +368,7 @@ class Bill:
             status=ended.status,
             outcome=ended.outcome,
             # Somebody may have set the clock back meanwhile.
-            duration_ms=max(0, self._now_ms() - terms.came_at_ms),
+            duration_ms=max(0, self._ended_at_ms - terms.came_at_ms),
             provider=ended.provider,
             deployment=ended.deployment,
             attempts=ended.attempts,
@@ -373,8 +392,8 @@ class Bill:
         return Settlement(
             hold=self._hold,
             record=record,
-            costs=self._costs,
-            cards=self._cards,
+            costs=self._find_costs(),
+            cards=self._find_used(),
             extra=tuple(extra),
         )
 

@@ -1,5 +1,7 @@
 """What one request owes, where a provider, a price or a clock says what cannot be."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -65,6 +67,9 @@ class FakeSettlements(Settlements):
 
     def settle_later(self, settlement: Settlement) -> None:
         self.settled.append(settlement)
+
+    def settle_free(self, make: Callable[[], Settlement]) -> None:
+        self.settled.append(make())
 
 
 class Desk:

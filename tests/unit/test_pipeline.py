@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,9 @@ class FakeSettlements(Settlements):
 
     def settle_later(self, settlement: Settlement) -> None:
         self.settled.append(settlement)
+
+    def settle_free(self, make: Callable[[], Settlement]) -> None:
+        self.settled.append(make())
 
 
 class FakeFetcher:

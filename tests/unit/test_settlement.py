@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -216,7 +217,7 @@ async def test_what_nobody_pays_for_is_recorded_together(desk: Desk, state: str)
     desk.ledger.state = state
     async with desk.working():
         for request in ("r1", "r2", "r3"):
-            desk.settlements.settle_later(free(request))
+            desk.settlements.settle_free(partial(free, request))
         if state != "there":
             await desk.has_told.wait()
             desk.ledger.state = "there"
@@ -229,6 +230,6 @@ async def test_one_that_cannot_be_recorded_does_not_take_the_others_along(desk: 
     desk.ledger.refused["bad"] = LedgerError("no")
     async with desk.working():
         for request in ("r1", "bad", "r2"):
-            desk.settlements.settle_later(free(request))
+            desk.settlements.settle_free(partial(free, request))
         await desk.ledger.wait_for("r1", "r2")
     assert desk.told == ["the request bad cannot be settled: no"]
