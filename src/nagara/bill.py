@@ -10,7 +10,7 @@ An answer that failed on its way is not charged; what it cost the operator is re
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
@@ -143,16 +143,23 @@ class Bill:
         cap = self.output_cap
         return [] if cap is None else [(b"x-nagara-max-output-tokens", str(cap).encode())]
 
-    async def open(self) -> None:
+    def open(self) -> Awaitable[None] | None:
         """Hold the most that the request can cost, with less output if that is what can be paid.
 
-        Raises `GatewayError`: INSUFFICIENT_QUOTA, or STORAGE_UNAVAILABLE; INVALID_REQUEST for what
-        has no price. Raises `ClaimTakenError` when another request has its key.
+        To be awaited, unless there is nothing to hold. Raises `GatewayError`: INSUFFICIENT_QUOTA,
+        or STORAGE_UNAVAILABLE; INVALID_REQUEST for what has no price. Raises `ClaimTakenError` when
+        another request has its key.
         """
-        terms, card, claim = self._terms, self._terms.card, self._claim
+        terms, card = self._terms, self._terms.card
         estimate: Estimate | None = None
         if card is not None and not is_nothing_to_hold(terms.demand, card):
             estimate = self._bound(card)
+        if self._claim is None and (estimate is None or not estimate.needed_nano):
+            return None
+        return self._open(estimate)
+
+    async def _open(self, estimate: Estimate | None) -> None:
+        claim = self._claim
         if estimate is not None and estimate.needed_nano:
             await self._hold_money(estimate)
         elif claim is not None:
@@ -300,18 +307,18 @@ class Bill:
             ).amount_nano
         return ((deployment.name, cost_nano),)
 
-    async def settle(self, extra: Sequence[Statement] = ()) -> None:
-        """Book what `charge` found. When this returns it cannot be lost any more.
+    def settle(self, extra: Sequence[Statement] = ()) -> Awaitable[None] | None:
+        """Book what `charge` found. Once this was awaited it cannot be lost any more.
 
-        `extra` is committed with it. Who pays nothing does not wait.
+        `extra` is committed with it. Who pays nothing has nothing to await.
         """
         if self.is_settled:
-            return
+            return None
         if extra or not self._is_free:
             self._end()
-            await self._settlements.settle(self._make_settlement(extra))
-        else:
-            self.settle_soon()
+            return self._settlements.settle(self._make_settlement(extra))
+        self.settle_soon()
+        return None
 
     def settle_soon(self) -> None:
         """As `settle`, for those who cannot wait."""

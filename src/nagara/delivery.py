@@ -96,7 +96,9 @@ class Delivery:
             self._keep(admitted, stream.turn, stream.dropped, ended)
             # What broke off is no answer to give again.
             is_answer = ending is DELIVERED
-            await bill.settle(reply.statements_for(last) if is_answer else ())
+            settling = bill.settle(reply.statements_for(last) if is_answer else ())
+            if settling is not None:
+                await settling
 
         try:
             await relay.run(headers, settle)
@@ -132,7 +134,9 @@ class Delivery:
         headers.append((b"content-type", media_type))
         headers.append((b"content-length", str(len(whole.body)).encode()))
         reply.start(200, headers)
-        await answer.bill.settle(reply.statements_for(whole.body))
+        settling = answer.bill.settle(reply.statements_for(whole.body))
+        if settling is not None:
+            await settling
         reply.end(whole.body)
 
     async def _link(self, call: Call, whole: Translated, public_url: str) -> Translated:
@@ -188,7 +192,9 @@ async def _hand_on_refusal(
         (b"content-length", str(len(body)).encode()),
     ]
     reply.start(refusal.status, headers)
-    await answer.bill.settle(reply.statements_for(body))
+    settling = answer.bill.settle(reply.statements_for(body))
+    if settling is not None:
+        await settling
     reply.end(body)
 
 

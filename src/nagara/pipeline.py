@@ -10,6 +10,7 @@ is sent, is a `GatewayError` for the edge to render; after that, errors are even
 """
 
 import random
+from functools import partial
 
 import msgspec
 
@@ -133,7 +134,7 @@ class Pipeline:
             seed=seed,
             now_s=int(now_s),
             is_enveloped=not view.is_plain and envelope.is_in(body),
-            recall=lambda kept_as: self._turns.recall(key.account_id, kept_as),
+            recall=partial(self._turns.recall, key.account_id),
         )
         return Admitted(
             began_s=began_s,
@@ -179,7 +180,9 @@ class Pipeline:
             ended,
             admitted.claim,
         )
-        await bill.open()
+        opening = bill.open()
+        if opening is not None:
+            await opening
         try:
             begun, deployment = await self._attempt(admitted, bill, ended)
             head = head_of(admitted, deployment, bill, ended)

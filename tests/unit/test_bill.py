@@ -119,6 +119,16 @@ class Desk:
             "r1", terms, self.settlements, BoundLimits(), self.clock, self.ended, claim
         )
 
+    async def open(self) -> None:
+        """Hold what there is to hold."""
+        if (opening := self.bill.open()) is not None:
+            await opening
+
+    async def settle(self) -> None:
+        """Settle what was charged."""
+        if (settling := self.bill.settle()) is not None:
+            await settling
+
 
 @pytest.mark.parametrize("ending", Ending)
 @pytest.mark.parametrize(
@@ -131,7 +141,7 @@ class Desk:
 )
 async def test_a_count_that_cannot_be_is_not_believed(usage: Usage, ending: Ending) -> None:
     desk = Desk(RateCard(rates_pico=RATES))
-    await desk.bill.open()
+    await desk.open()
     desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, ending)
     desk.bill.settle_soon()
     (settlement,) = desk.settlements.settled
@@ -152,7 +162,7 @@ async def test_an_estimate_is_within_the_hold_however_many_bytes_came(
     ending: Ending, usage: Usage | None
 ) -> None:
     desk = Desk(RateCard(rates_pico=RATES))
-    await desk.bill.open()
+    await desk.open()
     desk.bill.charge(usage, 1_000_000, DEPLOYMENT, ending)
     desk.bill.settle_soon()
     (hold,), (settlement,) = desk.settlements.held, desk.settlements.settled
@@ -164,7 +174,7 @@ async def test_an_estimate_is_within_the_hold_however_many_bytes_came(
 async def test_what_is_dearer_than_any_balance_is_refused_as_too_dear() -> None:
     desk = Desk(RateCard(rates_pico={Meter.INPUT: 2**63 - 1, Meter.OUTPUT: 1}))
     with pytest.raises(GatewayError) as caught:
-        await desk.bill.open()
+        await desk.open()
     assert caught.value.kind is ErrorKind.INSUFFICIENT_QUOTA
     assert not desk.settlements.held
 
@@ -175,7 +185,7 @@ async def test_clock_that_jumps_while_it_is_served_changes_neither_day_nor_price
 ) -> None:
     desk = Desk(RateCard(rates_pico=RATES))
     came_at_ms = int(desk.clock.now_s() * 1000)
-    await desk.bill.open()
+    await desk.open()
     desk.clock.set_now(desk.clock.now_s() + jump_s)
     desk.bill.charge(Usage({Meter.OUTPUT: 3}), ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
     desk.bill.settle_soon()
@@ -201,7 +211,7 @@ def make_claim() -> Claim:
 async def test_key_is_free_again_unless_something_was_charged_for_it(ending: Ending) -> None:
     claim = make_claim()
     desk = Desk(RateCard(rates_pico=RATES), claim)
-    await desk.bill.open()
+    await desk.open()
     assert claim.is_made
     desk.bill.charge(Usage({Meter.OUTPUT: 3}), ANSWER_BYTES, DEPLOYMENT, ending)
     desk.bill.settle_soon()
@@ -215,7 +225,7 @@ async def test_key_is_free_again_unless_something_was_charged_for_it(ending: End
 async def test_key_of_what_was_never_answered_is_free_again() -> None:
     claim = make_claim()
     desk = Desk(RateCard(rates_pico=RATES), claim)
-    await desk.bill.open()
+    await desk.open()
     desk.bill.void(GatewayError(ErrorKind.UPSTREAM_ERROR, "no"))
     (settlement,) = desk.settlements.settled
     assert settlement.extra == (claim.released(),)
@@ -225,7 +235,7 @@ async def test_key_of_what_was_never_answered_is_free_again() -> None:
 @pytest.mark.parametrize("odd", ["\0", "\ud83d"])
 async def test_what_cannot_be_stored_is_never_part_of_what_is_settled(odd: str) -> None:
     desk = Desk(RateCard(rates_pico=RATES))
-    await desk.bill.open()
+    await desk.open()
     desk.ended.dropped = (f"field{odd}", "x" * 10**6)
     desk.bill.charge(Usage({Meter.INPUT: 1}), ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
     desk.ended.error = f"code{odd}"
@@ -242,7 +252,7 @@ async def test_an_image_is_not_estimated_as_if_its_bytes_were_text(ending: Endin
     demand = msgspec.structs.replace(DEMAND, image_count=1)
     desk = Desk(RateCard(rates_pico=RATES), demand=demand)
     desk.ended.bytes_in = 5_000_000
-    await desk.bill.open()
+    await desk.open()
     usage = desk.bill.charge(None, ANSWER_BYTES, DEPLOYMENT, ending)
     assert usage.quantities[Meter.INPUT] == REQUEST_BYTES // 4 + TOKENS_PER_IMAGE
     desk.bill.settle_soon()
@@ -253,18 +263,18 @@ async def test_an_image_is_not_estimated_as_if_its_bytes_were_text(ending: Endin
 async def test_estimated_input_is_no_more_than_was_held_for() -> None:
     model = msgspec.structs.replace(MODEL, context_window=10)
     desk = Desk(RateCard(rates_pico=RATES), model=model)
-    await desk.bill.open()
+    await desk.open()
     usage = desk.bill.charge(None, 0, DEPLOYMENT, Ending.LEFT)
     assert usage.quantities[Meter.INPUT] == 10
 
 
 async def test_a_charge_that_nothing_was_held_for_is_waited_for_all_the_same() -> None:
     desk = Desk(RateCard(rates_pico={Meter.INPUT: 0, Meter.OUTPUT: 0, Meter.SEARCHES: 10**6}))
-    await desk.bill.open()
+    await desk.open()
     assert not desk.settlements.held
     usage = Usage({Meter.INPUT: 1, Meter.SEARCHES: 1})
     desk.bill.charge(usage, ANSWER_BYTES, DEPLOYMENT, Ending.DELIVERED)
-    await desk.bill.settle()
+    await desk.settle()
     assert desk.settlements.awaited == ["r1"]
 
 
@@ -283,7 +293,7 @@ async def test_image_is_charged_once_its_draft_was_sent_whoever_left_then(
     demand = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=0, images_max=2)
     model = msgspec.structs.replace(MODEL, output_tokens_max=TOKENS_PER_DRAWN_IMAGE)
     desk = Desk(RateCard(rates_pico=rates), demand=demand, model=model)
-    await desk.bill.open()
+    await desk.open()
     desk.bill.charge(Usage({Meter.IMAGES: 1}), ANSWER_BYTES, DEPLOYMENT, ending)
     desk.bill.settle_soon()
     (settlement,) = desk.settlements.settled
@@ -295,6 +305,6 @@ async def test_images_that_cannot_all_be_paid_are_not_made_smaller() -> None:
     demand = Demand(text_bytes=REQUEST_BYTES, output_tokens_max=0, images_max=128)
     desk = Desk(RateCard(rates_pico={Meter.IMAGES: 10**20}), demand=demand)
     with pytest.raises(GatewayError) as caught:
-        await desk.bill.open()
+        await desk.open()
     assert caught.value.kind is ErrorKind.INSUFFICIENT_QUOTA
     assert desk.bill.output_cap is None

@@ -72,9 +72,13 @@ class Desk:
         )
         ended = RequestEnded(request_id="req_1", method="POST", path="/")
         bill = Bill(request, terms, self.settlements, BoundLimits(), FakeClock(), ended)
-        await bill.open()
+        opening = bill.open()
+        assert opening is not None
+        await opening
         bill.charge(USAGE, 0, self.main.deployments[0], Ending.DELIVERED)
-        await bill.settle()
+        settling = bill.settle()
+        assert settling is not None
+        await settling
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ class FailedKeys:
 
     def __init__(self, amount_max: int, clock: Clock) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self.buckets: OrderedDict[str, Bucket] = OrderedDict()
+        """Of the addresses that are remembered; none says that no one has failed lately."""
         self._limit: Limit | None = None
         self.change_limit(amount_max)
 
@@ -37,13 +38,9 @@ class FailedKeys:
                 id="", rule=rule, unit=Unit.REQUESTS, kind=Kind.EVENLY, amount_max=amount_max
             )
 
-    def __len__(self) -> int:
-        """How many addresses are remembered; zero says that none has failed lately."""
-        return len(self._buckets)
-
     def check(self, address: str) -> None:
         """Raise `GatewayError` (RATE_LIMIT) when the address has no failure left."""
-        bucket, limit = self._buckets.get(address), self._limit
+        bucket, limit = self.buckets.get(address), self._limit
         if bucket is None or limit is None:
             return
         wait_ns = bucket.find_wait_ns(limit, 1, self._now_ns())
@@ -55,24 +52,24 @@ class FailedKeys:
         if self._limit is None:
             return
         self.check(address)
-        if address not in self._buckets:
+        if address not in self.buckets:
             self._forget_some()
-            self._buckets[address] = Bucket()
-        self._buckets[address].take(self._limit, 1, self._now_ns())
+            self.buckets[address] = Bucket()
+        self.buckets[address].take(self._limit, 1, self._now_ns())
 
     def forgive(self, address: str) -> None:
         """Take one back: the key was known after all."""
-        if self._limit is not None and (bucket := self._buckets.get(address)) is not None:
+        if self._limit is not None and (bucket := self.buckets.get(address)) is not None:
             bucket.take(self._limit, -1, self._now_ns())
 
     def _forget_some(self) -> None:
         """Of the two that are here longest those that are idle, as `memory` does; more if full."""
         assert self._limit is not None
-        for _ in range(min(2, len(self._buckets))):
-            address, bucket = self._buckets.popitem(last=False)
-            is_crowded = len(self._buckets) >= ADDRESSES_MAX
+        for _ in range(min(2, len(self.buckets))):
+            address, bucket = self.buckets.popitem(last=False)
+            is_crowded = len(self.buckets) >= ADDRESSES_MAX
             if not is_crowded and not bucket.is_idle(self._limit, self._now_ns()):
-                self._buckets[address] = bucket
+                self.buckets[address] = bucket
 
     def _now_ns(self) -> int:
         return round(self._clock.monotonic_s() * NS_PER_S)

@@ -67,6 +67,7 @@ class Log:
         self._waiting: deque[tuple[float, int, Observation]] = deque()
         self._dropped = 0
         self._has_work = threading.Event()
+        self._is_told = False
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="nagara-log", daemon=True)
         self._thread.start()
@@ -80,7 +81,8 @@ class Log:
             self._dropped += 1
             return
         self._waiting.append((time.time(), level, observation))
-        if not self._has_work.is_set():
+        if not self._is_told:
+            self._is_told = True
             self._has_work.set()
 
     def close(self) -> None:
@@ -95,6 +97,8 @@ class Log:
             if not self._is_closing:
                 time.sleep(GATHER_S)
             self._has_work.clear()
+            # Before the lines are looked at: what comes after that tells again.
+            self._is_told = False
             self._write()
 
     def _write(self) -> None:

@@ -167,9 +167,11 @@ class Upstreams:
         # What the caller says in headers and the query is said in the caller's own dialect.
         if lane.is_pass_through:
             forwarded = endpoint.forwarded_headers
-            passed = [header for header in call.headers if header[0] in forwarded]
-            if passed:
-                lines = encode_lines(build_headers(deployment, passed, forwarded))
+            # Asked of each before any is picked out, since hardly any request has one.
+            for name, _ in call.headers:
+                if name in forwarded:
+                    lines = encode_lines(build_headers(deployment, call.headers, forwarded))
+                    break
             if call.query and endpoint.forwards_query:
                 path += (b"&" if b"?" in path else b"?") + call.query
         if target.is_authorized and call.upload is None:

@@ -39,12 +39,14 @@ class _Form(msgspec.Struct, frozen=True, gc=False):
     """What the heads of all answers with one status and the same names of headers have in common.
 
     `template` takes a value for each header. `length_at` is which of them is the body's length,
-    `is_framed` whether there is one or there can be no body.
+    `is_framed` whether there is one or there can be no body. `has_connection` where a header may
+    say that the connection ends, which is the cycle's to say.
     """
 
     template: bytes
     length_at: int | None
     is_framed: bool
+    has_connection: bool
 
 
 forms: dict[tuple[int, tuple[bytes, ...]], _Form] = {}
@@ -58,7 +60,7 @@ def _make_form(status: int, names: tuple[bytes, ...]) -> _Form:
     lines = [name.replace(b"%", b"%%") + b": %b\r\n" for name in names]
     length_at = names.index(b"content-length") if b"content-length" in names else None
     is_framed = length_at is not None or status in _BODILESS
-    form = _Form(line + b"".join(lines), length_at, is_framed)
+    form = _Form(line + b"".join(lines), length_at, is_framed, b"connection" in names)
     if len(forms) >= _FORMS_KEPT_MAX:
         forms.clear()
     forms[status, names] = form
@@ -221,11 +223,13 @@ class Cycle:
         self.has_started = True
         if self.extra_headers:
             headers = [*headers, *self.extra_headers]
-        if _CLOSE in headers:
-            self.keeps_alive = False
-            headers = [header for header in headers if header != _CLOSE]
         names, values = zip(*headers) if headers else ((), ())  # noqa: B905 - all are pairs
         form = forms.get((status, names)) or _make_form(status, names)
+        if form.has_connection and _CLOSE in headers:
+            self.keeps_alive = False
+            headers = [header for header in headers if header != _CLOSE]
+            names, values = zip(*headers) if headers else ((), ())  # noqa: B905 - the same
+            form = forms.get((status, names)) or _make_form(status, names)
         # The names were looked at when the form was made.
         _check_for_breaks(b"".join(values))
         head = form.template % values

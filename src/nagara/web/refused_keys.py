@@ -27,7 +27,7 @@ class RefusedKeys:
 
         Only who has not got a key that is known, and costs nothing while nobody fails.
         """
-        if self._failed_keys and not self._snapshots.knows(headers):
+        if self._failed_keys.buckets and not self._snapshots.knows(headers):
             self._failed_keys.check(self._proxies.find_client(peername, headers))
 
     async def may_try_again(

@@ -41,7 +41,7 @@ def test_forgiven_failure_is_as_if_it_had_not_been() -> None:
 def test_zero_is_no_limit_and_a_limit_can_come_later() -> None:
     failed = FailedKeys(0, FakeClock())
     assert not any(is_refused(failed, "a") for _ in range(1000))
-    assert len(failed) == 0
+    assert len(failed.buckets) == 0
     failed.change_limit(1)
     assert [is_refused(failed, "a") for _ in range(2)] == [False, True]
 
@@ -51,7 +51,7 @@ def test_memory_is_bounded_whatever_addresses_come(monkeypatch: pytest.MonkeyPat
     failed = FailedKeys(10, FakeClock())
     for number in range(5000):
         failed.count(str(number))
-    assert len(failed) <= 101
+    assert len(failed.buckets) <= 101
 
 
 def test_addresses_are_forgotten_when_they_have_nothing_left_to_remember() -> None:
@@ -60,4 +60,4 @@ def test_addresses_are_forgotten_when_they_have_nothing_left_to_remember() -> No
     for number in range(1000):
         failed.count(str(number))
         clock.advance(1)
-    assert len(failed) <= 14
+    assert len(failed.buckets) <= 14
