@@ -231,7 +231,7 @@ class Bill:
         """What the answer was, by the provider's count or else by ours; and what that costs."""
         ended, terms, card, demand = self._ended, self._terms, self._terms.card, self._terms.demand
         is_whole = ending is DELIVERED
-        if usage is not None and not usage.is_possible:
+        if usage is not None and not usage.is_possible():
             usage = None
         measured = usage
         if demand.sound is not None:
@@ -312,33 +312,30 @@ class Bill:
 
         `extra` is committed with it. Who pays nothing has nothing to await.
         """
+        if not extra and self._is_free():
+            self.settle_soon()
+            return None
         if self.is_settled:
             return None
-        if extra or not self._is_free:
-            self._end()
-            return self._settlements.settle(self._make_settlement(extra))
-        self.settle_soon()
-        return None
+        self.is_settled = True
+        self._ended_at_ms = self._now_ms()
+        return self._settlements.settle(self._make_settlement(extra))
 
     def settle_soon(self) -> None:
         """As `settle`, for those who cannot wait."""
         if self.is_settled:
             return
-        self._end()
-        if self._is_free and self._claim is None:
+        self.is_settled = True
+        self._ended_at_ms = self._now_ms()
+        if self._claim is None and self._is_free():
             self._settlements.settle_free(self._make_settlement)
         else:
             self._settlements.settle_later(self._make_settlement())
 
-    @property
     def _is_free(self) -> bool:
         """Whether nobody waits for it, as `Settlement.is_free`."""
         charge = self._charge
         return self._hold is None and (charge is None or charge.amount_nano == 0)
-
-    def _end(self) -> None:
-        self.is_settled = True
-        self._ended_at_ms = self._now_ms()
 
     def void(self, error: BaseException) -> None:
         """Charge nothing, because of `error`."""

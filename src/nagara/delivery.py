@@ -20,6 +20,7 @@ from nagara.dialects.turns import Turn
 from nagara.domain.catalog import Deployment
 from nagara.domain.errors import ErrorKind, GatewayError
 from nagara.domain.usage import Usage
+from nagara.limits.gate import UNLIMITED
 from nagara.media.encoded_stream import EncodedStream
 from nagara.observe.observations import RequestEnded
 from nagara.operations.image_links import write_links
@@ -169,7 +170,8 @@ def _note(answer: Answering, usage: Usage | None, text_bytes: int, ending: Endin
     admitted = answer.admitted
     if not admitted.call.asking.endpoint.is_free:
         usage = answer.bill.charge(usage, text_bytes, answer.deployment, ending)
-        admitted.allowance.charge(usage)
+        if admitted.allowance is not UNLIMITED:
+            admitted.allowance.charge(usage)
 
 
 async def _hand_on_refusal(

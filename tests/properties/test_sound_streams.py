@@ -182,7 +182,7 @@ def test_no_time_makes_a_transcript_fail_otherwise_than_clearly(
         whole = open_transcript(view, to).read(json.dumps(answer).encode())
     except GatewayError:
         return
-    assert whole.usage is None or whole.usage.is_possible
+    assert whole.usage is None or whole.usage.is_possible()
 
 
 WORDS = st.lists(

@@ -100,7 +100,6 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     rounds: tuple[Round, ...] = ()
     drawn: tuple[DrawnImage, ...] = ()
 
-    @property
     def is_possible(self) -> bool:
         """Whether an answer can have used that much; money could not be computed from any count."""
         for count in self.quantities.values():

@@ -159,7 +159,8 @@ class InferenceEdge:
                         await admitted.allowance.take()
                     await self._serve(admitted, cycle, cycle, ended, self._drain)
             finally:
-                admitted.allowance.end()
+                if admitted.allowance is not UNLIMITED:
+                    admitted.allowance.end()
         except GatewayError as error:
             self._refuse(endpoint, error, cycle, ended)
         except asyncio.CancelledError:

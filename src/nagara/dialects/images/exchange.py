@@ -123,4 +123,4 @@ def sum_usage(drawn: Sequence[Drawn], items: Sequence[Mapping[str, str]]) -> Usa
     )
     here = {Meter.IMAGES: len(images)} if images else {}
     usage = Usage({**counts, **here}, drawn=images)
-    return usage if usage.is_possible else Usage(here, drawn=images)
+    return usage if usage.is_possible() else Usage(here, drawn=images)

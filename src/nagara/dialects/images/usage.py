@@ -122,7 +122,7 @@ def read_usage(body: bytes) -> Usage | None:
 def make_usage(drawn: Sequence[DrawnImage], reported: ImageUsage | None) -> Usage | None:
     """Usage of these images, with the tokens that were reported; None for neither."""
     counts = {} if reported is None else reported.to_counts()
-    if not Usage(counts).is_possible:
+    if not Usage(counts).is_possible():
         # The images are there all the same, and are charged by our own count.
         counts = {}
     if drawn:
