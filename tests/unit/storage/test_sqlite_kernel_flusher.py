@@ -80,7 +80,8 @@ async def test_flushes_leave_no_descriptor_open(flusher: KernelFlusher[int], hea
     for number in range(100):
         flusher.hand_over([number])
         await heard.wait_for(number + 1)
-    assert psutil.Process().num_fds() == before
+    # Fewer, where what a test before this one held was let go of meanwhile.
+    assert psutil.Process().num_fds() <= before
 
 
 async def test_log_that_is_not_there_is_an_error_and_the_next_flush_is_none(
