@@ -148,7 +148,8 @@ class Exchange:
         if wire.is_reading_paused:
             wire.resume_reading()
         self.is_drained = True
-        self.due_s = due_s = self._monotonic_s() + self._idle_limit_s
+        monotonic_s = self._monotonic_s
+        self.due_s = due_s = monotonic_s() + self._idle_limit_s
         if due_s > self._total_due_s:
             self.due_s = due_s = self._total_due_s
         if due_s < wire.timer_due_s:
