@@ -13,6 +13,7 @@ Exit codes: 0 with figures, met or not; 1 when a run failed; 2 when a program is
 
 import argparse
 import json
+import platform
 import shutil
 import sys
 import tempfile
@@ -113,6 +114,8 @@ def _print(lines: Sequence[Line], pairs: Sequence[Pair], options: argparse.Names
         print(json.dumps(report.as_records(lines, pairs)))
     else:
         print(f"{report.render(lines)}\n\n{report.render_pairs(pairs)}")
+        # How it was built is an eighth of a call.
+        print(f"\nWith Python {platform.python_version()}, in {sys.base_prefix}.")
 
 
 def _read_options() -> argparse.Namespace:
